@@ -1,0 +1,1 @@
+"""The library that every smarketing process and every caller shares; it knows no service."""
