@@ -1,0 +1,1 @@
+"""What every server process shares: the edge of a call, its record, and the life of the process."""
