@@ -181,7 +181,9 @@ class Authenticator:
         match = _BEARER.fullmatch(authorization)
         caller = directory.find(match[1], match[2], now=self._now()) if match else None
         if caller is None:
-            raise _unauthenticated("CREDENTIALS_INVALID", "The API token is wrong, expired or revoked; use another.")
+            raise _unauthenticated(
+                "CREDENTIALS_INVALID", "The API token is wrong, expired or revoked; use another."
+            )
         return caller
 
     def caller_of_token(self, tenant: str, token_id: str) -> Caller | None:

@@ -22,6 +22,8 @@ class CurrentCall:
     caller: Caller
     tenant: str
     """The tenant the request is about; `-` for the whole installation, empty for methods without one."""
+    resource: str
+    """The resource name that the request is about, as its policy line says where to find it."""
     deadline: float
     """On the monotonic clock, in seconds; infinite for streams without one."""
     traceparent: str

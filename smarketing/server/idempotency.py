@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import grpc
-from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, String, Table, and_, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    and_,
+    delete,
+    insert,
+    select,
+)
 
 from smarketing.server.errors import FieldViolation, Refusal
 from smarketing.sql.types import UtcMicros
@@ -126,7 +138,12 @@ def keep_records(
 
 
 def purge_records(
-    table: Table, connection: Connection, *, now: datetime, retention: timedelta = RETENTION, limit: int = 1000
+    table: Table,
+    connection: Connection,
+    *,
+    now: datetime,
+    retention: timedelta = RETENTION,
+    limit: int = 1000,
 ) -> int:
     """Delete at most `limit` records older than `retention`, oldest first; returns how many went."""
     aged = (

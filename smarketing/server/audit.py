@@ -1,0 +1,232 @@
+"""The audit trail: per tenant a chain of entries in which each hash seals all that came before."""
+
+import enum
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    Row,
+    SmallInteger,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+from smarketing.sql.types import UtcMicros
+
+__all__ = [
+    "AuditEntry",
+    "AuditOutcome",
+    "AuditTables",
+    "Verdict",
+    "append_entries",
+    "define_audit",
+    "verify_chain",
+]
+
+_VERSION = b"\x01"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROWS_AT_ONCE = 1000
+
+
+class AuditOutcome(enum.IntEnum):
+    """What became of a call; the numbers are those of the contract and of the stored rows."""
+
+    APPLIED = 1
+    REPLAYED = 2
+    REFUSED = 3
+    DENIED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who asked for what, and what came of it."""
+
+    tenant: str
+    principal: str
+    on_behalf_of: str
+    method: str
+    resource: str
+    outcome: AuditOutcome
+    reason: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTables:
+    """The entries, and per tenant the end of the chain, so that a cut-off tail shows too."""
+
+    entry: Table
+    head: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a walk along a tenant's chain found."""
+
+    entries_checked: int
+    first_broken_sequence: int | None
+
+
+def define_audit(metadata: MetaData) -> AuditTables:
+    """Declare the tables of the audit trail."""
+    entry = Table(
+        "audit_entry",
+        metadata,
+        Column("tenant", String, primary_key=True),
+        Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+        Column("record_time", UtcMicros, nullable=False),
+        Column("principal", String, nullable=False),
+        Column("on_behalf_of", String, nullable=False),
+        Column("method", String, nullable=False),
+        Column("resource", String, nullable=False),
+        Column("outcome", SmallInteger, nullable=False),
+        Column("reason", String, nullable=False),
+        Column("request_id", String, nullable=False),
+        Column("previous_hash", LargeBinary(32), nullable=False),
+        Column("hash", LargeBinary(32), nullable=False),
+    )
+    head = Table(
+        "audit_head",
+        metadata,
+        Column("tenant", String, primary_key=True),
+        Column("sequence", BigInteger, nullable=False, autoincrement=False),
+        Column("hash", LargeBinary(32), nullable=False),
+    )
+    return AuditTables(entry, head)
+
+
+def append_entries(
+    tables: AuditTables, connection: Connection, entries: Sequence[AuditEntry], *, now: datetime
+) -> None:
+    """Add the entries to the ends of their tenants' chains, in order, within the caller's transaction."""
+    if not entries:
+        return
+    by_tenant: dict[str, list[AuditEntry]] = defaultdict(list)
+    for entry in entries:
+        by_tenant[entry.tenant].append(entry)
+    heads = _heads(tables, connection, by_tenant)
+    rows: list[dict[str, object]] = []
+    for tenant, added in by_tenant.items():
+        sequence, previous_hash = heads.get(tenant, (0, b""))
+        for entry in added:
+            sequence += 1
+            digest = _digest(entry, sequence, now, previous_hash)
+            rows.append(_row(entry, sequence, now, previous_hash, digest))
+            previous_hash = digest
+        _move_head(tables.head, connection, tenant, sequence, previous_hash, known=tenant in heads)
+    connection.execute(insert(tables.entry), rows)
+
+
+def verify_chain(tables: AuditTables, connection: Connection, tenant: str) -> Verdict:
+    """Recompute every hash of a tenant from the first entry, and compare the end with the head."""
+    sequence, previous_hash = 0, b""
+    for row in _rows_of(tables.entry, connection, tenant):
+        entry = _entry_of(row)
+        digest = _digest(entry, row.sequence, row.record_time, previous_hash)
+        if (row.sequence, row.previous_hash, row.hash) != (sequence + 1, previous_hash, digest):
+            return Verdict(sequence, sequence + 1)
+        sequence, previous_hash = row.sequence, row.hash
+    head = _heads(tables, connection, [tenant]).get(tenant, (0, b""))
+    return Verdict(sequence, None if head == (sequence, previous_hash) else sequence + 1)
+
+
+def _heads(
+    tables: AuditTables, connection: Connection, tenants: Iterable[str]
+) -> Mapping[str, tuple[int, bytes]]:
+    head = tables.head.c
+    query = select(head.tenant, head.sequence, head.hash).where(head.tenant.in_(list(tenants)))
+    # Where several writers exist, the locked head is what keeps a chain from forking.
+    return {row.tenant: (row.sequence, row.hash) for row in connection.execute(query.with_for_update())}
+
+
+def _move_head(
+    head: Table, connection: Connection, tenant: str, sequence: int, digest: bytes, *, known: bool
+) -> None:
+    if not known:
+        connection.execute(insert(head), {"tenant": tenant, "sequence": sequence, "hash": digest})
+        return
+    moved = update(head).where(head.c.tenant == bindparam("of_tenant"))
+    connection.execute(
+        moved.values(sequence=bindparam("to_sequence"), hash=bindparam("to_hash")),
+        {"of_tenant": tenant, "to_sequence": sequence, "to_hash": digest},
+    )
+
+
+def _rows_of(entry: Table, connection: Connection, tenant: str) -> Iterator[Row[tuple[object, ...]]]:
+    after = 0
+    while True:
+        page = (
+            select(entry)
+            .where(entry.c.tenant == tenant, entry.c.sequence > after)
+            .order_by(entry.c.sequence)
+            .limit(_ROWS_AT_ONCE)
+        )
+        rows = connection.execute(page).all()
+        yield from rows
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        after = rows[-1].sequence
+
+
+def _entry_of(row: Row[tuple[object, ...]]) -> AuditEntry:
+    return AuditEntry(
+        tenant=row.tenant,
+        principal=row.principal,
+        on_behalf_of=row.on_behalf_of,
+        method=row.method,
+        resource=row.resource,
+        outcome=row.outcome,
+        reason=row.reason,
+        request_id=row.request_id,
+    )
+
+
+def _row(
+    entry: AuditEntry, sequence: int, now: datetime, previous_hash: bytes, digest: bytes
+) -> dict[str, object]:
+    return {
+        "tenant": entry.tenant,
+        "sequence": sequence,
+        "record_time": now,
+        "principal": entry.principal,
+        "on_behalf_of": entry.on_behalf_of,
+        "method": entry.method,
+        "resource": entry.resource,
+        "outcome": int(entry.outcome),
+        "reason": entry.reason,
+        "request_id": entry.request_id,
+        "previous_hash": previous_hash,
+        "hash": digest,
+    }
+
+
+def _digest(entry: AuditEntry, sequence: int, record_time: datetime, previous_hash: bytes) -> bytes:
+    micros = (record_time - _EPOCH) // timedelta(microseconds=1)
+    fields = (
+        previous_hash,
+        entry.tenant.encode(),
+        b"%d" % sequence,
+        b"%d" % micros,
+        entry.principal.encode(),
+        entry.on_behalf_of.encode(),
+        entry.method.encode(),
+        entry.resource.encode(),
+        b"%d" % entry.outcome,
+        entry.reason.encode(),
+        entry.request_id.encode(),
+    )
+    # Each field is led by its length, so that no two entries read alike when run together.
+    sealed = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return hashlib.sha256(_VERSION + sealed).digest()

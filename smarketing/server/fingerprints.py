@@ -1,0 +1,119 @@
+"""What a request says, as 32 bytes that do not depend on how protobuf writes it down.
+
+Serialized protobuf differs between versions, languages and insertion orders of maps, so it is never
+hashed. The canonical form here is: a version byte, the message's full name, then for each present
+field in the order of numbers its number and its length-prefixed value; maps are sorted by key.
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+__all__ = ["Fingerprinter", "fingerprint_of"]
+
+_VERSION = b"\x01"
+_Encode = Callable[[Any], bytes]
+
+_length = struct.Struct(">I").pack
+_float = struct.Struct(">d").pack
+
+
+class Fingerprinter:
+    """Hashes requests without the named top-level fields; compiled once per message type."""
+
+    def __init__(self, *, without: Collection[str]) -> None:
+        self._without = frozenset(without)
+        self._tops: dict[type[Message], _Encode] = {}
+        self._nested: dict[str, Mapping[int, _Encode]] = {}
+
+    def __call__(self, request: Message) -> bytes:
+        """Return SHA-256 over the canonical form of `request`; unknown fields do not count."""
+        message_type = type(request)
+        encode = self._tops.get(message_type)
+        if encode is None:
+            encode = self._tops[message_type] = self._top(cast("Descriptor", request.DESCRIPTOR))
+        return hashlib.sha256(encode(request)).digest()
+
+    def _top(self, descriptor: Descriptor) -> _Encode:
+        encoders = {
+            field.number: self._field(field) for field in descriptor.fields if field.name not in self._without
+        }
+        head = _VERSION + _prefixed(descriptor.full_name.encode())
+        return lambda message: head + _encoded(message, encoders)
+
+    def _message(self, descriptor: Descriptor) -> _Encode:
+        # Kept by name and filled afterwards, because a message may contain itself.
+        name = descriptor.full_name
+        encoders = self._nested.get(name)
+        if encoders is None:
+            filling: dict[int, _Encode] = {}
+            encoders = self._nested[name] = filling
+            filling.update((field.number, self._field(field)) for field in descriptor.fields)
+        return lambda message: _encoded(message, encoders)
+
+    def _field(self, field: FieldDescriptor) -> _Encode:
+        number = _length(field.number)
+        encode = self._map(field) if _is_map(field) else self._plain(field)
+        return lambda value: number + _prefixed(encode(value))
+
+    def _plain(self, field: FieldDescriptor) -> _Encode:
+        encode = self._value(field)
+        if not field.is_repeated:
+            return encode
+        return lambda values: b"".join(_prefixed(encode(value)) for value in values)
+
+    def _map(self, field: FieldDescriptor) -> _Encode:
+        entry = _nested_type(field)
+        key, value = (self._value(entry.fields_by_name[name]) for name in ("key", "value"))
+        return lambda items: b"".join(
+            sorted(_prefixed(key(name)) + _prefixed(value(items[name])) for name in items)
+        )
+
+    def _value(self, field: FieldDescriptor) -> _Encode:
+        if field.type in {FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_GROUP}:
+            return self._message(_nested_type(field))
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return str.encode
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return bytes
+        if field.type in {FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE}:
+            return _float
+        return _integer
+
+
+def _encoded(message: Message, encoders: Mapping[int, _Encode]) -> bytes:
+    # ListFields comes in the order of numbers and holds exactly the fields that are present.
+    parts = []
+    for field, value in message.ListFields():
+        encode = encoders.get(field.number)
+        if encode is not None:
+            parts.append(encode(value))
+    return b"".join(parts)
+
+
+def _prefixed(value: bytes) -> bytes:
+    return _length(len(value)) + value
+
+
+def _integer(value: int) -> bytes:
+    return b"%d" % value
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    nested = field.message_type
+    return nested is not None and nested.GetOptions().map_entry
+
+
+def _nested_type(field: FieldDescriptor) -> Descriptor:
+    nested = field.message_type
+    if nested is None:
+        raise TypeError(f"{field.full_name} holds no message")
+    return nested
+
+
+fingerprint_of = Fingerprinter(without=["request_id"])
+"""The fingerprint under which a `request_id` is remembered."""
