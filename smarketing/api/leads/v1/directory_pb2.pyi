@@ -52,6 +52,8 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """Reads logs and audit entries."""
     ROLE_OPERATOR: _Role.ValueType  # 11
     """Runs the installation."""
+    ROLE_SERVICE: _Role.ValueType  # 12
+    """One of this product's own services; granted by the installation alone, never applied."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """What a person or system may do; a principal may hold several."""
@@ -80,6 +82,8 @@ ROLE_AUDITOR: Role.ValueType  # 10
 """Reads logs and audit entries."""
 ROLE_OPERATOR: Role.ValueType  # 11
 """Runs the installation."""
+ROLE_SERVICE: Role.ValueType  # 12
+"""One of this product's own services; granted by the installation alone, never applied."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
