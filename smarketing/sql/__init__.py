@@ -17,6 +17,8 @@ from smarketing.sql.errors import (
     WriterBusy,
     WriterClosed,
 )
+from smarketing.sql.migrate import SchemaTooNew, migrate, schema_revision
+from smarketing.sql.rows import FindRows, InsertRows, KeyedStatement, UpdateRows, UpsertRows
 from smarketing.sql.types import BigInt, MinorUnits, UtcMicros, from_micros, to_micros
 from smarketing.sql.writer import StorageObserver, Unit, Unobserved, Writer
 
@@ -26,9 +28,13 @@ __all__ = [
     "Database",
     "DatabaseOwned",
     "DatabaseUnsupported",
+    "FindRows",
+    "InsertRows",
+    "KeyedStatement",
     "MinorUnits",
     "NaiveInstant",
     "ReadersBusy",
+    "SchemaTooNew",
     "StorageCorrupt",
     "StorageError",
     "StorageFault",
@@ -38,11 +44,15 @@ __all__ = [
     "Unit",
     "UnitBroken",
     "Unobserved",
+    "UpdateRows",
+    "UpsertRows",
     "UtcMicros",
     "Writer",
     "WriterBusy",
     "WriterClosed",
     "from_micros",
+    "migrate",
     "open_database",
+    "schema_revision",
     "to_micros",
 ]
