@@ -1,0 +1,201 @@
+"""What is wrong with a directory that somebody wants to apply: every fault, each with its path."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from services.leads.domain.directory import (
+    OWNER_ROLES,
+    Directory,
+    Party,
+    Person,
+    Queue,
+    Role,
+    RoutingRule,
+    System,
+    Team,
+    TenantSettings,
+)
+from smarketing.businesstime.errors import BadCalendar
+from smarketing.businesstime.zones import load_zone
+
+__all__ = ["Fault", "faults_of"]
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_REGION: Final = re.compile(r"([A-Z]{2})?")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_MOST: Final = {"teams": 1_000, "people": 10_000, "systems": 1_000, "queues": 1_000, "rules": 200}
+_MOST_CHARACTERS: Final = 200
+_HEAVIEST: Final = 1_000
+_SHORTEST_OFFER: Final = timedelta(seconds=1)
+_LONGEST_OFFER: Final = timedelta(days=30)
+_MOST_OFFERS: Final = 20
+
+_Entry = TypeVar("_Entry", Team, Person, System, Queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that keeps a directory from being applied."""
+
+    path: str
+    """Where it stands: `people[2].team`."""
+    description: str
+    """What a right value looks like."""
+
+
+def faults_of(wanted: Directory) -> tuple[Fault, ...]:
+    """Return everything that is wrong with a directory as it shall be; its entries are taken as active."""
+    return (
+        *_faults_of_settings(wanted.settings),
+        *_faults_of_names(wanted),
+        *_each("teams", wanted.teams, lambda team: _faults_of_team(wanted, team)),
+        *_each("people", wanted.people, lambda person: _faults_of_person(wanted, person)),
+        *_each("systems", wanted.systems, lambda system: _faults_of_system(wanted, system)),
+        *_each("queues", wanted.queues, lambda queue: _faults_of_queue(wanted, queue)),
+        *_faults_of_routing(wanted),
+    )
+
+
+def _faults_of_settings(settings: TenantSettings) -> Iterator[Fault]:
+    try:
+        load_zone(settings.time_zone)
+    except BadCalendar:
+        yield Fault("time_zone", "must be the name of an IANA time zone such as Asia/Seoul")
+    if not _REGION.fullmatch(settings.region_code):
+        yield Fault("region_code", "must be two capital letters of ISO 3166-1, or empty")
+    if not _CURRENCY.fullmatch(settings.currency_code):
+        yield Fault("currency_code", "must be three capital letters of ISO 4217")
+
+
+def _faults_of_names(wanted: Directory) -> Iterator[Fault]:
+    kinds: tuple[tuple[str, Sequence[Team | Person | System | Queue]], ...] = (
+        ("teams", wanted.teams),
+        ("people", wanted.people),
+        ("systems", wanted.systems),
+        ("queues", wanted.queues),
+    )
+    for kind, entries in kinds:
+        if len(entries) > _MOST[kind]:
+            yield Fault(kind, f"must hold at most {_MOST[kind]} entries")
+        uses = Counter(entry.name for entry in entries)
+        prefix = f"{wanted.tenant}/{kind}/"
+        for index, entry in enumerate(entries):
+            if not entry.name.startswith(prefix) or not _ID.fullmatch(entry.name.removeprefix(prefix)):
+                yield Fault(f"{kind}[{index}].name", f"must be {prefix} and an id of a-z, 0-9, '.', '_', '-'")
+            elif uses[entry.name] > 1:
+                yield Fault(f"{kind}[{index}].name", "must not occur twice")
+            if len(entry.display_name) > _MOST_CHARACTERS or not entry.display_name.isprintable():
+                yield Fault(
+                    f"{kind}[{index}].display_name", f"must be at most {_MOST_CHARACTERS} printable signs"
+                )
+
+
+def _faults_of_team(wanted: Directory, team: Team) -> Iterator[Fault]:
+    if team.party not in {Party.MARKETING, Party.SALES}:
+        yield Fault("party", "must be MARKETING or SALES")
+    yield from _person_exists(wanted, "manager", team.manager)
+    above = wanted.team(team.parent_team)
+    if team.parent_team and above is None:
+        yield Fault("parent_team", "must be one of the teams")
+    elif above is not None and above.party != team.party:
+        yield Fault("parent_team", "must be a team of the same party")
+    elif _is_above_itself(wanted, team):
+        yield Fault("parent_team", "must not lead back to the team itself")
+
+
+def _is_above_itself(wanted: Directory, team: Team) -> bool:
+    seen: set[str] = set()
+    above = wanted.team(team.parent_team)
+    while above is not None and above.name not in seen:
+        if above.name == team.name:
+            return True
+        seen.add(above.name)
+        above = wanted.team(above.parent_team)
+    return False
+
+
+def _faults_of_person(wanted: Directory, person: Person) -> Iterator[Fault]:
+    yield from _faults_of_roles(person.roles)
+    if person.team and wanted.team(person.team) is None:
+        yield Fault("team", "must be one of the teams")
+
+
+def _faults_of_system(wanted: Directory, system: System) -> Iterator[Fault]:
+    yield from _faults_of_roles(system.roles)
+    for index, team in enumerate(system.teams):
+        if wanted.team(team) is None:
+            yield Fault(f"teams[{index}]", "must be one of the teams")
+
+
+def _faults_of_roles(roles: frozenset[Role]) -> Iterator[Fault]:
+    if not roles:
+        yield Fault("roles", "must hold at least one role")
+    if Role.SERVICE in roles:
+        yield Fault("roles", "must not hold the role of this product's own services")
+
+
+def _faults_of_queue(wanted: Directory, queue: Queue) -> Iterator[Fault]:
+    team = wanted.team(queue.team)
+    if team is None or team.party is not Party.SALES:
+        yield Fault("team", "must be one of the teams of SALES")
+    yield from _person_exists(wanted, "manager", queue.manager)
+
+
+def _faults_of_routing(wanted: Directory) -> Iterator[Fault]:
+    routing = wanted.routing
+    if wanted.queue(routing.fallback_queue) is None:
+        yield Fault("routing.fallback_queue", "must be one of the queues")
+    if not _SHORTEST_OFFER <= routing.offer_duration <= _LONGEST_OFFER:
+        yield Fault("routing.offer_duration", "must be from 1 s to 30 days")
+    if not 1 <= routing.max_offers <= _MOST_OFFERS:
+        yield Fault("routing.max_offers", f"must be from 1 to {_MOST_OFFERS}")
+    yield from _faults_of_rules(wanted)
+
+
+def _faults_of_rules(wanted: Directory) -> Iterator[Fault]:
+    rules = wanted.routing.rules
+    if len(rules) > _MOST["rules"]:
+        yield Fault("routing.rules", f"must hold at most {_MOST['rules']} rules")
+    uses = Counter(rule.rule_id for rule in rules)
+    for index, rule in enumerate(rules):
+        path = f"routing.rules[{index}]"
+        if not _ID.fullmatch(rule.rule_id):
+            yield Fault(f"{path}.rule_id", "must be an id of a-z, 0-9, '.', '_', '-'")
+        elif uses[rule.rule_id] > 1:
+            yield Fault(f"{path}.rule_id", "must not occur twice")
+        for fault in _faults_of_rule(wanted, rule):
+            yield Fault(f"{path}.{fault.path}", fault.description)
+
+
+def _faults_of_rule(wanted: Directory, rule: RoutingRule) -> Iterator[Fault]:
+    if not rule.members:
+        yield Fault("members", "must hold at least one person")
+    uses = Counter(member.person for member in rule.members)
+    for index, member in enumerate(rule.members):
+        path = f"members[{index}]"
+        person = wanted.person(member.person)
+        if person is None:
+            yield Fault(f"{path}.person", "must be one of the people")
+        elif wanted.party_of(person.name) is not Party.SALES or not person.roles & OWNER_ROLES:
+            yield Fault(f"{path}.person", "must be in a team of SALES, with a role that owns handoffs")
+        elif uses[person.name] > 1:
+            yield Fault(f"{path}.person", "must not occur twice in a rule")
+        if not 1 <= member.weight <= _HEAVIEST:
+            yield Fault(f"{path}.weight", f"must be from 1 to {_HEAVIEST}")
+
+
+def _person_exists(wanted: Directory, path: str, name: str) -> Iterable[Fault]:
+    if name and wanted.person(name) is None:
+        yield Fault(path, "must be one of the people, or empty")
+
+
+def _each(
+    kind: str, entries: Sequence[_Entry], faults: Callable[[_Entry], Iterable[Fault]]
+) -> Iterator[Fault]:
+    for index, entry in enumerate(entries):
+        for fault in faults(entry):
+            yield Fault(f"{kind}[{index}].{fault.path}", fault.description)

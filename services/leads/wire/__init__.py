@@ -1,0 +1,1 @@
+"""The dictionary: protobuf messages and domain values, both ways."""
