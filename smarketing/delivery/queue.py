@@ -1,0 +1,262 @@
+"""The queue of outgoing messages: enqueued with their cause, claimed when due, settled once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+
+from smarketing.delivery.tables import DeliveryTables, MessageState
+
+RETRY_DELAYS: Final = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+"""Waits between attempts: ten attempts over 75 h 35 min, as Standard Webhooks recommends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """Something to tell a tenant's endpoints."""
+
+    tenant: str
+    message_id: str
+    """Stable: the receiver knows a repeat by it."""
+    event_type: str
+    payload_json: bytes
+    """The body, UTF-8 JSON, sent byte for byte on every attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueMessage:
+    """A message whose attempt is due, with the address it goes to."""
+
+    tenant: str
+    endpoint_id: str
+    message_id: str
+    payload: bytes
+    attempts: int
+    url: str
+    sealed_secret: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What came of an attempt."""
+
+    message: DueMessage
+    delivered: bool
+    problem: str = ""
+    """Why not, in a few words without content of the message; empty when delivered."""
+    gone: bool = False
+    """The endpoint answered 410: it wants no more messages at all."""
+
+
+def enqueue(
+    connection: Connection, tables: DeliveryTables, messages: Sequence[NewMessage], *, now: datetime
+) -> int:
+    """Queue messages for every live endpoint of their tenants, in the caller's transaction.
+
+    A message id that an endpoint has already is passed over, so a repeated cause sends nothing twice.
+
+    Returns:
+        How many were queued, one for each message and endpoint.
+    """
+    if not messages:
+        return 0
+    live = _live_endpoints(connection, tables, sorted({message.tenant for message in messages}))
+    rows = {
+        (message.tenant, endpoint_id, message.message_id): message
+        for message in messages
+        for endpoint_id in live.get(message.tenant, ())
+    }
+    known = _known(connection, tables, messages) if rows else set()
+    fresh = [
+        {
+            "tenant": tenant,
+            "endpoint_id": endpoint_id,
+            "message_id": message_id,
+            "event_type": message.event_type,
+            "payload": message.payload_json,
+            "state": MessageState.PENDING,
+            "attempts": 0,
+            "create_time": now,
+            "next_attempt_time": now,
+            "last_problem": "",
+        }
+        for (tenant, endpoint_id, message_id), message in rows.items()
+        if (tenant, endpoint_id, message_id) not in known
+    ]
+    if fresh:
+        connection.execute(insert(tables.message), fresh)
+    return len(fresh)
+
+
+def _live_endpoints(
+    connection: Connection, tables: DeliveryTables, tenants: Sequence[str]
+) -> dict[str, list[str]]:
+    endpoint = tables.endpoint
+    query = select(endpoint.c.tenant, endpoint.c.endpoint_id).where(
+        endpoint.c.tenant.in_(tenants), endpoint.c.delete_time.is_(None), endpoint.c.disable_time.is_(None)
+    )
+    live: dict[str, list[str]] = {}
+    for tenant, endpoint_id in connection.execute(query):
+        live.setdefault(tenant, []).append(endpoint_id)
+    return live
+
+
+def _known(
+    connection: Connection, tables: DeliveryTables, messages: Sequence[NewMessage]
+) -> set[tuple[str, str, str]]:
+    message = tables.message
+    query = select(message.c.tenant, message.c.endpoint_id, message.c.message_id).where(
+        message.c.tenant.in_({new.tenant for new in messages}),
+        message.c.message_id.in_({new.message_id for new in messages}),
+    )
+    return {
+        (tenant, endpoint_id, message_id) for tenant, endpoint_id, message_id in connection.execute(query)
+    }
+
+
+def next_due(connection: Connection, tables: DeliveryTables) -> datetime | None:
+    """Return when the next attempt is due; None when nothing waits."""
+    message = tables.message
+    query = select(func.min(message.c.next_attempt_time)).where(message.c.next_attempt_time.is_not(None))
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
+
+
+def due_endpoints(connection: Connection, tables: DeliveryTables, *, now: datetime) -> list[tuple[str, str]]:
+    """Return the tenant and id of every endpoint with an attempt due."""
+    message = tables.message
+    query = (
+        select(message.c.tenant, message.c.endpoint_id)
+        .where(message.c.next_attempt_time.is_not(None), message.c.next_attempt_time <= now)
+        .distinct()
+    )
+    return [(tenant, endpoint_id) for tenant, endpoint_id in connection.execute(query)]
+
+
+def due_messages(
+    connection: Connection,
+    tables: DeliveryTables,
+    *,
+    tenant: str,
+    endpoint_id: str,
+    now: datetime,
+    limit: int,
+) -> list[DueMessage]:
+    """Return an endpoint's messages whose attempt is due, the one that waited longest first."""
+    endpoint, message = tables.endpoint, tables.message
+    query = (
+        select(
+            message.c.tenant,
+            message.c.endpoint_id,
+            message.c.message_id,
+            message.c.payload,
+            message.c.attempts,
+            endpoint.c.url,
+            endpoint.c.sealed_secret,
+        )
+        .join(
+            endpoint,
+            and_(endpoint.c.tenant == message.c.tenant, endpoint.c.endpoint_id == message.c.endpoint_id),
+        )
+        .where(
+            message.c.tenant == tenant,
+            message.c.endpoint_id == endpoint_id,
+            message.c.next_attempt_time.is_not(None),
+            message.c.next_attempt_time <= now,
+        )
+        .order_by(message.c.next_attempt_time, message.c.create_time, message.c.message_id)
+        .limit(limit)
+    )
+    return [DueMessage(**row) for row in connection.execute(query).mappings()]
+
+
+def record_attempts(
+    connection: Connection, tables: DeliveryTables, results: Sequence[Attempted], *, now: datetime
+) -> None:
+    """Write down what came of attempts; one that was settled meanwhile, or removed, stays as it is."""
+    message = tables.message
+    statement = (
+        update(message)
+        .where(
+            message.c.tenant == bindparam("key_tenant"),
+            message.c.endpoint_id == bindparam("key_endpoint"),
+            message.c.message_id == bindparam("key_message"),
+            message.c.state == MessageState.PENDING,
+        )
+        .values(
+            state=bindparam("new_state"),
+            attempts=bindparam("new_attempts"),
+            next_attempt_time=bindparam("new_time"),
+            settle_time=bindparam("new_settle"),
+            last_problem=bindparam("new_problem"),
+        )
+    )
+    connection.execute(statement, [_settled(result, now) for result in results])
+    _mark_endpoints(connection, tables, results, now=now)
+
+
+def _settled(result: Attempted, now: datetime) -> dict[str, object]:
+    attempts = result.message.attempts + 1
+    again = not result.delivered and not result.gone and attempts <= len(RETRY_DELAYS)
+    state = MessageState.PENDING if again else MessageState.DEAD
+    return {
+        "key_tenant": result.message.tenant,
+        "key_endpoint": result.message.endpoint_id,
+        "key_message": result.message.message_id,
+        "new_state": MessageState.DELIVERED if result.delivered else state,
+        "new_attempts": attempts,
+        "new_time": now + RETRY_DELAYS[attempts - 1] if again else None,
+        "new_settle": None if again else now,
+        "new_problem": result.problem[:200],
+    }
+
+
+def _mark_endpoints(
+    connection: Connection, tables: DeliveryTables, results: Sequence[Attempted], *, now: datetime
+) -> None:
+    endpoint = tables.endpoint
+    for column, chosen in (
+        (endpoint.c.last_success_time, [result for result in results if result.delivered]),
+        (endpoint.c.disable_time, [result for result in results if result.gone]),
+    ):
+        keys = {(result.message.tenant, result.message.endpoint_id) for result in chosen}
+        for tenant, endpoint_id in keys:
+            connection.execute(
+                update(endpoint)
+                .where(endpoint.c.tenant == tenant, endpoint.c.endpoint_id == endpoint_id)
+                .values({column: now})
+            )
+
+
+def replay_dead_letters(
+    connection: Connection, tables: DeliveryTables, *, tenant: str, endpoint_id: str, now: datetime
+) -> int:
+    """Give an endpoint's dead letters a fresh set of attempts, beginning now; return how many."""
+    endpoint, message = tables.endpoint, tables.message
+    connection.execute(
+        update(endpoint)
+        .where(endpoint.c.tenant == tenant, endpoint.c.endpoint_id == endpoint_id)
+        .values(disable_time=None)
+    )
+    replayed = connection.execute(
+        update(message)
+        .where(
+            message.c.tenant == tenant,
+            message.c.endpoint_id == endpoint_id,
+            message.c.state == MessageState.DEAD,
+        )
+        .values(state=MessageState.PENDING, attempts=0, next_attempt_time=now, settle_time=None)
+    )
+    return replayed.rowcount
