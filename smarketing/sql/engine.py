@@ -19,7 +19,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from smarketing.sql.errors import DatabaseUnsupported, StorageCorrupt, storage_error_of
+from smarketing.sql.errors import (
+    DatabaseUnsupported,
+    StorageCorrupt,
+    StorageError,
+    StorageFault,
+    StorageUnavailable,
+    storage_error_of,
+)
 from smarketing.sql.ownership import Ownership, free_room, take_ownership
 
 _log = structlog.get_logger(__name__)
@@ -89,7 +96,8 @@ class Database:
                 yield connection
         except Exception as error:
             translated = storage_error_of(error)
-            if translated is None:
+            # A query that tries to write is a fault of ours, not of storage: it keeps its own error.
+            if translated is None or _is_read_only(translated):
                 raise
             raise translated from error
 
@@ -182,6 +190,10 @@ def sqlite_driver() -> Any:
             _log.warning("sqlite_is_old", version=sqlite3.sqlite_version, wanted=wanted)
         return sqlite3
     return recent
+
+
+def _is_read_only(error: StorageError) -> bool:
+    return isinstance(error, StorageUnavailable) and error.fault is StorageFault.READ_ONLY
 
 
 def _open_sqlite_file(url: URL, *, reader_count: int, busy_timeout: timedelta) -> Database:

@@ -128,7 +128,7 @@ class FindRows:
         self._converters: dict[str, list[tuple[int, _Converter]]] = {}
 
     def find(self, connection: Connection, keys: Iterable[Row]) -> list[tuple[Any, ...]]:
-        """Return the rows of these keys, in no order; a key given twice counts once, one unknown is absent."""
+        """Return the rows of these keys, in no order; a key given twice counts once."""
         found, _ = self._statement.run(connection, list(dict.fromkeys(map(tuple, keys))))
         dialect = connection.dialect
         converters = self._converters.get(dialect.name)

@@ -1,0 +1,390 @@
+"""Rules of the one writer, on every database."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smarketing.sql import (
+    Database,
+    ReadersBusy,
+    StorageFault,
+    StorageUnavailable,
+    UnitBroken,
+    Writer,
+    WriterBusy,
+    WriterClosed,
+)
+
+
+class Refused(Exception):
+    """A request said no to."""
+
+
+class Ledger:
+    """A unit that keeps numbers, remembers how it was called, and fails when told to."""
+
+    def __init__(self, database: Database) -> None:
+        self.calls: list[list[int]] = []
+        self.instants: list[datetime] = []
+        with database.writer_engine.begin() as connection:
+            connection.execute(text("CREATE TABLE kept (number INTEGER PRIMARY KEY, unit TEXT)"))
+
+    def keep(self, connection: Connection, numbers: Sequence[int], now: datetime) -> list[int | Refused]:
+        """Keep the numbers; refuse negative ones, and fail at 13."""
+        self.calls.append(list(numbers))
+        self.instants.append(now)
+        answers: list[int | Refused] = []
+        for number in numbers:
+            if number == 13:
+                raise ZeroDivisionError
+            if number < 0:
+                answers.append(Refused(number))
+                continue
+            connection.execute(text("INSERT INTO kept VALUES (:number, 'keep')"), {"number": number})
+            answers.append(number * 10)
+        return answers
+
+    def tag(self, connection: Connection, numbers: Sequence[int], now: datetime) -> list[int]:  # noqa: ARG002 -- a unit's shape
+        """Count what an earlier unit of the transaction kept."""
+        kept = connection.execute(text("SELECT count(*) FROM kept")).scalar_one()
+        return [kept for _ in numbers]
+
+
+def _kept(connection: Connection) -> list[int]:
+    return list(connection.execute(text("SELECT number FROM kept ORDER BY number")).scalars())
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    return Ledger(database)
+
+
+class Door:
+    """A unit that waits inside its transaction until a test opens it."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+
+    def wait(self, _connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
+        """Hold the writer."""
+        self.entered.set()
+        assert self.opened.wait(30)
+        return requests
+
+
+@contextmanager
+def _held(writer: Writer) -> Iterator[Door]:
+    door = Door()
+    task = asyncio.ensure_future(writer.run(door.wait, [None]))
+    try:
+        yield door
+    finally:
+        door.opened.set()
+        task.add_done_callback(lambda done: done.exception())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 -- set by another thread
+            await asyncio.sleep(0.001)
+
+
+async def test_each_request_gets_its_own_answer_in_order(writer: Writer, ledger: Ledger) -> None:
+    assert await writer.run(ledger.keep, [3, 1, 2]) == [30, 10, 20]
+
+
+async def test_an_answered_request_is_committed(writer: Writer, ledger: Ledger, database: Database) -> None:
+    await writer.run(ledger.keep, [1])
+
+    with database.reading() as connection:
+        assert _kept(connection) == [1]
+
+
+async def test_callers_that_wait_together_share_one_call_and_one_instant(
+    writer: Writer, ledger: Ledger
+) -> None:
+    answers = await asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(20, 70)))
+
+    assert answers == [[number * 10] for number in range(20, 70)]
+    assert ledger.calls == [list(range(20, 70))]
+
+
+async def test_different_units_that_wait_together_share_one_transaction(
+    writer: Writer, ledger: Ledger
+) -> None:
+    commits = 0
+
+    def count() -> None:
+        nonlocal commits
+        commits += 1
+
+    writer.when_committed(count)
+    kept, seen = await asyncio.gather(writer.run(ledger.keep, [1, 2]), writer.run(ledger.tag, [0]))
+
+    assert (kept, seen, commits) == ([10, 20], [2], 1)
+
+
+async def test_a_batch_takes_no_more_requests_than_it_may(
+    database: Database, clock: Callable[[], datetime]
+) -> None:
+    ledger = Ledger(database)
+    async with Writer(database, now=clock, max_batch=4) as writer:
+        await asyncio.gather(*(writer.run(ledger.keep, [n, n + 100]) for n in range(5)))
+        await writer.run(ledger.keep, list(range(200, 210)))
+
+    assert [len(call) for call in ledger.calls] == [4, 4, 2, 10]
+
+
+async def test_a_refused_request_undoes_nothing_of_the_others(
+    writer: Writer, ledger: Ledger, database: Database
+) -> None:
+    first, refused, last = await writer.run(ledger.keep, [1, -1, 2])
+
+    assert (first, last) == (10, 20)
+    assert isinstance(refused, Refused)
+    with database.reading() as connection:
+        assert _kept(connection) == [1, 2]
+
+
+async def test_only_the_guilty_caller_suffers_when_a_unit_fails(
+    writer: Writer, ledger: Ledger, database: Database
+) -> None:
+    results = await asyncio.gather(
+        *(writer.run(ledger.keep, numbers) for numbers in ([1], [2, 13], [3])), return_exceptions=True
+    )
+
+    assert results[0] == [10]
+    assert isinstance(results[1], ZeroDivisionError)
+    assert results[2] == [30]
+    with database.reading() as connection:
+        assert _kept(connection) == [1, 3]
+
+
+async def test_a_failing_unit_takes_no_other_unit_with_it(writer: Writer, ledger: Ledger) -> None:
+    failed, tagged = await asyncio.gather(
+        writer.run(ledger.keep, [13]), writer.run(ledger.tag, [0]), return_exceptions=True
+    )
+
+    assert isinstance(failed, ZeroDivisionError)
+    assert tagged == [0]
+
+
+async def test_a_unit_that_answers_too_few_writes_nothing(
+    writer: Writer, ledger: Ledger, database: Database
+) -> None:
+    def forgetful(connection: Connection, numbers: Sequence[int], now: datetime) -> list[int | Refused]:
+        return ledger.keep(connection, numbers, now)[:-1]
+
+    with pytest.raises(UnitBroken):
+        await writer.run(forgetful, [1, 2])
+    with database.reading() as connection:
+        assert _kept(connection) == []
+
+
+async def test_the_instant_of_a_transaction_never_lies_before_the_last_one(
+    database: Database, ledger: Ledger
+) -> None:
+    noon = datetime.fromisoformat("2026-05-04T12:00:00+00:00")
+    instants = iter([noon, noon - timedelta(hours=1), noon + timedelta(seconds=1)])
+    async with Writer(database, now=lambda: next(instants)) as writer:
+        for number in (1, 2, 3):
+            await writer.run(ledger.keep, [number])
+
+    assert ledger.instants == [noon, noon, noon + timedelta(seconds=1)]
+
+
+async def test_cancelling_the_caller_does_not_cancel_the_write(
+    writer: Writer, ledger: Ledger, database: Database
+) -> None:
+    caller = asyncio.ensure_future(writer.run(ledger.keep, [1]))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    await writer.run(ledger.keep, [2])  # behind the first one
+    with database.reading() as connection:
+        assert _kept(connection) == [1, 2]
+    assert writer.waiting == 0
+
+
+async def test_no_request_costs_no_transaction(writer: Writer, ledger: Ledger) -> None:
+    assert await writer.run(ledger.keep, []) == []
+    assert ledger.calls == []
+
+
+async def test_a_full_queue_refuses_at_once_and_serves_again_when_it_drained(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    async with Writer(database, now=clock, max_waiting=3) as writer:
+        with _held(writer) as door:
+            await _until(door.entered.is_set)
+            taken = asyncio.ensure_future(writer.run(ledger.keep, [1, 2]))
+            await asyncio.sleep(0)
+
+            with pytest.raises(WriterBusy) as refusal:
+                await writer.run(ledger.keep, [3])
+
+            assert (refusal.value.waiting, writer.waiting) == (3, 3)
+        assert await taken == [10, 20]
+        assert await writer.run(ledger.keep, [3]) == [30]
+
+
+async def test_closing_finishes_what_waits_and_refuses_what_comes(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    writer = Writer(database, now=clock)
+    running = asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(10)))
+    await asyncio.sleep(0)
+
+    await writer.close()
+
+    assert await running == [[number * 10] for number in range(10)]
+    with pytest.raises(WriterClosed):
+        await writer.run(ledger.keep, [99])
+    with pytest.raises(WriterClosed):
+        await writer.read(_kept)
+    await writer.close()  # a second time does nothing
+
+
+async def test_what_closing_has_no_patience_for_was_never_written(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    writer = Writer(database, now=clock)
+    with _held(writer) as door:
+        await _until(door.entered.is_set)
+        late = asyncio.ensure_future(writer.run(ledger.keep, [1]))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(writer.close(patience_seconds=0))
+        await _until(lambda: writer._abandoned)
+    await closing
+
+    with pytest.raises(WriterClosed):
+        await late
+    with database.reading() as connection:
+        assert _kept(connection) == []
+
+
+@pytest.mark.parametrize("when", ["inside a unit", "between two"])
+async def test_the_death_of_the_thread_is_told_and_leaves_nobody_waiting(
+    when: str, database: Database, clock: Callable[[], datetime]
+) -> None:
+    deaths: list[BaseException] = []
+    writer = Writer(database, now=clock, on_death=deaths.append)
+
+    def deadly(_connection: Connection, _requests: Sequence[None], _now: datetime) -> list[None]:
+        raise SystemExit
+
+    if when == "between two":
+        writer._next_batch = deadly  # type: ignore[method-assign, assignment]
+    results = await asyncio.gather(
+        writer.run(deadly, [None]), writer.run(deadly, [None]), return_exceptions=True
+    )
+
+    assert all(isinstance(result, StorageUnavailable | WriterClosed) for result in results)
+    await _until(lambda: len(deaths) == 1)
+    with pytest.raises(WriterClosed):
+        await writer.run(deadly, [None])
+    await writer.close()
+
+
+async def test_a_commit_is_told_before_its_callers_go_on(writer: Writer, ledger: Ledger) -> None:
+    order: list[str] = []
+    forget = writer.when_committed(lambda: order.append("committed"))
+
+    await writer.run(ledger.keep, [1])
+    order.append("answered")
+    await asyncio.gather(writer.run(ledger.keep, [13]), return_exceptions=True)
+    forget()
+    await writer.run(ledger.keep, [2])
+
+    assert order == ["committed", "answered"]
+
+
+async def test_a_query_sees_what_was_committed_before_it_was_asked(writer: Writer, ledger: Ledger) -> None:
+    await writer.run(ledger.keep, [1])
+
+    assert await writer.read(_kept) == [1]
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_failing_query_fails_its_caller_alone(writer: Writer) -> None:
+    def failing(_connection: Connection) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await writer.read(failing)
+    assert await writer.read(_kept) == []
+    assert writer.reading == 0
+
+
+async def test_queries_beyond_the_bound_are_refused(
+    database: Database, clock: Callable[[], datetime]
+) -> None:
+    opened = threading.Event()
+    async with Writer(database, now=clock, max_reading=2) as writer:
+        slow = [asyncio.ensure_future(writer.read(lambda _connection: opened.wait(30))) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(ReadersBusy):
+            await writer.read(lambda _connection: None)
+
+        opened.set()
+        assert await asyncio.gather(*slow) == [True, True]
+
+
+class Observed:
+    """Remembers what the writer tells."""
+
+    def __init__(self) -> None:
+        self.transactions: list[tuple[str, int]] = []
+        self.retries: list[str] = []
+
+    def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
+        """Note it."""
+        assert seconds >= 0
+        self.transactions.append((kind, requests))
+
+    def transaction_retried(self, reason: str) -> None:
+        """Note it."""
+        self.retries.append(reason)
+
+
+async def test_every_transaction_is_observed_with_its_requests(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    observed = Observed()
+    async with Writer(database, now=clock, observer=observed) as writer:
+        await asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(7)))
+        await writer.read(_kept)
+
+    assert observed.transactions == [("write", 7), ("read", 1)]
+
+
+async def test_a_storage_fault_is_everybodys_and_passes(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    broken = True
+
+    def faulty(connection: Connection, numbers: Sequence[int], now: datetime) -> list[int | Refused]:
+        if broken:
+            raise StorageUnavailable(StorageFault.INPUT_OUTPUT)
+        return ledger.keep(connection, numbers, now)
+
+    observed = Observed()
+    async with Writer(database, now=clock, observer=observed) as writer:
+        results = await asyncio.gather(
+            writer.run(faulty, [1]), writer.run(ledger.keep, [2]), return_exceptions=True
+        )
+        broken = False
+        recovered = await writer.run(faulty, [3])
+
+    assert all(isinstance(result, StorageUnavailable) for result in results)
+    assert (recovered, observed.retries) == ([30], ["disconnect"])
