@@ -1,0 +1,69 @@
+# Each target does its own set-up: nothing is needed but git, make and Python 3.11 with its venv module.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup proto proto-check fmt lint unit test prove faults bench demo check
+
+help:        ## Show this help
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: $(VENV)/ready-to-develop ## Create .venv and install everything, editable
+
+# What running the product needs.
+$(VENV)/ready-to-run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "smarketing needs Python 3.11 or newer with its venv module (on Debian: apt-get install python3-venv), or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what smarketing needs into $(VENV) (once) ..."
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --constraint constraints.txt --editable '.[server]'
+	@touch $@
+
+# What building and testing it needs besides.
+$(VENV)/ready-to-develop: $(VENV)/ready-to-run
+	@echo "Installing what its tests need into $(VENV) (once) ..."
+	@$(PIP) install --constraint constraints.txt --group dev
+	@touch $@
+
+proto: setup ## Regenerate smarketing/api from protos/
+	@$(BIN)/python scripts/genproto.py
+
+proto-check: setup ## Fail if smarketing/api is stale, ill-styled or breaking
+	$(BIN)/python scripts/genproto.py --check
+	$(BIN)/buf lint build/api.binpb
+	$(BIN)/buf breaking build/api.binpb --against tests/contract/api/golden/api.binpb
+
+fmt: setup ## Format Python
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix --exit-zero
+
+lint: setup ## ruff, mypy, import rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timing
+
+unit: setup ## Unit and property tests alone (< 60 s)
+	$(BIN)/pytest tests/unit tests/property -n 2
+
+test: setup ## Everything but lint: unit, property, contract, end to end, a few faults (< 8 min)
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+prove: setup ## The properties at full count; prints cases and seed
+	PROVE=1 $(BIN)/pytest tests/property --hypothesis-show-statistics
+
+faults: setup ## Kill tests at full count; prints the table
+	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 1800
+
+bench: setup ## Ours beside its floor and its rival, ratios to build/bench.json; ONLY=name for one
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+demo: $(VENV)/ready-to-run ## Three services with generated data; DEMO_ARGS=--exit to stop after printing
+	@$(BIN)/python -m services.demo $(DEMO_ARGS)
+
+check: proto-check lint test ## Exactly what CI runs
