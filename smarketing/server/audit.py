@@ -5,25 +5,23 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     Connection,
     LargeBinary,
     MetaData,
     Row,
-    SmallInteger,
-    String,
     Table,
+    Text,
     bindparam,
     insert,
     select,
     update,
 )
 
-from smarketing.sql.types import UtcMicros
+from smarketing.sql.types import BigInt, UtcMicros, to_micros
 
 __all__ = [
     "AuditEntry",
@@ -36,7 +34,6 @@ __all__ = [
 ]
 
 _VERSION = b"\x01"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE = 1000
 
 
@@ -84,24 +81,24 @@ def define_audit(metadata: MetaData) -> AuditTables:
     entry = Table(
         "audit_entry",
         metadata,
-        Column("tenant", String, primary_key=True),
-        Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+        Column("tenant", Text, primary_key=True),
+        Column("sequence", BigInt, primary_key=True, autoincrement=False),
         Column("record_time", UtcMicros, nullable=False),
-        Column("principal", String, nullable=False),
-        Column("on_behalf_of", String, nullable=False),
-        Column("method", String, nullable=False),
-        Column("resource", String, nullable=False),
-        Column("outcome", SmallInteger, nullable=False),
-        Column("reason", String, nullable=False),
-        Column("request_id", String, nullable=False),
+        Column("principal", Text, nullable=False),
+        Column("on_behalf_of", Text, nullable=False),
+        Column("method", Text, nullable=False),
+        Column("resource", Text, nullable=False),
+        Column("outcome", BigInt, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("request_id", Text, nullable=False),
         Column("previous_hash", LargeBinary(32), nullable=False),
         Column("hash", LargeBinary(32), nullable=False),
     )
     head = Table(
         "audit_head",
         metadata,
-        Column("tenant", String, primary_key=True),
-        Column("sequence", BigInteger, nullable=False, autoincrement=False),
+        Column("tenant", Text, primary_key=True),
+        Column("sequence", BigInt, nullable=False, autoincrement=False),
         Column("hash", LargeBinary(32), nullable=False),
     )
     return AuditTables(entry, head)
@@ -213,12 +210,11 @@ def _row(
 
 
 def _digest(entry: AuditEntry, sequence: int, record_time: datetime, previous_hash: bytes) -> bytes:
-    micros = (record_time - _EPOCH) // timedelta(microseconds=1)
     fields = (
         previous_hash,
         entry.tenant.encode(),
         b"%d" % sequence,
-        b"%d" % micros,
+        b"%d" % to_micros(record_time),
         entry.principal.encode(),
         entry.on_behalf_of.encode(),
         entry.method.encode(),

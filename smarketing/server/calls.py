@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["CurrentCall", "current_call", "enter_call"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CurrentCall:
-    """What the edge knows of a call once it let it in."""
+    """What the edge knows of a call once it let it in.
+
+    In a request stream `tenant` and `resource` are those of the newest message that names one.
+    """
 
     method: str
     """`/package.Service/Method`."""
     caller: Caller
     tenant: str
-    """The tenant the request is about; `-` for the whole installation, empty for methods without one."""
+    """Id of the tenant the request is about, `-` for all; the caller's own where the request names none."""
     resource: str
     """The resource name that the request is about, as its policy line says where to find it."""
     deadline: float

@@ -23,6 +23,7 @@ __all__ = [
     "check_role",
     "check_tenant",
     "permission_denied",
+    "resource_field",
     "resource_reader",
 ]
 
@@ -48,6 +49,11 @@ class Allow:
         object.__setattr__(self, "roles", frozenset(roles))
         object.__setattr__(self, "mutation", mutation)
         object.__setattr__(self, "tenant_from", tenant_from)
+
+    @property
+    def is_about_no_tenant(self) -> bool:
+        """Whether the method's requests name no tenant."""
+        return self.tenant_from == NO_TENANT
 
 
 Policy = Mapping[str, Allow]
@@ -93,15 +99,22 @@ def check_policy(policy: Policy, services: Iterable[str]) -> Mapping[str, Method
     return methods
 
 
+def resource_field(request: Descriptor, line: Allow) -> str:
+    """Return the path in the request at which the resource stands; empty when it has none."""
+    if line.is_about_no_tenant:
+        return ""
+    return line.tenant_from or next((name for name in _TENANT_FIELDS if name in request.fields_by_name), "")
+
+
 def resource_reader(request: Descriptor, line: Allow) -> Resource:
     """Return the function that finds the resource a request is about.
 
     Raises:
         LookupError: the request has no such field.
     """
-    if line.tenant_from == NO_TENANT:
+    if line.is_about_no_tenant:
         return lambda _: ""
-    path = line.tenant_from or next((name for name in _TENANT_FIELDS if name in request.fields_by_name), "")
+    path = resource_field(request, line)
     if not path:
         raise LookupError(f"{request.full_name} has neither `parent` nor `name`; say where the tenant stands")
     *outer, last = _steps(request, path)
