@@ -1,0 +1,127 @@
+"""What happened to one handoff, in this service's own words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from services.sla.domain.agreement import Attributes, Grade
+
+
+class FactKind(Enum):
+    """What happened."""
+
+    SUBMITTED = "SUBMITTED"
+    REVISED = "REVISED"
+    """The handoff's attributes changed."""
+    OFFERED = "OFFERED"
+    OFFER_ENDED = "OFFER_ENDED"
+    """Declined or expired: the offer passes on."""
+    ACCEPTED = "ACCEPTED"
+    ASSIGNED = "ASSIGNED"
+    REJECTED = "REJECTED"
+    FOLLOW_UP = "FOLLOW_UP"
+    CONTACTED = "CONTACTED"
+    """Two-way contact."""
+    QUALIFIED = "QUALIFIED"
+    CONVERTED = "CONVERTED"
+    CLOSED = "CLOSED"
+    """Won, lost or disqualified; `reason` says which."""
+    RECYCLED = "RECYCLED"
+    VOIDED = "VOIDED"
+    PAUSED = "PAUSED"
+    RESUMED = "RESUMED"
+    DISPUTE_OVERTURNED = "DISPUTE_OVERTURNED"
+    REOPENED = "REOPENED"
+    """A closed opportunity was opened again."""
+    APPROVED = "APPROVED"
+    """The other party approved a back-dated fact, the one at position `about`."""
+    EXCUSED = "EXCUSED"
+    """The other party's manager approved an exception for `commitment`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing that happened, known by its position among the handoff's facts.
+
+    `is_history` marks an import of the past, which may be as old as it is; `is_archived` a submission nobody
+    is to work on until it is taken up.
+    """
+
+    position: int
+    kind: FactKind
+    occur_time: datetime
+    record_time: datetime
+    attributes: Attributes | None = None
+    person: str | None = None
+    team: str | None = None
+    grade: Grade | None = None
+    reason: str | None = None
+    commitment: str | None = None
+    about: int | None = None
+    is_history: bool = False
+    is_archived: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The facts of one handoff. The order in which they arrived, and how often, makes no difference."""
+
+    handoff: str
+    facts: tuple[Fact, ...]
+
+    def __post_init__(self) -> None:
+        unique = {fact.position: fact for fact in self.facts}
+        ordered = sorted(unique.values(), key=lambda fact: (fact.occur_time, fact.position))
+        object.__setattr__(self, "facts", tuple(ordered))
+
+    def known_at(self, at: datetime) -> "Timeline":
+        """Return the timeline as it was known then."""
+        return replace(self, facts=tuple(fact for fact in self.facts if fact.record_time <= at))
+
+    def attributes_at(self, recorded: datetime) -> Attributes:
+        """Return the attributes known when something was recorded."""
+        known = [fact for fact in self.facts if fact.attributes is not None and fact.record_time <= recorded]
+        latest = max(known, key=lambda fact: (fact.record_time, fact.position), default=None)
+        return (latest.attributes if latest else None) or Attributes()
+
+    def approved(self) -> frozenset[int]:
+        """Return the positions of the back-dated facts that the other party approved."""
+        approvals = (fact.about for fact in self.facts if fact.kind is FactKind.APPROVED)
+        return frozenset(position for position in approvals if position is not None)
+
+    def next_time(self, after: datetime) -> datetime | None:
+        """Return when the next fact occurs that is known but still to come."""
+        return min((fact.occur_time for fact in self.facts if fact.occur_time > after), default=None)
+
+
+def with_implied_acceptance(facts: Iterator[Fact]) -> Iterator[Fact]:
+    """Yield the facts, and an acceptance before a follow-up by the person to whom the handoff is offered.
+
+    An offer to a queue names nobody, so anybody's follow-up accepts it.
+    """
+    offer: Fact | None = None
+    for fact in facts:
+        if fact.kind is FactKind.OFFERED:
+            offer = fact
+        elif (
+            fact.kind is FactKind.FOLLOW_UP and offer and fact.person and offer.person in (None, fact.person)
+        ):
+            yield replace(fact, kind=FactKind.ACCEPTED, team=fact.team or offer.team)
+            offer = None
+        elif fact.kind in _ENDS_OFFER:
+            offer = None
+        yield fact
+
+
+_ENDS_OFFER = frozenset(
+    {
+        FactKind.OFFER_ENDED,
+        FactKind.ACCEPTED,
+        FactKind.ASSIGNED,
+        FactKind.REJECTED,
+        FactKind.CLOSED,
+        FactKind.RECYCLED,
+        FactKind.VOIDED,
+    }
+)
