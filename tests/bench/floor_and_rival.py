@@ -1,0 +1,177 @@
+"""What ours is measured beside: a server that does nothing, and one written the naive way.
+
+`echo` answers at once and keeps nothing: the floor that gRPC in Python sets.
+`naive` is what a first version often looks like: an ORM session, and a transaction of its own
+for every call, on a pool of SQLite connections.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc.aio
+from sqlalchemy import ForeignKey, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.leads.v1 import leads_pb2_grpc
+from smarketing.sql.engine import sqlite_driver
+from smarketing.wallclock import new_id, utc_now
+
+_Context = grpc.aio.ServicerContext[leadspb.SubmitLeadRequest, leadspb.SubmitLeadResponse]
+
+
+class Echo(leads_pb2_grpc.LeadServiceServicer):
+    """Answers without doing anything."""
+
+    async def SubmitLead(  # noqa: N802 -- the generated name
+        self,
+        request: leadspb.SubmitLeadRequest,
+        context: _Context,  # noqa: ARG002 -- the generated signature
+    ) -> leadspb.SubmitLeadResponse:
+        handoff = leadspb.Handoff(name=f"{request.parent}/leads/1/handoffs/1")
+        return leadspb.SubmitLeadResponse(outcome=leadspb.SubmitLeadResponse.OUTCOME_CREATED, handoff=handoff)
+
+    async def SubmitLeads(  # noqa: N802 -- the generated name
+        self,
+        request_iterator: AsyncIterator[leadspb.SubmitLeadsRequest],
+        context: grpc.aio.ServicerContext[leadspb.SubmitLeadsRequest, leadspb.SubmitLeadsResponse],  # noqa: ARG002
+    ) -> AsyncIterator[leadspb.SubmitLeadsResponse]:
+        async for request in request_iterator:
+            results = [
+                leadspb.SubmitLeadsResult(
+                    outcome=leadspb.SubmitLeadResponse.OUTCOME_CREATED,
+                    handoff=f"{request.parent}/leads/1/handoffs/1",
+                )
+                for _ in request.submissions
+            ]
+            yield leadspb.SubmitLeadsResponse(request_id=request.request_id, results=results)
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class _Lead(_Base):
+    __tablename__ = "lead"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(unique=True)
+    email: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    company: Mapped[str]
+    create_time: Mapped[datetime]
+
+
+class _Handoff(_Base):
+    __tablename__ = "handoff"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id"))
+    state: Mapped[str]
+    source: Mapped[str]
+    score: Mapped[int]
+    create_time: Mapped[datetime]
+
+
+class _Event(_Base):
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    subject: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    payload: Mapped[bytes]
+    record_time: Mapped[datetime]
+
+
+class Naive(Echo):
+    """One ORM session and one transaction a lead."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = create_engine(
+            f"sqlite:///{path}",
+            module=sqlite_driver(),
+            connect_args={"timeout": 30, "check_same_thread": False},
+        )
+        event.listen(self._engine, "connect", _durable)
+        _Base.metadata.create_all(self._engine)
+
+    async def SubmitLead(  # noqa: N802 -- the generated name
+        self, request: leadspb.SubmitLeadRequest, context: _Context
+    ) -> leadspb.SubmitLeadResponse:
+        """Keep a lead, its handoff and an event."""
+        await asyncio.to_thread(self._insert, request.submission, request.SerializeToString())
+        return await super().SubmitLead(request, context)
+
+    async def SubmitLeads(  # noqa: N802 -- the generated name
+        self,
+        request_iterator: AsyncIterator[leadspb.SubmitLeadsRequest],
+        context: grpc.aio.ServicerContext[leadspb.SubmitLeadsRequest, leadspb.SubmitLeadsResponse],  # noqa: ARG002
+    ) -> AsyncIterator[leadspb.SubmitLeadsResponse]:
+        async for request in request_iterator:
+            for submission in request.submissions:
+                await asyncio.to_thread(self._insert, submission, submission.SerializeToString())
+            results = [leadspb.SubmitLeadsResult() for _ in request.submissions]
+            yield leadspb.SubmitLeadsResponse(request_id=request.request_id, results=results)
+
+    def _insert(self, submission: leadspb.Submission, payload: bytes) -> None:
+        now = utc_now().astimezone(UTC).replace(tzinfo=None)
+        with Session(self._engine) as session, session.begin():
+            known = session.query(_Lead).filter_by(external_id=submission.external_id).one_or_none()
+            if known is not None:
+                return
+            lead = _Lead(
+                id=new_id(),
+                external_id=submission.external_id,
+                email=submission.contact.email,
+                name=submission.contact.family_name,
+                company=submission.contact.company,
+                create_time=now,
+            )
+            session.add(lead)
+            session.flush()
+            handoff = _Handoff(
+                id=new_id(),
+                lead_id=lead.id,
+                state="SUBMITTED",
+                source=submission.qualification.source,
+                score=submission.qualification.score,
+                create_time=now,
+            )
+            session.add(handoff)
+            session.add(_Event(subject=lead.id, kind="submitted", payload=payload, record_time=now))
+
+
+def _durable(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+async def _serve(kind: str, data: Path) -> None:
+    server = grpc.aio.server()
+    servicer = Echo() if kind == "echo" else Naive(data / "naive.db")
+    leads_pb2_grpc.add_LeadServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    await stopped.wait()
+    await server.stop(1)
+
+
+def main() -> int:
+    """Serve until SIGTERM; the first line printed is the port."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("echo", "naive"))
+    parser.add_argument("--data", type=Path, required=True)
+    given = parser.parse_args()
+    asyncio.run(_serve(given.kind, given.data))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
