@@ -23,6 +23,7 @@ __all__ = [
     "System",
     "Team",
     "TenantSettings",
+    "active_part",
     "diff",
     "succeed",
 ]
@@ -269,6 +270,17 @@ class Directory:
         return waiting is not None and taker is not None and taker.team in self.teams_below(waiting.team)
 
 
+def active_part(directory: Directory) -> Directory:
+    """Return the directory without its inactive entries."""
+    return replace(
+        directory,
+        teams=tuple(team for team in directory.teams if not team.inactive),
+        people=tuple(person for person in directory.people if not person.inactive),
+        systems=tuple(system for system in directory.systems if not system.inactive),
+        queues=tuple(queue for queue in directory.queues if not queue.inactive),
+    )
+
+
 class ChangeKind(StrEnum):
     """What kind of difference there is."""
 
@@ -291,7 +303,8 @@ class Change:
 def succeed(old: Directory | None, wanted: Directory) -> Directory:
     """Return the directory that follows `old` when `wanted` is applied.
 
-    What `wanted` leaves out stays, inactive; the routing gets the next version when it differs.
+    What `wanted` leaves out, or has as inactive, stays as it was, inactive.
+    The routing gets the next version when it differs.
     Entries are in the order of their names, so that the order in a file changes nothing.
     """
     routing = wanted.routing
@@ -356,7 +369,7 @@ def _differing(old: Any, new: Any) -> tuple[str, ...]:
 
 def _merged(old: Iterable[_Resource], wanted: Iterable[_Resource]) -> tuple[_Resource, ...]:
     entries = {entry.name: replace(entry, inactive=True) for entry in old}
-    entries |= {entry.name: replace(entry, inactive=False) for entry in wanted}
+    entries |= {entry.name: entry for entry in wanted if not entry.inactive}
     return tuple(entries[name] for name in sorted(entries))
 
 

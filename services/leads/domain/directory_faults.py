@@ -18,6 +18,7 @@ from services.leads.domain.directory import (
     System,
     Team,
     TenantSettings,
+    active_part,
 )
 from smarketing.businesstime.errors import BadCalendar
 from smarketing.businesstime.zones import load_zone
@@ -47,15 +48,16 @@ class Fault:
     """What a right value looks like."""
 
 
-def faults_of(wanted: Directory) -> tuple[Fault, ...]:
-    """Return everything that is wrong with a directory as it shall be; its entries are taken as active."""
+def faults_of(wanted: Directory, *, old: Directory | None = None) -> tuple[Fault, ...]:
+    """Return everything that keeps `wanted` from following `old`; inactive entries count as left out."""
+    whole, wanted = wanted, active_part(wanted)
     return (
-        *_faults_of_settings(wanted.settings),
-        *_faults_of_names(wanted),
-        *_each("teams", wanted.teams, lambda team: _faults_of_team(wanted, team)),
-        *_each("people", wanted.people, lambda person: _faults_of_person(wanted, person)),
-        *_each("systems", wanted.systems, lambda system: _faults_of_system(wanted, system)),
-        *_each("queues", wanted.queues, lambda queue: _faults_of_queue(wanted, queue)),
+        *_faults_of_settings(whole.settings),
+        *_faults_of_names(whole),
+        *_each("teams", whole.teams, lambda team: _faults_of_team(wanted, team, old)),
+        *_each("people", whole.people, lambda person: _faults_of_person(wanted, person)),
+        *_each("systems", whole.systems, lambda system: _faults_of_system(wanted, system)),
+        *_each("queues", whole.queues, lambda queue: _faults_of_queue(wanted, queue)),
         *_faults_of_routing(wanted),
     )
 
@@ -94,9 +96,8 @@ def _faults_of_names(wanted: Directory) -> Iterator[Fault]:
                 )
 
 
-def _faults_of_team(wanted: Directory, team: Team) -> Iterator[Fault]:
-    if team.party not in {Party.MARKETING, Party.SALES}:
-        yield Fault("party", "must be MARKETING or SALES")
+def _faults_of_team(wanted: Directory, team: Team, old: Directory | None) -> Iterator[Fault]:
+    yield from _faults_of_party(team, old.team(team.name) if old is not None else None)
     yield from _person_exists(wanted, "manager", team.manager)
     above = wanted.team(team.parent_team)
     if team.parent_team and above is None:
@@ -105,6 +106,14 @@ def _faults_of_team(wanted: Directory, team: Team) -> Iterator[Fault]:
         yield Fault("parent_team", "must be a team of the same party")
     elif _is_above_itself(wanted, team):
         yield Fault("parent_team", "must not lead back to the team itself")
+
+
+def _faults_of_party(team: Team, before: Team | None) -> Iterator[Fault]:
+    if team.party not in {Party.MARKETING, Party.SALES}:
+        yield Fault("party", "must be MARKETING or SALES")
+    elif before is not None and before.party is not team.party:
+        # Figures of the past are counted by it.
+        yield Fault("party", f"must stay {before.party}; a team of the other party needs another name")
 
 
 def _is_above_itself(wanted: Directory, team: Team) -> bool:
@@ -197,5 +206,5 @@ def _each(
     kind: str, entries: Sequence[_Entry], faults: Callable[[_Entry], Iterable[Fault]]
 ) -> Iterator[Fault]:
     for index, entry in enumerate(entries):
-        for fault in faults(entry):
+        for fault in () if entry.inactive else faults(entry):
             yield Fault(f"{kind}[{index}].{fault.path}", fault.description)

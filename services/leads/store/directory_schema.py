@@ -1,0 +1,95 @@
+"""Tables of the directory; the token hashes stand in the mirror, where every service has them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text
+
+from smarketing.sql.types import BigInt, UtcMicros
+
+__all__ = ["DirectoryTables", "define_tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTables:
+    """Tenants with their settings, who there is in them, their routing and their tokens."""
+
+    tenant: Table
+    team: Table
+    person: Table
+    system: Table
+    queue: Table
+    routing_rule: Table
+    routing_member: Table
+    token: Table
+
+
+def define_tables(metadata: MetaData) -> DirectoryTables:
+    """Declare the tables in `metadata`."""
+    return DirectoryTables(
+        tenant=Table(
+            "tenant",
+            metadata,
+            Column("tenant", Text, primary_key=True),
+            Column("time_zone", Text, nullable=False),
+            Column("region_code", Text, nullable=False),
+            Column("currency_code", Text, nullable=False),
+            Column("routing_version", BigInt, nullable=False),
+            Column("fallback_queue", Text, nullable=False),
+            Column("offer_duration_micros", BigInt, nullable=False),
+            Column("max_offers", Integer, nullable=False),
+            Column("etag", Text, nullable=False),
+        ),
+        team=_entries(metadata, "team", "party", "manager", "parent_team"),
+        person=_entries(metadata, "person", "roles", "team"),
+        system=_entries(metadata, "system", "roles", "teams"),
+        queue=_entries(metadata, "queue", "team", "manager"),
+        routing_rule=Table(
+            "routing_rule",
+            metadata,
+            Column("tenant", Text, primary_key=True),
+            Column("ordinal", Integer, primary_key=True),
+            Column("rule_id", Text, nullable=False),
+            ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
+        ),
+        routing_member=Table(
+            "routing_member",
+            metadata,
+            Column("tenant", Text, primary_key=True),
+            Column("rule_ordinal", Integer, primary_key=True),
+            Column("ordinal", Integer, primary_key=True),
+            Column("person", Text, nullable=False),
+            Column("weight", Integer, nullable=False),
+            ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
+        ),
+        token=_token(metadata),
+    )
+
+
+def _entries(metadata: MetaData, name: str, *texts: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("display_name", Text, nullable=False),
+        *(Column(text, Text, nullable=False) for text in texts),
+        Column("inactive", Boolean, nullable=False),
+        ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
+        Index(f"{name}_by_tenant", "tenant"),
+    )
+
+
+def _token(metadata: MetaData) -> Table:
+    return Table(
+        "token",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("principal", Text, nullable=False),
+        Column("display_name", Text, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("expire_time", UtcMicros),
+        Column("revoke_time", UtcMicros),
+        ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
+        Index("token_by_principal", "principal", "name"),
+    )
