@@ -1,4 +1,4 @@
-"""The life of a server process: registered completely or not at all, ready when it can answer, drained at the end."""
+"""The life of a server process: registered completely, ready when it can answer, drained at the end."""
 
 import asyncio
 import signal
@@ -64,7 +64,7 @@ class RunningServer:
         self._health = health_servicer
         self._service_names = service_names
 
-    async def set_ready(self, ready: bool) -> None:  # noqa: FBT001 - a state, not a mode
+    async def set_ready(self, ready: bool) -> None:
         """Report the services as SERVING or not; liveness (the empty name) stays SERVING."""
         for name in self._service_names:
             await self._health.set(name, _SERVING if ready else _NOT_SERVING)

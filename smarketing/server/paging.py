@@ -26,7 +26,7 @@ Key = Sequence[str | int]
 
 
 class PageTokens:
-    """Makes and reads the page tokens of one service; `secret` must outlive restarts and be shared by replicas."""
+    """Makes and reads a service's page tokens; `secret` outlives restarts and is shared by replicas."""
 
     def __init__(self, secret: bytes) -> None:
         self._seal_key = hashlib.sha256(b"page token seal" + secret).digest()
