@@ -1,0 +1,146 @@
+"""A miss, or a coming one, as an object that people deal with."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+
+from services.sla.domain.agreement import Role
+from services.sla.domain.refused import StateForbids
+
+
+class AlertState(Enum):
+    """Where an alert stands."""
+
+    OPEN = "OPEN"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    RESOLVED = "RESOLVED"
+
+
+class ResolveReason(Enum):
+    """Why an alert is dealt with."""
+
+    STOPPED = "STOPPED"
+    RETRACTED = "RETRACTED"
+    VOID = "VOID"
+    BY_HAND = "BY_HAND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One for each clock, cycle and delivered rung, and one for each miss."""
+
+    tenant: str
+    id: str
+    revision: int = 1
+    state: AlertState = AlertState.OPEN
+    clock: str
+    cycle: int
+    handoff: str
+    commitment_id: str
+    commitment_title: str
+    rung_id: str
+    missed: bool
+    due_time: datetime
+    create_time: datetime
+    owner: str
+    team: str
+    recipients: tuple[str, ...]
+    acknowledged_by: str = ""
+    acknowledge_time: datetime | None = None
+    resolved_by: str = ""
+    resolve_time: datetime | None = None
+    resolve_reason: ResolveReason | None = None
+
+    @property
+    def name(self) -> str:
+        """`tenants/{tenant}/alerts/{alert}`."""
+        return f"tenants/{self.tenant}/alerts/{self.id}"
+
+    @property
+    def message_id(self) -> str:
+        """Names the message to these recipients, for ever: a repeat is known by it."""
+        told = hashlib.sha256("\n".join(self.recipients).encode()).hexdigest()[:16]
+        return f"alert-{self.id}-{told}"
+
+    def acknowledge(self, *, by: str, now: datetime) -> "Alert":
+        """Return the alert as seen by somebody; the first who says so counts.
+
+        Raises:
+            StateForbids: when it is resolved.
+        """
+        if self.state is AlertState.ACKNOWLEDGED:
+            return self
+        if self.state is AlertState.RESOLVED:
+            raise StateForbids(self.name, self.state.value)
+        return replace(
+            self,
+            state=AlertState.ACKNOWLEDGED,
+            acknowledged_by=by,
+            acknowledge_time=now,
+            revision=self.revision + 1,
+        )
+
+    def resolve(self, reason: ResolveReason, *, by: str, now: datetime) -> "Alert":
+        """Return the alert as dealt with; `by` is empty when the clock did it.
+
+        Raises:
+            StateForbids: when it is resolved already.
+        """
+        if self.state is AlertState.RESOLVED:
+            raise StateForbids(self.name, self.state.value)
+        return replace(
+            self,
+            state=AlertState.RESOLVED,
+            resolved_by=by,
+            resolve_time=now,
+            resolve_reason=reason,
+            revision=self.revision + 1,
+        )
+
+
+def alert_id(clock: str, cycle: int, rung_id: str) -> str:
+    """Return the one id that an alert of this clock, cycle and rung can have."""
+    return hashlib.sha256(f"{clock}\n{cycle}\n{rung_id}".encode()).hexdigest()[:26]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """Who is whom in one tenant, as far as telling them goes. Names are resource names."""
+
+    managers: Mapping[str, str] = field(default_factory=dict)
+    """Team or queue → who answers for it."""
+    team_of: Mapping[str, str] = field(default_factory=dict)
+    """Person → team."""
+    marketing_managers: frozenset[str] = frozenset()
+    sales_managers: frozenset[str] = frozenset()
+    leadership: frozenset[str] = frozenset()
+
+    def recipients(
+        self, roles: Iterable[Role], *, owner: str, team: str, parties: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Return the people behind the roles, each once, in order of name.
+
+        `parties` are those who promised: the other party is whoever is not among them, and both
+        sides' managers when the promise is joint or the system's.
+        """
+        found: set[str] = set()
+        for role in roles:
+            found |= self._behind(role, owner, team, frozenset(parties))
+        return tuple(sorted(found - {""}))
+
+    def _behind(self, role: Role, owner: str, team: str, parties: frozenset[str]) -> frozenset[str]:
+        match role:
+            case Role.OWNER:
+                return frozenset({owner if "/people/" in owner else self.managers.get(owner, "")})
+            case Role.MANAGER | Role.QUEUE:
+                return frozenset({self.managers.get(owner) or self.managers.get(team, "")})
+            case Role.LEADERSHIP:
+                return self.leadership
+            case Role.OTHER_PARTY:
+                if parties == {"SALES"}:
+                    return self.marketing_managers
+                if parties == {"MARKETING"}:
+                    return self.sales_managers
+                return self.marketing_managers | self.sales_managers

@@ -1,0 +1,230 @@
+"""What an agreement says, as the parties wrote it, and every reason why it cannot be agreed to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+from services.sla.domain.agreement import (
+    ANY,
+    ENOUGH_BY_DEFAULT,
+    AgreementVersion,
+    Commitment,
+    CommitmentKind,
+    Condition,
+    Grade,
+    Party,
+    Role,
+    Rung,
+    Tier,
+    TimeBasis,
+)
+from smarketing.businesstime import BusinessTime
+
+NOTHING = BusinessTime()
+_BASIS_POINTS = 10_000
+_MOST_PERCENT = 1_000
+
+
+class AgreementKind(Enum):
+    """Between whom an agreement is."""
+
+    INTERNAL = "INTERNAL"
+    CUSTOMER = "CUSTOMER"
+
+
+class Mode(Enum):
+    """Whether an agreement alerts anybody."""
+
+    OBSERVE = "OBSERVE"
+    ENFORCE = "ENFORCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that cannot be agreed to: where it stands, and what a right value looks like."""
+
+    path: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A tier as written: which handoffs, and how much of the clock's own time they are given."""
+
+    amount: BusinessTime | None
+    condition: Condition = ANY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A rung as written: a share of the target, or an offset from due."""
+
+    id: str
+    percent: int | None = None
+    offset: BusinessTime | None = None
+    recipients: tuple[Role, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A commitment as written; nothing in it is checked before `faults_of`."""
+
+    id: str
+    title: str
+    parties: tuple[Party, ...]
+    kind: CommitmentKind | None
+    basis: TimeBasis | None
+    targets: tuple[Target, ...]
+    objective_basis_points: int
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The content of one agreement version. It never changes once proposed."""
+
+    title: str
+    kind: AgreementKind | None
+    mode: Mode | None
+    calendar_version: str
+    promises: tuple[Promise, ...]
+    back_date_limit: BusinessTime = NOTHING
+    """Open time; zero means two business days."""
+    accepted_grades: frozenset[Grade] = frozenset()
+    """Empty means all but back-dated."""
+
+    def promise(self, commitment_id: str) -> Promise:
+        """Return the promise with this id; the agreement that a clock pins always has it."""
+        return next(promise for promise in self.promises if promise.id == commitment_id)
+
+
+def faults_of(terms: Terms, *, calendar_exists: bool) -> list[Fault]:
+    """Return everything that keeps these terms from being agreed to; nothing when they are sound."""
+    faults: list[Fault] = []
+    if terms.kind is None:
+        faults.append(Fault(path="kind", description="say between whom it is: internal, or with a customer"))
+    if terms.mode is None:
+        faults.append(Fault(path="mode", description="say whether it observes or enforces"))
+    if not calendar_exists:
+        faults.append(Fault(path="calendar_version", description="name a calendar version of this tenant"))
+    if terms.back_date_limit < BusinessTime():
+        faults.append(Fault(path="back_date_limit_duration", description="zero or more"))
+    if not terms.promises:
+        faults.append(Fault(path="commitments", description="promise at least one thing"))
+    faults += _repeated([promise.id for promise in terms.promises], "commitments", "commitment_id")
+    for at, promise in enumerate(terms.promises):
+        faults += _faults_of_promise(promise, f"commitments[{at}]")
+    return faults
+
+
+def agreed(
+    terms: Terms, *, name: str, number: int, effective_time: datetime, expire_time: datetime | None
+) -> AgreementVersion:
+    """Return the version by which handoffs are measured; `terms` must be without fault."""
+    return AgreementVersion(
+        name=name,
+        version=number,
+        effective_time=effective_time,
+        expire_time=expire_time,
+        commitments=tuple(commitment_of(terms, promise) for promise in terms.promises),
+    )
+
+
+def commitment_of(terms: Terms, promise: Promise) -> Commitment:
+    """Return one promise as what is measured; `terms` must be without fault."""
+    assert promise.kind is not None and promise.basis is not None, promise.id  # noqa: S101, PT018 - checked by faults_of
+    return Commitment(
+        id=promise.id,
+        # A joint promise runs one clock; for whom it counts is told by `Promise.parties`.
+        party=promise.parties[0],
+        kind=promise.kind,
+        basis=promise.basis,
+        tiers=tuple(
+            Tier(target=target.amount or BusinessTime(), condition=target.condition)
+            for target in promise.targets
+        ),
+        rungs=tuple(
+            Rung(id=step.id, percent=step.percent, offset=step.offset, recipients=step.recipients)
+            for step in promise.steps
+        ),
+        grades=terms.accepted_grades or ENOUGH_BY_DEFAULT,
+        objective=Decimal(promise.objective_basis_points) / _BASIS_POINTS,
+    )
+
+
+PROMISERS: dict[str, tuple[frozenset[Party], ...]] = {
+    "ROUTE": (frozenset({Party.SYSTEM}),),
+    "ACCEPT": (frozenset({Party.SALES}), frozenset({Party.SALES, Party.MARKETING})),
+    "FIRST_FOLLOW_UP": (frozenset({Party.SALES}), frozenset({Party.SALES, Party.MARKETING})),
+    "FRESHNESS": (frozenset({Party.MARKETING}), frozenset({Party.SALES, Party.MARKETING})),
+}
+"""Who can promise what: routing is the system's, the others one side's or a joint promise."""
+
+
+def _faults_of_promise(promise: Promise, path: str) -> Iterator[Fault]:
+    if not promise.id:
+        yield Fault(path=f"{path}.commitment_id", description="give it an id")
+    if promise.basis is None:
+        yield Fault(path=f"{path}.basis", description="say how its time is counted")
+    if not 0 < promise.objective_basis_points < _BASIS_POINTS:
+        # At 100 % a single miss is the end of every error budget: no alert on the way could ever fire.
+        yield Fault(
+            path=f"{path}.objective_basis_points",
+            description="1 to 9,999; a promise of 100 % leaves no room in which to warn",
+        )
+    yield from _faults_of_parties(promise, path)
+    if not promise.targets:
+        yield Fault(path=f"{path}.tiers", description="give at least one target")
+    for at, target in enumerate(promise.targets):
+        if target.amount is None or target.amount <= BusinessTime():
+            yield Fault(path=f"{path}.tiers[{at}].target_duration", description="more than nothing")
+    yield from _repeated([step.id for step in promise.steps], f"{path}.rungs", "rung_id")
+    for at, step in enumerate(promise.steps):
+        yield from _faults_of_step(step, promise, f"{path}.rungs[{at}]")
+
+
+def _faults_of_parties(promise: Promise, path: str) -> Iterator[Fault]:
+    if promise.kind is None:
+        yield Fault(path=f"{path}.kind", description="say what is promised")
+        return
+    allowed = PROMISERS[promise.kind.value]
+    if frozenset(promise.parties) not in allowed or len(set(promise.parties)) != len(promise.parties):
+        words = ", or ".join(" and ".join(sorted(party.value for party in each)) for each in allowed)
+        yield Fault(path=f"{path}.parties", description=f"{promise.kind.value} is promised by {words}")
+
+
+def _faults_of_step(step: Step, promise: Promise, path: str) -> Iterator[Fault]:
+    if not step.id or step.id == BREACH:
+        yield Fault(path=f"{path}.rung_id", description=f"give it an id other than `{BREACH}`")
+    if promise.kind is not None and promise.kind.value == "FRESHNESS":
+        yield Fault(
+            path=path, description="a freshness clock is over when it is first heard of; nobody can be warned"
+        )
+        return
+    if (step.percent is None) == (step.offset is None):
+        yield Fault(path=path, description="give either a percentage of the target or an offset from due")
+        return
+    if step.percent is not None:
+        if not 0 < step.percent <= _MOST_PERCENT:
+            yield Fault(path=f"{path}.percent_of_target", description="1 to 1,000")
+        return
+    shortest = min((target.amount for target in promise.targets if target.amount), default=None)
+    if step.offset is not None and shortest is not None and step.offset + shortest <= BusinessTime():
+        yield Fault(
+            path=f"{path}.offset_from_due_duration",
+            description="the clock of the shortest target has not started by then",
+        )
+
+
+BREACH = "breach"
+"""The rung id by which the miss itself is alerted."""
+
+
+def _repeated(ids: Sequence[str], path: str, field: str) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for at, each in enumerate(ids):
+        if each and each in seen:
+            yield Fault(path=f"{path}[{at}].{field}", description="is taken by an earlier one")
+        seen.add(each)
