@@ -1,3 +1,4 @@
+# ruff: noqa: N802, ARG002 -- gRPC chooses the names and the arguments of a servicer
 """A service with all four arities, made at run time, and the rig that serves it on a real port."""
 
 import asyncio
@@ -70,9 +71,7 @@ def _declare() -> None:
             client_streaming=client_streams,
             server_streaming=server_streams,
         )
-    descriptor_pool.Default().Add(file) if hasattr(descriptor_pool.Default(), "Add") else (
-        descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
-    )
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
 
 
 def _class(name: str) -> Any:
@@ -199,9 +198,14 @@ TOKENS = (
 )
 PEOPLE = ("tenants/default/people/mina", "tenants/default/people/ada", "tenants/other/people/otto")
 
+DIRECTORY = Directory(TOKENS, PEOPLE)
+
 
 def bearer(token_id: str = "minaminamina", *, secret: str = SECRET) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer smk_{token_id}_{secret}"),)
+
+
+MINA = bearer()
 
 
 def a_request(word: str = "hello", **fields: str) -> Any:
@@ -219,25 +223,25 @@ class Rig:
     telemetry: Telemetry
     denials: list[AuditEntry] = field(default_factory=list)
 
-    def say(self, request: Any = None, *, metadata: Any = bearer(), timeout: float | None = 5) -> Any:
+    def say(self, request: Any = None, *, metadata: Any = MINA, timeout: float | None = 5) -> Any:
         call = self.channel.unary_unary(
             f"/{SERVICE}/Say", request_serializer=_bytes, response_deserializer=EchoResponse.FromString
         )
         return call(a_request() if request is None else request, metadata=metadata, timeout=timeout)
 
-    def tell(self, request: Any = None, *, metadata: Any = bearer(), timeout: float | None = 5) -> Any:
+    def tell(self, request: Any = None, *, metadata: Any = MINA, timeout: float | None = 5) -> Any:
         call = self.channel.unary_stream(
             f"/{SERVICE}/Tell", request_serializer=_bytes, response_deserializer=EchoResponse.FromString
         )
         return call(a_request() if request is None else request, metadata=metadata, timeout=timeout)
 
-    def gather(self, requests: Any, *, metadata: Any = bearer(), timeout: float | None = 5) -> Any:
+    def gather(self, requests: Any, *, metadata: Any = MINA, timeout: float | None = 5) -> Any:
         call = self.channel.stream_unary(
             f"/{SERVICE}/Gather", request_serializer=_bytes, response_deserializer=EchoResponse.FromString
         )
         return call(requests, metadata=metadata, timeout=timeout)
 
-    def talk(self, requests: Any = None, *, metadata: Any = bearer(), timeout: float | None = 5) -> Any:
+    def talk(self, requests: Any = None, *, metadata: Any = MINA, timeout: float | None = 5) -> Any:
         call = self.channel.stream_stream(
             f"/{SERVICE}/Talk", request_serializer=_bytes, response_deserializer=EchoResponse.FromString
         )
@@ -246,14 +250,28 @@ class Rig:
     async def all_four(self, request: Any, **options: Any) -> list[Any]:
         """Make the same call in each arity; return each one's words, or its error."""
         outcomes = []
-        for call in (self.say, self.tell):
-            outcomes.append(await _outcome(call(request, **options)))
-        for call in (self.gather, self.talk):
-            outcomes.append(await _outcome(call(iter([request]), **options)))
+        for call, argument in (
+            (self.say, lambda: request),
+            (self.tell, lambda: request),
+            (self.gather, lambda: iter([request])),
+            (self.talk, lambda: iter([request])),
+        ):
+            outcome = await outcome_of(call(argument(), **options))
+            while _is_the_clients_own_race(outcome):
+                outcome = await outcome_of(call(argument(), **options))
+            outcomes.append(outcome)
         return outcomes
 
 
-async def _outcome(call: Any) -> Any:
+def _is_the_clients_own_race(outcome: Any) -> bool:
+    # grpc's Python client sometimes makes up this status when the server refuses a request stream
+    # before its first message was written; nothing of it comes over the wire.
+    return isinstance(outcome, grpc.aio.AioRpcError) and "Internal error from Core" in (
+        outcome.details() or ""
+    )
+
+
+async def outcome_of(call: Any) -> Any:
     try:
         if hasattr(call, "__aiter__"):
             return "".join([response.word async for response in call])
@@ -298,7 +316,7 @@ async def serving(
     limits: CallLimits | None = None,
     config: ServerConfig | None = None,
     refusal_of: Callable[[Exception], Any] = lambda _: None,
-    directory: Directory | None = Directory(TOKENS, PEOPLE),
+    directory: Directory | None = DIRECTORY,
 ) -> AsyncIterator[Rig]:
     authenticator = Authenticator(now=lambda: NOW)
     if directory is not None:
