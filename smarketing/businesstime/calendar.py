@@ -101,9 +101,9 @@ class Calendar:
             zone=zone,
             hours=tuple(_windows(hours.get(day, ()), f"hours.{day}") for day in WEEKDAYS),
             holidays=frozenset(_date(day, f"holidays[{at}]") for at, day in enumerate(holidays)),
-            overrides=_dated(overrides or {}, "overrides"),
-            breaks=_dated(breaks or {}, "breaks"),
-            leave=_dated(leave or {}, "leave"),
+            overrides=_dated(overrides, "overrides"),
+            breaks=_dated(breaks, "breaks"),
+            leave=_dated(leave, "leave"),
         )
 
     @classmethod
@@ -141,7 +141,9 @@ def _windows(times: Times, where: str) -> tuple[Window, ...]:
     return tuple(windows)
 
 
-def _dated(entries: Mapping[str, Times], where: str) -> Dated:
+def _dated(entries: Mapping[str, Times] | None, where: str) -> Dated:
+    if entries is None:
+        return ()
     if not isinstance(entries, Mapping):
         raise BadCalendar(where, "give lists of [open, close] pairs by date")
     return tuple(

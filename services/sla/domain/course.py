@@ -45,7 +45,7 @@ class IntervalKind(Enum):
 
 
 class Mark(NamedTuple):
-    """One step at one instant. `key` tells pauses apart, None resumes all; `cap` is a pause's most open time."""
+    """A step at an instant. `key` tells pauses apart, None resumes all; `cap` is a pause's most open time."""
 
     at: int
     step: Step

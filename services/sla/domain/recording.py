@@ -32,7 +32,8 @@ _BREACHES = (Outcome.BREACHED, Outcome.EXCUSED)
 class RecordedClock:
     """What the log says of a clock.
 
-    `paused` holds the begin of every pause told of, `pauses_open` of those going on. `breach_time` is that of the breach that stands.
+    `paused` holds the begin of every pause told of, `pauses_open` of those going on. `breach_time` is that of
+    the breach that stands.
     """
 
     key: ClockKey

@@ -81,7 +81,7 @@ class Evaluator:
             case = _parsed(line)
             name = _name(case)
             result = self._result(case)
-        except (BadLine, BadCalendar, CalendarNeverOpens, InstantOutOfRange) as refusal:
+        except (BadLine, BadCalendar, CalendarNeverOpens, InstantOutOfRange, RecursionError) as refusal:
             error = {"code": _code_of(refusal), "message": str(refusal)}
             return json.dumps({"id": name, "error": error}), False
         return f'{{"id": {json.dumps(name)}, "result": {_written(result)}}}', True
@@ -130,6 +130,8 @@ def _code_of(refusal: Exception) -> str:
             return code
         case BadCalendar():
             return "BAD_CALENDAR"
+        case RecursionError():
+            return "BAD_JSON"
         case CalendarNeverOpens():
             return "CALENDAR_NEVER_OPENS"
         case _:
@@ -165,11 +167,11 @@ def _calendar(definition: object) -> Calendar:
         raise BadCalendar("tz", "give the name of a time zone")
     if not isinstance(hours, dict):
         raise BadCalendar("hours", "give the windows by weekday")
-    holidays = definition.get("holidays", [])
-    if not isinstance(holidays, list):
+    holidays = definition.get("holidays")
+    if not isinstance(holidays, list | None):
         raise BadCalendar("holidays", "give a list of dates")
-    dated = {name: definition.get(name, {}) for name in ("overrides", "breaks")}
-    return Calendar.of(zone, hours, holidays=holidays, **dated)
+    dated = {name: definition.get(name) for name in ("overrides", "breaks")}
+    return Calendar.of(zone, hours, holidays=holidays or (), **dated)
 
 
 def _add(calendar: _Compiled, given: Mapping[str, object]) -> dict[str, object]:
