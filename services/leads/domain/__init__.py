@@ -1,1 +1,1 @@
-"""What a handoff is and may become; the standard library and our two calculators alone."""
+"""The rules of the handoff: what a sales manager would argue about."""

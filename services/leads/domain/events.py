@@ -1,0 +1,192 @@
+"""What happened to a handoff: past tense, and nothing personal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from services.leads.domain.lead import Qualification
+from services.leads.domain.routing import Decision
+from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Party
+
+if TYPE_CHECKING:
+    from services.leads.domain.opportunity import Opportunity
+
+
+class HandoffId(NamedTuple):
+    """Which handoff: its lead's id and its number within the lead."""
+
+    tenant: str
+    lead: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"tenants/{self.tenant}/leads/{self.lead}/handoffs/{self.number}"
+
+    @property
+    def lead_name(self) -> str:
+        """The resource name of its lead."""
+        return f"tenants/{self.tenant}/leads/{self.lead}"
+
+    def offer_name(self, number: int) -> str:
+        """The resource name of one of its offers."""
+        return f"{self.name}/offers/{number}"
+
+
+class OfferState(IntEnum):
+    """What became of an offer, numbered as in the contract."""
+
+    OPEN = 1
+    ACCEPTED = 2
+    REJECTED = 3
+    DECLINED = 4
+    EXPIRED = 5
+    WITHDRAWN = 6
+
+
+class Manner(IntEnum):
+    """How a handoff got its owner, numbered as in the contract."""
+
+    ACCEPTED = 1
+    CLAIMED = 2
+    FOLLOWED_UP = 3
+    ASSIGNED = 4
+    IMPORTED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffEvent:
+    """Something that happened to a handoff at an instant."""
+
+    handoff: HandoffId
+    occur_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffSubmitted(HandoffEvent):
+    """It began."""
+
+    qualification: Qualification
+    source_system: str
+    historical: bool = False
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRevised(HandoffEvent):
+    """What marketing says of it changed."""
+
+    qualification: Qualification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffOffered(HandoffEvent):
+    """It is this person's or queue's to accept."""
+
+    offer: int
+    assignee: str
+    team: str
+    expire_time: datetime | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferClosed(HandoffEvent):
+    """An offer ended otherwise than accepted or rejected."""
+
+    offer: int
+    assignee: str
+    state: OfferState
+    reason_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffAccepted(HandoffEvent):
+    """It got an owner."""
+
+    offer: int
+    """0 when it was assigned without one."""
+    owner: str
+    team: str
+    manner: Manner
+    previous_owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRejected(HandoffEvent):
+    """No lead for sales."""
+
+    offer: int
+    person: str
+    team: str
+    reason_code: str
+    accountable_party: Party
+    with_evidence: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpLogged(HandoffEvent):
+    """Somebody tried to reach the lead."""
+
+    follow_up: str
+    """Id within the handoff."""
+    person: str
+    team: str
+    channel: FollowUpChannel
+    grade: EvidenceGrade
+    contact: bool
+    historical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffQualified(HandoffEvent):
+    """Sales-qualified."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffDisqualified(HandoffEvent):
+    """Nothing will come of it."""
+
+    person: str
+    reason_code: str
+    accountable_party: Party
+    with_evidence: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRecycled(HandoffEvent):
+    """Back with marketing until a date."""
+
+    person: str
+    reason_code: str
+    accountable_party: Party
+    recycle_until_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffConverted(HandoffEvent):
+    """It became an opportunity."""
+
+    opportunity: "Opportunity"
+    historical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpportunityClosed(HandoffEvent):
+    """Its opportunity, and so the handoff, ended."""
+
+    opportunity: "Opportunity"
+    historical: bool = False
+    segment: str = ""
+    lead_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffVoided(HandoffEvent):
+    """It should never have been."""
+
+    reason_code: str

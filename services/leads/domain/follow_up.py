@@ -1,0 +1,34 @@
+"""An attempt by a named person to reach the lead."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.leads.domain.events import HandoffId
+from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """Who tried, on which channel, when, and how well it is attested."""
+
+    handoff: HandoffId
+    follow_up_id: str
+    person: str
+    channel: FollowUpChannel
+    occur_time: datetime
+    record_time: datetime
+    grade: EvidenceGrade
+    contact: bool = False
+    external_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"{self.handoff.name}/followUps/{self.follow_up_id}"
+
+
+def grade_of(told: EvidenceGrade | None, *, by_system: bool) -> EvidenceGrade:
+    """Return the grade that counts: a person can only say so; the channel's own system can confirm."""
+    if not by_system or told is None:
+        return EvidenceGrade.SELF_REPORTED
+    return told
