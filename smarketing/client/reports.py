@@ -1,0 +1,83 @@
+"""The service `reports`: the figures that both departments share."""
+
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Self
+
+from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.api.reports.v1.reports_pb2_grpc import ReportServiceStub
+from smarketing.client.audit import AuditClient
+from smarketing.client.connection import Connection, each_page
+from smarketing.client.events import EventLogClient
+from smarketing.client.retries import RetryPolicy
+from smarketing.client.settings import ClientSettings
+
+__all__ = ["ReportsClient"]
+
+
+class ReportsClient:
+    """A caller of `reports`; every method is one RPC, its request and answer the generated messages."""
+
+    def __init__(self, settings: ClientSettings, *, retries: RetryPolicy | None = None) -> None:
+        self._connection = Connection(settings.reports, settings, retries=retries)
+        self._stub = ReportServiceStub(self._connection.channel)
+        self.audit = AuditClient(self._connection)
+        """The audit trail of this service."""
+        self.events = EventLogClient(self._connection)
+        """The log of this service."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exit: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the channel; calls under way end."""
+        await self._connection.close()
+
+    async def is_serving(self, service: str = "") -> bool:
+        """Whether the server is alive (`service` empty), or the named gRPC service ready."""
+        return await self._connection.is_serving(service)
+
+    async def list_kpis(
+        self, request: reportspb.ListKpisRequest, within: timedelta | None = None
+    ) -> reportspb.ListKpisResponse:
+        """Return one page of the definitions of figures."""
+        return await self._connection.call(self._stub.ListKpis, request, within)
+
+    async def kpis(self, request: reportspb.ListKpisRequest) -> AsyncGenerator[reportspb.Kpi, None]:
+        """Yield the definitions of all figures, by id."""
+        async for page in each_page(self.list_kpis, request):
+            for item in page.kpis:
+                yield item
+
+    async def query_kpi(
+        self, request: reportspb.QueryKpiRequest, within: timedelta | None = None
+    ) -> reportspb.QueryKpiResponse:
+        """Compute one figure, in groups when asked."""
+        return await self._connection.call(self._stub.QueryKpi, request, within)
+
+    async def get_scorecard(
+        self, request: reportspb.GetScorecardRequest, within: timedelta | None = None
+    ) -> reportspb.Scorecard:
+        """Return what each party promised and how it stands."""
+        return await self._connection.call(self._stub.GetScorecard, request, within)
+
+    async def get_funnel(
+        self, request: reportspb.GetFunnelRequest, within: timedelta | None = None
+    ) -> reportspb.Funnel:
+        """Return how many handoffs reached each stage."""
+        return await self._connection.call(self._stub.GetFunnel, request, within)
+
+    async def get_compliance(
+        self, request: reportspb.GetComplianceRequest, within: timedelta | None = None
+    ) -> reportspb.Compliance:
+        """Return how commitments were kept."""
+        return await self._connection.call(self._stub.GetCompliance, request, within)
+
+    async def get_response_times(
+        self, request: reportspb.GetResponseTimesRequest, within: timedelta | None = None
+    ) -> reportspb.ResponseTimes:
+        """Return response times that count those who still wait."""
+        return await self._connection.call(self._stub.GetResponseTimes, request, within)
