@@ -113,7 +113,7 @@ def _faults_of_party(team: Team, before: Team | None) -> Iterator[Fault]:
         yield Fault("party", "must be MARKETING or SALES")
     elif before is not None and before.party is not team.party:
         # Figures of the past are counted by it.
-        yield Fault("party", f"must stay {before.party}; a team of the other party needs another name")
+        yield Fault("party", f"must stay {before.party.name}; a team of the other party needs another name")
 
 
 def _is_above_itself(wanted: Directory, team: Team) -> bool:
