@@ -1,0 +1,190 @@
+"""Which stages a handoff reached, and when: a skipped stage is credited to whoever passed it."""
+
+import enum
+from typing import Final, NamedTuple
+
+from services.reports.domain.handoffs import HandoffFact
+from services.reports.domain.labels import Cell
+from services.reports.domain.periods import LocalDays, Micros
+
+__all__ = [
+    "COUNTERS",
+    "MARKETING_SOURCED_EXCLUDES",
+    "STAGES",
+    "FunnelTally",
+    "Mark",
+    "Stage",
+    "amount_cells",
+    "handoff_cells",
+    "reached_times",
+    "reason_cells",
+]
+
+
+class Stage(enum.StrEnum):
+    """Something that a handoff reaches; also the anchor under whose day it is counted."""
+
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    WORKED = "worked"
+    QUALIFIED = "qualified"
+    CONVERTED = "converted"
+    WON = "won"
+    LOST = "lost"
+    REJECTED = "rejected"
+    DISQUALIFIED = "disqualified"
+    RECYCLED = "recycled"
+    VOID = "void"
+
+
+STAGES: Final = (
+    Stage.SUBMITTED,
+    Stage.ACCEPTED,
+    Stage.WORKED,
+    Stage.QUALIFIED,
+    Stage.CONVERTED,
+    Stage.WON,
+)
+"""The way to a sale, in order."""
+
+MARKETING_SOURCED_EXCLUDES: Final = frozenset(
+    {
+        "cold_call",
+        "outbound_email",
+        "networking",
+        "personal_selling",
+        "customer_referral",
+        "expansion",
+        "renewal",
+    }
+)
+"""Channels whose handoffs sales or existing customers brought, not marketing."""
+
+
+class Mark(enum.IntFlag):
+    """What is counted of a handoff in each of its cells."""
+
+    ACCEPTED = 1
+    WORKED = 2
+    QUALIFIED = 4
+    CONVERTED = 8
+    WON = 16
+    LOST = 32
+    REJECTED = 64
+    DISQUALIFIED = 128
+    RECYCLED = 256
+    VOID = 512
+    ARCHIVED = 1024
+    REJECTED_ON_MARKETING = 2048
+    UNDECIDED = 4096
+
+
+COUNTERS: Final = ("items", *(mark.name.lower() for mark in Mark if mark.name))
+"""The columns of a roll-up: the handoffs themselves, then one for each mark."""
+
+
+class FunnelTally(NamedTuple):
+    """Handoffs counted: `items` in all, and of them those with each mark."""
+
+    items: int = 0
+    accepted: int = 0
+    worked: int = 0
+    qualified: int = 0
+    converted: int = 0
+    won: int = 0
+    lost: int = 0
+    rejected: int = 0
+    disqualified: int = 0
+    recycled: int = 0
+    void: int = 0
+    archived: int = 0
+    rejected_on_marketing: int = 0
+    undecided: int = 0
+
+
+def reached_times(fact: HandoffFact) -> tuple[Micros | None, ...]:
+    """Return when each of `STAGES` was reached: its own time or that of a later stage, the earlier counts."""
+    won = fact.won_time
+    converted = _earliest(fact.convert_time, won, fact.lost_time)
+    qualified = _earliest(fact.qualify_time, converted)
+    worked = _earliest(fact.first_follow_up_time, qualified)
+    # Sales can only give up, or give back, what it had accepted.
+    accepted = _earliest(fact.accept_time, worked, fact.disqualify_time, fact.recycle_time)
+    return fact.submit_time, accepted, worked, qualified, converted, won
+
+
+def handoff_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
+    """Return every cell in which the handoff is counted, with its marks there.
+
+    A stage's cell carries what became of the handoff; that of an exit or a win only the handoff itself.
+    """
+    times = reached_times(fact)
+    marks = _marks(fact, times)
+    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
+    cells: list[tuple[Cell, int]] = [
+        ((tenant, stage.value, day_of(time), labels), 0 if stage is Stage.WON else marks)
+        for stage, time in zip(STAGES, times, strict=True)
+        if time is not None
+    ]
+    cells += [((tenant, stage, day_of(time), labels), 0) for stage, time in _exits(fact) if time is not None]
+    return cells
+
+
+def amount_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
+    """Return where the amount of a won handoff is counted, by currency (empty: not known), and the amount."""
+    if fact.won_time is None:
+        return []
+    return [
+        ((fact.tenant, anchor, days.day_of(time), (*fact.labels, fact.currency)), fact.minor_units)
+        for anchor, time in (
+            (Stage.SUBMITTED.value, fact.submit_time),
+            (Stage.WON.value, fact.won_time),
+        )
+    ]
+
+
+def reason_cells(fact: HandoffFact, days: LocalDays) -> list[Cell]:
+    """Return where a rejection, disqualification, recycling or loss is counted: by it, code and party."""
+    ended = next(((stage, time) for stage, time in _exits(fact)[:-1] if time is not None), None)
+    if ended is None:
+        return []
+    stage, time = ended
+    group = (*fact.labels, stage, fact.reason_code, fact.accountable_party)
+    return [
+        (fact.tenant, anchor, days.day_of(at), group)
+        for anchor, at in ((Stage.SUBMITTED.value, fact.submit_time), (stage, time))
+    ]
+
+
+def _exits(fact: HandoffFact) -> tuple[tuple[str, Micros | None], ...]:
+    return (
+        ("rejected", fact.reject_time),
+        ("disqualified", fact.disqualify_time),
+        ("recycled", fact.recycle_time),
+        ("lost", fact.lost_time),
+        ("void", fact.void_time),
+    )
+
+
+def _marks(fact: HandoffFact, times: tuple[Micros | None, ...]) -> int:
+    _, accepted, worked, qualified, converted, won = times
+    rejected = fact.reject_time is not None
+    return (
+        (accepted is not None) * 1
+        | (worked is not None) * 2
+        | (qualified is not None) * 4
+        | (converted is not None) * 8
+        | (won is not None) * 16
+        | (fact.lost_time is not None) * 32
+        | rejected * 64
+        | (fact.disqualify_time is not None) * 128
+        | (fact.recycle_time is not None) * 256
+        | (fact.void_time is not None) * 512
+        | bool(fact.archived) * 1024
+        | (rejected and fact.accountable_party == "marketing") * 2048
+        | (accepted is None and not rejected and fact.void_time is None and not fact.archived) * 4096
+    )
+
+
+def _earliest(*times: Micros | None) -> Micros | None:
+    return min((time for time in times if time is not None), default=None)

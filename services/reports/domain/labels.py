@@ -1,0 +1,60 @@
+"""By what figures are grouped, and the values that a handoff carries for it."""
+
+import enum
+from typing import NamedTuple, TypeAlias
+
+from services.reports.domain.periods import Days
+
+__all__ = ["HANDOFF_DIMENSIONS", "UNKNOWN", "Cell", "Dimension", "Group", "Labels"]
+
+
+class Dimension(enum.StrEnum):
+    """One way to group a figure; the value is also the name of its column."""
+
+    SOURCE = "source"
+    SOURCE_CHANNEL = "source_channel"
+    MONTH = "month"
+    SEGMENT = "segment"
+    REGION = "region"
+    TEAM = "team"
+    LEAD_TYPE = "lead_type"
+    COMMITMENT = "commitment_id"
+    PARTY = "party"
+    REASON_CODE = "reason_code"
+    PRODUCT = "product"
+    STAGE = "stage"
+
+
+HANDOFF_DIMENSIONS = (
+    Dimension.SOURCE,
+    Dimension.SOURCE_CHANNEL,
+    Dimension.MONTH,
+    Dimension.SEGMENT,
+    Dimension.REGION,
+    Dimension.TEAM,
+    Dimension.LEAD_TYPE,
+    Dimension.PRODUCT,
+)
+"""Those that every handoff has a value for, if only an absent one."""
+
+
+class Labels(NamedTuple):
+    """What a handoff is counted under. None: the data has no value, which is not the word `unknown`."""
+
+    source: str | None = None
+    source_channel: str | None = None
+    segment: str | None = None
+    region: str | None = None
+    product: str | None = None
+    lead_type: str | None = None
+    team: str | None = None
+
+
+UNKNOWN = Labels()
+"""The labels of a handoff of which nothing was heard yet."""
+
+Group: TypeAlias = tuple[str | None, ...]
+"""Labels, and behind them what else a roll-up tells apart."""
+
+Cell: TypeAlias = tuple[str, str, Days, Group]
+"""One place of a roll-up: tenant, anchor (what the day is the day of), day, group."""

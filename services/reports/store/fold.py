@@ -1,0 +1,340 @@
+"""The fold: takes events of both logs, in batches, into facts and roll-ups, in the caller's transaction.
+
+However the logs are cut into batches and whichever is ahead, the tables end up the same, byte for byte:
+a handoff's row follows from its events, a clock's from its own, and every sum from those rows and the
+tenant's zone alone. The cost of a batch is that of the facts it touches, never of those that exist.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sqlalchemy import Connection, Table, delete, select
+
+from services.reports.domain.agreements import AgreementKnown, CalendarKnown, TenantSet
+from services.reports.domain.clocks import (
+    CLOCK_COUNTERS,
+    ClockEvent,
+    ClockFact,
+    begin_clock,
+    clock_cell,
+    clock_marks,
+    fold_clock,
+)
+from services.reports.domain.errors import FactMissing
+from services.reports.domain.funnel import COUNTERS, amount_cells, handoff_cells, reason_cells
+from services.reports.domain.handoffs import (
+    HandoffEvent,
+    HandoffFact,
+    OfferEnd,
+    OfferOutcome,
+    Submitted,
+    begin,
+    fold,
+)
+from services.reports.domain.labels import UNKNOWN, Cell, Labels
+from services.reports.domain.periods import LocalDays, Micros
+from services.reports.store.calendars import definition_of
+from services.reports.store.rollups import Changes, Rollup, by_amount, by_marks
+from services.reports.store.schema import OFFER_COUNTERS, Tables
+from smarketing.businesstime import load_zone
+from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
+
+__all__ = ["DEFAULT_ZONE", "Folded", "LeadWord", "ReadModel", "SlaWord"]
+
+DEFAULT_ZONE: Final = "Etc/UTC"
+
+LeadWord: TypeAlias = HandoffEvent | TenantSet
+"""What the leads log tells reports."""
+
+SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown
+"""What the sla log tells reports."""
+
+_ENDED: Final = "ended"
+_OFFER_MARK: Final = {outcome.value: 1 << at for at, outcome in enumerate(OfferOutcome)}
+_handoff_row = attrgetter(*HandoffFact.__dataclass_fields__)
+_clock_row = attrgetter(*ClockFact.__dataclass_fields__)
+_REZONE_ROWS: Final = 2000
+
+
+class Folded(NamedTuple):
+    """How far a log was folded in."""
+
+    service: str
+    log_id: str
+    position: int
+    record_time: Micros
+
+
+class _Sheet:
+    """The changes of one batch, for each roll-up."""
+
+    def __init__(self) -> None:
+        self.handoffs: Changes = defaultdict(int)
+        self.amounts: Changes = defaultdict(int)
+        self.reasons: Changes = defaultdict(int)
+        self.clocks: Changes = defaultdict(int)
+        self.offers: Changes = defaultdict(int)
+
+    def count_handoff(self, fact: HandoffFact, days: LocalDays, number: int) -> None:
+        for counted in handoff_cells(fact, days):
+            self.handoffs[counted] += number
+        for counted in amount_cells(fact, days):
+            self.amounts[counted] += number
+        for cell in reason_cells(fact, days):
+            self.reasons[cell, 0] += number
+
+    def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
+        self.clocks[clock_cell(fact, labels, days), clock_marks(fact)] += number
+
+    def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
+        cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
+        self.offers[cell, _OFFER_MARK[end.outcome]] += 1
+
+
+class _Zones:
+    """Each tenant's days, as the settings of this transaction say; compiled zones are kept for good."""
+
+    def __init__(self, zone_of: dict[str, str], compiled: dict[str, LocalDays]) -> None:
+        self._zone_of = zone_of
+        self._compiled = compiled
+
+    def name_of(self, tenant: str) -> str:
+        return self._zone_of.get(tenant, DEFAULT_ZONE)
+
+    def of(self, tenant: str) -> LocalDays:
+        name = self.name_of(tenant)
+        days = self._compiled.get(name)
+        if days is None:
+            days = self._compiled[name] = LocalDays(load_zone(name).info)
+        return days
+
+    def move(self, setting: TenantSet) -> bool:
+        """Take a setting over; say whether the tenant's days changed by it."""
+        before = self.name_of(setting.tenant)
+        self._zone_of[setting.tenant] = setting.time_zone or DEFAULT_ZONE
+        return before != self.name_of(setting.tenant)
+
+
+class ReadModel:
+    """Folds events into the tables of `tables`. Holds compiled statements and zones, no data."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._zones: dict[str, LocalDays] = {}
+        self._find_handoffs = FindRows(tables.handoff_fact, key=["handoff"])
+        self._find_labels = FindRows(
+            tables.handoff_fact, key=["handoff"], columns=["handoff", *Labels._fields]
+        )
+        self._find_clocks = FindRows(tables.clock_fact, key=["clock"])
+        self._find_clocks_of = FindRows(tables.clock_fact, key=["handoff"])
+        self._put_handoffs = _upsert(tables.handoff_fact, "handoff")
+        self._put_clocks = _upsert(tables.clock_fact, "clock")
+        self._put_settings = _upsert(tables.tenant_setting, "tenant")
+        self._put_agreements = _upsert(tables.agreement_version, "agreement_version")
+        self._put_calendars = _upsert(tables.calendar_version, "calendar_version")
+        self._put_logs = _upsert(tables.folded_log, "service")
+        self._add_offer_ends = InsertRows(tables.offer_end)
+        self._add_commitments = InsertRows(tables.commitment_version)
+        self._rollups = {
+            "handoffs": Rollup(tables.handoff_rollup, by_marks(len(COUNTERS))),
+            "amounts": Rollup(tables.amount_rollup, by_amount),
+            "reasons": Rollup(tables.reason_rollup, by_marks(1)),
+            "clocks": Rollup(tables.clock_rollup, by_marks(len(CLOCK_COUNTERS))),
+            "offers": Rollup(tables.offer_rollup, by_marks(len(OFFER_COUNTERS))),
+        }
+
+    def fold_leads(self, connection: Connection, words: Sequence[LeadWord]) -> None:
+        """Take words of the leads log, in its order, into the tables.
+
+        Raises:
+            FactMissing: when a word is about a handoff that was never submitted.
+        """
+        zones = self._read_zones(connection)
+        handoff_words: list[HandoffEvent] = []
+        for word in words:
+            if not isinstance(word, TenantSet):
+                handoff_words.append(word)
+                continue
+            # What came before is counted by the days that held then, and counted anew after the change.
+            self._fold_handoffs(connection, handoff_words, zones)
+            handoff_words = []
+            self._put_settings.upsert(connection, [(word.tenant, word.time_zone, word.currency_code)])
+            if zones.move(word):
+                self._count_anew(connection, word.tenant, zones.of(word.tenant))
+        self._fold_handoffs(connection, handoff_words, zones)
+
+    def fold_sla(self, connection: Connection, words: Sequence[SlaWord]) -> None:
+        """Take words of the sla log, in its order, into the tables."""
+        self._keep_agreements(connection, [word for word in words if isinstance(word, AgreementKnown)])
+        calendars = {
+            word.calendar_version: (word.calendar_version, definition_of(word.calendar))
+            for word in words
+            if isinstance(word, CalendarKnown)
+        }
+        self._put_calendars.upsert(connection, list(calendars.values()))
+        self._fold_clocks(connection, [word for word in words if isinstance(word, ClockEvent)])
+
+    def note_progress(self, connection: Connection, folded: Folded) -> None:
+        """Record how far a log is folded in; answers say so."""
+        self._put_logs.upsert(connection, [folded])
+
+    # Handoffs.
+
+    def _fold_handoffs(self, connection: Connection, words: Sequence[HandoffEvent], zones: _Zones) -> None:
+        if not words:
+            return
+        sheet = _Sheet()
+        facts = self._load_handoffs(connection, words)
+        before: dict[str, Labels] = {}
+        for fact in facts.values():
+            before[fact.handoff] = fact.labels
+            sheet.count_handoff(fact, zones.of(fact.tenant), -1)
+        ends = [end for word in words if (end := _take(facts, word)) is not None]
+        for fact in facts.values():
+            fact.settle()
+            sheet.count_handoff(fact, zones.of(fact.tenant), 1)
+        for end in ends:
+            sheet.count_offer(end, zones.of(end.tenant))
+        self._put_handoffs.upsert(connection, list(map(_handoff_row, facts.values())))
+        self._add_offer_ends.insert(connection, ends)
+        moved = {
+            name: (known, fact.labels)
+            for name, fact in facts.items()
+            if (known := before.get(name, UNKNOWN))[:-1] != fact.labels[:-1]
+        }
+        self._move_clocks(connection, moved, zones, sheet)
+        self._post(connection, sheet)
+
+    def _load_handoffs(self, connection: Connection, words: Sequence[HandoffEvent]) -> dict[str, HandoffFact]:
+        begun = {word.handoff for word in words if isinstance(word, Submitted)}
+        names = {word.handoff for word in words if word.handoff not in begun}
+        return {
+            row[0]: HandoffFact(*row)
+            for row in self._find_handoffs.find(connection, [(name,) for name in names])
+        }
+
+    def _move_clocks(
+        self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: _Sheet
+    ) -> None:
+        """Count the clocks of handoffs under their new labels."""
+        for row in self._find_clocks_of.find(connection, [(name,) for name in moved]):
+            clock = ClockFact(*row)
+            old, new = moved[clock.handoff]
+            days = zones.of(clock.tenant)
+            sheet.count_clock(clock, old, days, -1)
+            sheet.count_clock(clock, new, days, 1)
+
+    # Clocks.
+
+    def _fold_clocks(self, connection: Connection, words: Sequence[ClockEvent]) -> None:
+        if not words:
+            return
+        zones = self._read_zones(connection)
+        names = dict.fromkeys(word.clock for word in words)
+        facts = {
+            row[0]: ClockFact(*row) for row in self._find_clocks.find(connection, [(name,) for name in names])
+        }
+        labels = self._labels_of(connection, (word.handoff for word in words))
+        sheet = _Sheet()
+        for fact in facts.values():
+            sheet.count_clock(fact, labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant), -1)
+        for word in words:
+            known = facts.get(word.clock)
+            if known is None:
+                known = facts[word.clock] = begin_clock(word)
+            fold_clock(known, word)
+        for fact in facts.values():
+            sheet.count_clock(fact, labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant), 1)
+        self._put_clocks.upsert(connection, list(map(_clock_row, facts.values())))
+        self._post(connection, sheet)
+
+    def _labels_of(self, connection: Connection, handoffs: Iterable[str]) -> dict[str, Labels]:
+        keys = [(name,) for name in dict.fromkeys(handoffs)]
+        return {row[0]: Labels(*row[1:]) for row in self._find_labels.find(connection, keys)}
+
+    def _keep_agreements(self, connection: Connection, words: Sequence[AgreementKnown]) -> None:
+        newest = {word.agreement_version: word for word in words}
+        if not newest:
+            return
+        commitments = self.tables.commitment_version
+        connection.execute(delete(commitments).where(commitments.c.agreement_version.in_(newest)))
+        self._put_agreements.upsert(
+            connection,
+            [
+                (word.agreement_version, word.tenant, word.state, word.calendar_version, word.effective_time)
+                for word in newest.values()
+            ],
+        )
+        self._add_commitments.insert(
+            connection,
+            [
+                (word.agreement_version, promise.commitment_id, word.tenant, rank, *promise[1:])
+                for word in newest.values()
+                for rank, promise in enumerate(word.commitments)
+            ],
+        )
+
+    # Both.
+
+    def _post(self, connection: Connection, sheet: _Sheet) -> None:
+        for name, rollup in self._rollups.items():
+            rollup.post(connection, getattr(sheet, name))
+
+    def _read_zones(self, connection: Connection) -> _Zones:
+        setting = self.tables.tenant_setting
+        rows = connection.execute(select(setting.c.tenant, setting.c.time_zone)).all()
+        return _Zones({row.tenant: row.time_zone for row in rows}, self._zones)
+
+    def _count_anew(self, connection: Connection, tenant: str, days: LocalDays) -> None:
+        """Make the tenant's roll-ups again from its facts: its days begin at other instants now."""
+        for table in self.tables.rollups:
+            connection.execute(delete(table).where(table.c.tenant == tenant))
+        for part in _parts(connection, self.tables.handoff_fact, tenant):
+            sheet = _Sheet()
+            for row in part:
+                sheet.count_handoff(HandoffFact(*row), days, 1)
+            self._post(connection, sheet)
+        for part in _parts(connection, self.tables.clock_fact, tenant):
+            sheet = _Sheet()
+            clocks = [ClockFact(*row) for row in part]
+            labels = self._labels_of(connection, (clock.handoff for clock in clocks))
+            for clock in clocks:
+                sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
+            self._post(connection, sheet)
+        for part in _parts(connection, self.tables.offer_end, tenant):
+            sheet = _Sheet()
+            for row in part:
+                sheet.count_offer(OfferEnd(*row), days)
+            self._post(connection, sheet)
+
+
+def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | None:
+    if isinstance(word, Submitted):
+        facts[word.handoff] = begin(word)
+        return None
+    fact = facts.get(word.handoff)
+    if fact is None:
+        raise FactMissing(word.handoff)
+    return fold(fact, word)
+
+
+def _upsert(table: Table, key: str) -> UpsertRows:
+    names = [column.name for column in table.columns]
+    if names[0] != key:
+        raise ValueError(f"{key} is not the first column of {table.name}")
+    return UpsertRows(table, key=[key], replace=names[1:])
+
+
+def _parts(connection: Connection, table: Table, tenant: str) -> Iterator[Sequence[Sequence[Any]]]:
+    """Return the tenant's rows in order of their key, a bounded number at a time."""
+    key = next(iter(table.primary_key.columns))
+    after = ""
+    while True:
+        query = select(table).where(table.c.tenant == tenant, key > after).order_by(key).limit(_REZONE_ROWS)
+        part = connection.execute(query).all()
+        if not part:
+            return
+        yield part
+        after = part[-1][0]

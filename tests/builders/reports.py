@@ -1,0 +1,121 @@
+"""Words of both logs as reports folds them, an empty read model, and random but possible histories."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import MetaData, select
+
+from services.reports.domain.clocks import ClockChange, ClockEvent
+from services.reports.domain.handoffs import Origin, Submitted
+from services.reports.domain.periods import Micros, micros_of
+from services.reports.store.fold import LeadWord, ReadModel, SlaWord
+from services.reports.store.schema import Tables, define_tables
+from smarketing.sql.engine import Database
+
+TENANT = "tenants/default"
+MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def at(*, days: float = 0, hours: float = 0, minutes: float = 0, since: datetime = MONDAY) -> Micros:
+    """Return an instant as so much after Monday, 2 March 2026, 09:00 UTC."""
+    return micros_of(since + timedelta(days=days, hours=hours, minutes=minutes))
+
+
+def handoff(number: int = 1) -> str:
+    return f"{TENANT}/leads/l{number}/handoffs/1"
+
+
+def submitted(number: int = 1, time: Micros | None = None, **changes: Any) -> Submitted:
+    """Return a submission on Monday; `changes` to the origin or to the submission itself."""
+    own = {name: changes.pop(name) for name in ("historical", "archived", "tenant") if name in changes}
+    origin = Origin(**{"source": "webform", "source_channel": "website_form", **changes})
+    return Submitted(
+        own.pop("tenant", TENANT),
+        handoff(number),
+        at() if time is None else time,
+        f"l{number}",
+        origin,
+        **own,
+    )
+
+
+def clock_event(change: ClockChange, time: Micros, number: int = 1, **changes: Any) -> ClockEvent:
+    """Return a change of clock `number`: first follow-up within eight hours, started on Monday 09:00."""
+    start = changes.pop("start_time", at())
+    due = changes.pop("due_time", start + 8 * 3_600_000_000)
+    values: dict[str, Any] = {
+        "handoff": handoff(number),
+        "agreement_version": f"{TENANT}/agreements/main/versions/1",
+        "commitment_id": "first-follow-up",
+        "parties": ",sales,",
+        "kind": "first_follow_up",
+        "basis": "business",
+        "original_due_time": due,
+        "owner": f"{TENANT}/people/kim",
+        "team": f"{TENANT}/teams/north",
+        "historical": False,
+        "elapsed": None,
+    }
+    values |= changes
+    return ClockEvent(
+        tenant=TENANT,
+        clock=f"{TENANT}/clocks/c{number}",
+        time=time,
+        change=change,
+        start_time=start,
+        due_time=due,
+        **values,
+    )
+
+
+@dataclass
+class Ledger:
+    """A read model in memory, with the fold that fills it."""
+
+    database: Database
+    tables: Tables
+    model: ReadModel
+
+    def leads(self, *words: LeadWord) -> None:
+        with self.database.writer_engine.begin() as connection:
+            self.model.fold_leads(connection, words)
+
+    def sla(self, *words: SlaWord) -> None:
+        with self.database.writer_engine.begin() as connection:
+            self.model.fold_sla(connection, words)
+
+    def content(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return every row of every table, ordered by key."""
+        with self.database.reading() as connection:
+            return {
+                table.name: [
+                    tuple(row)
+                    for row in connection.execute(select(table).order_by(*table.primary_key.columns))
+                ]
+                for table in self.tables.read_model
+            }
+
+
+@contextmanager
+def a_ledger() -> Iterator[Ledger]:
+    """Give an empty read model."""
+    metadata = MetaData()
+    tables = define_tables(metadata)
+    with Database.in_memory() as database:
+        with database.writer_engine.begin() as connection:
+            metadata.create_all(connection)
+        yield Ledger(database, tables, ReadModel(tables))
+
+
+def cut(words: Sequence[Any], sizes: Iterable[int]) -> list[Sequence[Any]]:
+    """Return the words in batches of these sizes, the rest in one."""
+    batches: list[Sequence[Any]] = []
+    at_word = 0
+    for size in sizes:
+        batches.append(words[at_word : at_word + size])
+        at_word += size
+    batches.append(words[at_word:])
+    return [batch for batch in batches if batch]
