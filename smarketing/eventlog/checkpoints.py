@@ -1,0 +1,75 @@
+"""How far each consumer is: rows that are written together with what the consumer did."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, MetaData, select
+
+from smarketing.eventlog.tables import define_tables
+from smarketing.sql import UpsertRows
+
+_table = define_tables(MetaData()).consumer_checkpoint
+_put: Final = UpsertRows(
+    _table, key=["consumer"], replace=["log_id", "position", "progress_time", "attempts"]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a consumer has done with: everything up to `position` of the log `log_id`."""
+
+    consumer: str
+    log_id: str
+    """Empty until the consumer has seen its log."""
+    position: int
+    progress_time: datetime
+    """When it got here."""
+    attempts: int
+    """How often handling what follows was begun, by this process or one before, without getting further."""
+
+
+def find_checkpoint(connection: Connection, consumer: str) -> Checkpoint | None:
+    """Return the consumer's checkpoint; None before its first."""
+    row = connection.execute(select(_table).where(_table.c.consumer == consumer)).one_or_none()
+    if row is None:
+        return None
+    return Checkpoint(
+        consumer=row.consumer,
+        log_id=row.log_id,
+        position=row.position,
+        progress_time=row.progress_time,
+        attempts=row.attempts,
+    )
+
+
+def list_checkpoints(connection: Connection) -> list[Checkpoint]:
+    """Return every consumer's checkpoint, for metrics."""
+    names = connection.execute(select(_table.c.consumer).order_by(_table.c.consumer)).scalars().all()
+    found = (find_checkpoint(connection, name) for name in names)
+    return [checkpoint for checkpoint in found if checkpoint is not None]
+
+
+def put_checkpoint(connection: Connection, checkpoint: Checkpoint) -> None:
+    """Store the checkpoint in the place of the consumer's last one."""
+    row = (
+        checkpoint.consumer,
+        checkpoint.log_id,
+        checkpoint.position,
+        checkpoint.progress_time,
+        checkpoint.attempts,
+    )
+    _put.upsert(connection, [row])
+
+
+def reset_checkpoint(
+    connection: Connection, consumer: str, *, log_id: str, position: int, now: datetime
+) -> None:
+    """Let the consumer go on behind `position` of the log `log_id`: an operator's answer to `LogRegressed`.
+
+    What the consumer made of the old log is the operator's to set right first.
+    """
+    put_checkpoint(
+        connection,
+        Checkpoint(consumer=consumer, log_id=log_id, position=position, progress_time=now, attempts=0),
+    )

@@ -1,0 +1,403 @@
+"""Does something with every event of a log, once each, in order, whatever fails meanwhile.
+
+The effect and the checkpoint are one transaction, so a kill at any moment repeats or loses nothing.
+Positions decide what is new: `position + 1` is next, below is a duplicate, above is a gap, which is
+filled by asking the log. A consumer that cannot be right stops and says so; it never skips.
+
+An event that fails again and again stops the whole consumer here. Parking its subject alone needs a
+table of parked subjects, read and written in `_apply` beside the checkpoint: events of a parked
+subject go there instead of to `apply`, and a redrive feeds them back in order.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, Protocol, TypeAlias
+
+import grpc
+import structlog
+from sqlalchemy import Connection
+
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
+from smarketing.eventlog.feed import FeedBatch, backoff_seconds
+from smarketing.eventlog.reading import LogRegressed
+from smarketing.sql import StorageCorrupt, StorageError, Writer, WriterClosed
+
+_log = structlog.get_logger(__name__)
+
+Apply: TypeAlias = Callable[[Connection, Sequence[eventlogpb.Event], datetime], None]
+"""Makes a service's own of some events, by the given transaction and nothing else: it may be run again."""
+
+_WHOLE_BATCHES: Final = 2
+"""Attempts with full batches; after these each event goes alone, so that the failing one is known."""
+
+
+class EventSource(Protocol):
+    """Where a consumer gets events from: `Feed`, or another transport of the same log."""
+
+    def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
+        """Yield events behind `after` for ever; may repeat, reorder or leave out."""
+
+    async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
+        """Return one page of the log itself: contiguous behind `after`."""
+
+
+class ConsumerObserver(Protocol):
+    """Is told what a consumer does, on the event loop."""
+
+    def events_handled(self, consumer: str, outcome: str, count: int) -> None:
+        """So many events were `applied` or met again as `duplicate`."""
+
+    def batch_applied(self, consumer: str, delay_seconds: float) -> None:
+        """A batch was committed, so long after its oldest event had been recorded."""
+
+    def gap_met(self, consumer: str) -> None:
+        """Events were missing and are asked for."""
+
+    def log_regressed(self, consumer: str) -> None:
+        """The log went back, and the consumer stops."""
+
+
+class UnobservedConsumer:
+    """Notes nothing."""
+
+    def events_handled(self, consumer: str, outcome: str, count: int) -> None:
+        """Do nothing."""
+
+    def batch_applied(self, consumer: str, delay_seconds: float) -> None:
+        """Do nothing."""
+
+    def gap_met(self, consumer: str) -> None:
+        """Do nothing."""
+
+    def log_regressed(self, consumer: str) -> None:
+        """Do nothing."""
+
+
+class ConsumerStopped(Exception):
+    """The consumer cannot go on by itself; everything up to `position` is done and stays so."""
+
+    def __init__(self, consumer: str, position: int, why: str) -> None:
+        super().__init__(f"consumer {consumer} stopped behind position {position}: {why}")
+        self.consumer = consumer
+        self.position = position
+
+
+class UnknownPayload(ConsumerStopped):
+    """The next event is of a type that this build does not know and may not skip: start a newer build."""
+
+
+class PoisonEvent(ConsumerStopped):
+    """The next event failed at every attempt: mend its handling, then restart.
+
+    One that ended the process at every attempt also needs `reset_checkpoint`, lest it does so again.
+    """
+
+
+class UnfillableGap(ConsumerStopped):
+    """The log itself did not return the event behind `position`: it breaks its own promise."""
+
+
+class Consumer:
+    """Applies one log to this service's database.
+
+    `payload_types` are the full names of the messages that `apply` knows; a skippable event of any
+    other is passed over. `name` is the consumer's own for ever: its checkpoint is kept under it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        feed: EventSource,
+        writer: Writer,
+        apply: Apply,
+        payload_types: Collection[str],
+        now: Callable[[], datetime],
+        batch_events: int = 500,
+        max_attempts: int = 8,
+        observer: ConsumerObserver | None = None,
+    ) -> None:
+        self._name = name
+        self._feed = feed
+        self._writer = writer
+        self._apply = apply
+        self._payload_types = frozenset(payload_types)
+        self._now = now
+        self._batch_events = batch_events
+        self._max_attempts = max_attempts
+        self._observer: ConsumerObserver = observer or UnobservedConsumer()
+        self._checkpoint = Checkpoint(consumer=name, log_id="", position=0, progress_time=now(), attempts=0)
+        self._head = 0
+        self._tries = 0
+        self._begun = False
+        self._lagging_at: int | None = None
+        self._failure: Exception | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    @property
+    def name(self) -> str:
+        """Under which the checkpoint is kept."""
+        return self._name
+
+    @property
+    def position(self) -> int:
+        """The last position that is applied and committed."""
+        return self._checkpoint.position
+
+    @property
+    def log_id(self) -> str:
+        """The log that is followed; empty before the first word from it."""
+        return self._checkpoint.log_id
+
+    @property
+    def head_position(self) -> int:
+        """The newest position known to be in the log; never below `position`."""
+        return max(self._head, self.position)
+
+    @property
+    def progress_time(self) -> datetime:
+        """When `position` was reached."""
+        return self._checkpoint.progress_time
+
+    async def wait_until(self, position: int) -> None:
+        """Return when everything up to `position` is applied and committed.
+
+        Raises:
+            Exception: what stopped the consumer, if it stops before.
+        """
+        if self.position >= position:
+            return
+        if self._failure is not None:
+            raise self._failure
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((position, reached))
+        await reached
+
+    async def run(self) -> None:
+        """Follow the log until cancelled.
+
+        Faults that pass are waited out: of the peer, of the network, of storage.
+
+        Raises:
+            LogRegressed: the log was restored or replaced.
+            UnknownPayload, PoisonEvent, UnfillableGap: the next event cannot be handled.
+            WriterClosed, StorageCorrupt: there is nothing left to write to.
+        """
+        try:
+            await self._begin()
+            async with aclosing(self._feed.follow(log_id=self.log_id, after=self.position)) as batches:
+                async for batch in batches:
+                    await self._take(batch)
+        except Exception as error:
+            if isinstance(error, LogRegressed):
+                self._observer.log_regressed(self._name)
+            self._fail(error)
+            raise
+        finally:
+            self._fail(ConsumerStopped(self._name, self.position, "it was told to"))
+
+    async def _begin(self) -> None:
+        """Learn the place of the last run."""
+        self._checkpoint = await self._write(
+            lambda connection, _now: find_checkpoint(connection, self._name) or self._checkpoint
+        )
+        self._advance_waiting()
+
+    async def _take(self, batch: FeedBatch) -> None:
+        """Apply what is new in a delivery."""
+        self._check_log(batch)
+        fresh = [event for event in batch.events if event.position > self.position]
+        if len(fresh) < len(batch.events):
+            self._observer.events_handled(self._name, "duplicate", len(batch.events) - len(fresh))
+        self._head = max(self._head, batch.head_position)
+        await self._apply_in_order(fresh)
+        newest = max((event.position for event in fresh), default=0)
+        if newest > self.position:
+            await self._fill_to(newest)
+        elif not batch.events:
+            await self._take_bookmark(batch)
+
+    async def _take_bookmark(self, bookmark: FeedBatch) -> None:
+        """Fetch what a silent source owes: twice it named a head beyond this position, and sent nothing."""
+        if bookmark.head_position <= self.position:
+            self._lagging_at = None
+        elif self._lagging_at == self.position:
+            await self._fill_to(bookmark.head_position)
+        else:
+            self._lagging_at = self.position
+
+    async def _apply_in_order(self, events: Sequence[eventlogpb.Event]) -> None:
+        """Apply events as far as they follow one another from the present position."""
+        ordered = sorted(events, key=lambda event: event.position)
+        done = 0
+        while done < len(ordered):
+            part = _contiguous(ordered[done : done + self._batch_events], behind=self.position)
+            if part:
+                await self._apply_known(part)
+            elif ordered[done].position > self.position:
+                return
+            done += len(part) or 1  # one: delivered twice within one batch
+
+    async def _fill_to(self, position: int) -> None:
+        """Ask the log itself for what a delivery left out."""
+        self._observer.gap_met(self._name)
+        _log.warning("gap_met", consumer=self._name, position=self.position, delivered=position)
+        attempt = 0
+        while self.position < position:
+            try:
+                page = await self._feed.read(
+                    log_id=self.log_id, after=self.position, limit=position - self.position
+                )
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(backoff_seconds(self._name, attempt))
+                attempt += 1
+                continue
+            self._check_log(page)
+            if not page.events or page.events[0].position != self.position + 1:
+                raise UnfillableGap(self._name, self.position, "the log did not return the next event")
+            await self._apply_in_order(page.events)
+
+    def _check_log(self, batch: FeedBatch) -> None:
+        """Refuse a delivery of another log, or of one that ends before what was applied."""
+        if not self.log_id:
+            self._checkpoint = replace(self._checkpoint, log_id=batch.log_id)
+        if batch.log_id != self.log_id:
+            raise LogRegressed(
+                wanted_log_id=self.log_id,
+                wanted_position=self.position,
+                log_id=batch.log_id,
+                head_position=batch.head_position,
+            )
+
+    async def _apply_known(self, events: Sequence[eventlogpb.Event]) -> None:
+        """Apply contiguous events up to the first that this build may not pass over."""
+        known: list[eventlogpb.Event] = []
+        last = self.position
+        unknown = ""
+        for event in events:
+            name = event.payload.type_url.rpartition("/")[2]
+            if name in self._payload_types:
+                known.append(event)
+            elif not event.skippable:
+                unknown = name
+                break
+            last += 1
+        if last > self.position:
+            await self._apply_until_done(known, last)
+        if unknown:
+            raise UnknownPayload(self._name, self.position, f"{unknown} is unknown to this build")
+
+    async def _apply_until_done(self, events: Sequence[eventlogpb.Event], last: int) -> None:
+        """Apply events in one transaction and be at position `last`; from the third attempt on one by one."""
+        while self.position < last:
+            await self._count_first_attempt()
+            if self._checkpoint.attempts > self._max_attempts:
+                raise PoisonEvent(self._name, self.position, "handling the next event ended the process")
+            alone = self._checkpoint.attempts + self._tries > _WHOLE_BATCHES
+            part = [event for event in events if event.position > self.position][: 1 if alone else None]
+            end = part[0].position if alone and part else last
+            try:
+                await self._commit(part, end)
+            except StorageError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- whatever `apply` raised: the event's fault until proven
+                await self._count_failure(error, part)
+
+    async def _commit(self, events: Sequence[eventlogpb.Event], position: int) -> None:
+        def apply(connection: Connection, now: datetime) -> Checkpoint:
+            checkpoint = replace(self._checkpoint, position=position, progress_time=now, attempts=0)
+            if events:
+                self._apply(connection, events, now)
+            put_checkpoint(connection, checkpoint)
+            return checkpoint
+
+        before = self.position
+        self._checkpoint = await self._write(apply)
+        self._tries = 0
+        self._observer.events_handled(self._name, "applied", position - before)
+        if events:
+            self._observer.batch_applied(self._name, _seconds_since(events[0], self._now()))
+        self._advance_waiting()
+
+    async def _count_first_attempt(self) -> None:
+        """Note, before the first event of this process is handled, that its handling was begun.
+
+        Committing the event takes the note back: it stays only if the process does not live so long.
+        """
+        if not self._begun:
+            await self._store(replace(self._checkpoint, attempts=self._checkpoint.attempts + 1))
+            self._begun = True
+
+    async def _count_failure(self, error: Exception, events: Sequence[eventlogpb.Event]) -> None:
+        self._tries += 1
+        _log.error("events_not_applied", consumer=self._name, position=self.position, exc_info=error)
+        if self._tries >= self._max_attempts:
+            # The process survived, so the next one may try again at once, with its handling mended.
+            await self._store(replace(self._checkpoint, attempts=0))
+            subject = events[0].subject if events else "nothing"
+            raise PoisonEvent(self._name, self.position, f"{subject} failed at every attempt") from error
+        await asyncio.sleep(backoff_seconds(self._name, self._tries))
+
+    async def _store(self, checkpoint: Checkpoint) -> None:
+        def store(connection: Connection, _now: datetime) -> Checkpoint:
+            put_checkpoint(connection, checkpoint)
+            return checkpoint
+
+        self._checkpoint = await self._write(store)
+
+    async def _write(self, step: Callable[[Connection, datetime], Checkpoint]) -> Checkpoint:
+        """Run one step as a unit of the writer; wait out faults of storage, which are not the events'."""
+        attempt = 0
+        while True:
+            try:
+                (checkpoint,) = await self._writer.run(_run_steps, [step])
+            except (WriterClosed, StorageCorrupt):
+                raise
+            except StorageError as error:
+                _log.warning("storage_refused", consumer=self._name, error=str(error))
+                await asyncio.sleep(backoff_seconds(self._name, attempt))
+                attempt += 1
+                continue
+            return checkpoint
+
+    def _advance_waiting(self) -> None:
+        if not self._waiting:
+            return
+        for _, reached in (entry for entry in self._waiting if entry[0] <= self.position):
+            if not reached.done():
+                reached.set_result(None)
+        self._waiting = [entry for entry in self._waiting if entry[0] > self.position]
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        for _, reached in self._waiting:
+            if not reached.done():
+                reached.set_exception(self._failure)
+        self._waiting = []
+
+
+def _run_steps(
+    connection: Connection, steps: Sequence[Callable[[Connection, datetime], Checkpoint]], now: datetime
+) -> list[Checkpoint]:
+    """Run the steps of consumers that wait together; each is of another consumer."""
+    return [step(connection, now) for step in steps]
+
+
+def _contiguous(events: Sequence[eventlogpb.Event], *, behind: int) -> Sequence[eventlogpb.Event]:
+    """Return the events from the first on that follow `behind` and one another."""
+    count = 0
+    for event in events:
+        if event.position != behind + count + 1:
+            break
+        count += 1
+    return events[:count]
+
+
+def _seconds_since(event: eventlogpb.Event, now: datetime) -> float:
+    """Return how long ago the event was recorded; 0 when the clocks disagree."""
+    recorded = event.record_time.seconds + event.record_time.nanos / 1e9
+    return max(0.0, now.timestamp() - recorded)

@@ -1,0 +1,106 @@
+"""Appends events to this service's log, in the transaction that makes them true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from google.protobuf.message import Message
+from sqlalchemy import Connection, MetaData
+
+from smarketing.eventlog.tables import WHOLE_LOG, define_tables
+from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows
+
+_tables = define_tables(MetaData())
+_event_log = _tables.event_log.columns
+_insert_events: Final = InsertRows(_tables.event_log)
+_find_heads: Final = FindRows(_tables.log_head, key=["view"], columns=["view", "position", "record_time"])
+_put_heads: Final = UpsertRows(_tables.log_head, key=["view"], replace=["position", "record_time"])
+_latest_versions: Final = KeyedStatement(
+    [_event_log.tenant, _event_log.subject],
+    "SELECT k.k0, k.k1, (SELECT max(e.subject_version) FROM event_log e"
+    " WHERE e.tenant = k.k0 AND e.subject = k.k1) FROM k WHERE k.k0 IS NOT NULL",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The event of another log that an event answers."""
+
+    log_id: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """A fact about to be recorded."""
+
+    tenant: str
+    """`tenants/{tenant}`."""
+    subject: str
+    """The resource it is about."""
+    occur_time: datetime
+    """When it happened."""
+    actor: str
+    """Who made it happen: a person, a system, or `services/{service}`."""
+    payload: Message
+    """What happened: a message of the service's `events.proto`."""
+    skippable: bool = False
+    """A reader that does not know the payload's type may pass over it."""
+    cause: Cause | None = None
+    traceparent: str = ""
+
+
+def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime) -> None:
+    """Record the events, adjacent and in this order, with the next positions and subject versions.
+
+    They are in the log when, and only when, the caller's transaction commits. `record_time` is `now`,
+    or the newest recorded time if the clock went back since. Call it once per batch: its cost is per
+    call rather than per event. The caller's connection must hold the write lock, as the writer's does.
+
+    On PostgreSQL, where writers overlap, this will insert without positions and the sequencer will
+    number what is visible; the caller must have locked the subject's row before, as it must here.
+    """
+    if not events:
+        return
+    views = dict.fromkeys([WHOLE_LOG, *(event.tenant for event in events)])
+    found = _find_heads.find(connection, [(view,) for view in views])
+    heads: dict[str, int] = {view: position for view, position, _ in found}
+    record_time = max([now, *(recorded for _, _, recorded in found)])
+    versions = _versions(connection, events)
+    rows = [_row(event, heads, versions, record_time) for event in events]
+    _insert_events.insert(connection, rows)
+    _put_heads.upsert(connection, [(view, heads[view], record_time) for view in views])
+
+
+def _versions(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:
+    subjects = list(dict.fromkeys((event.tenant, event.subject) for event in events))
+    found, _ = _latest_versions.run(connection, subjects)
+    return {(tenant, subject): version or 0 for tenant, subject, version in found}
+
+
+def _row(
+    event: NewEvent, heads: dict[str, int], versions: dict[tuple[str, str], int], record_time: datetime
+) -> tuple[object, ...]:
+    """Return the event's row, and move the heads and versions on."""
+    position = heads[WHOLE_LOG] = heads.get(WHOLE_LOG, 0) + 1
+    tenant_position = heads[event.tenant] = heads.get(event.tenant, 0) + 1
+    key = (event.tenant, event.subject)
+    version = versions[key] = versions[key] + 1
+    cause = event.cause
+    return (
+        position,
+        event.tenant,
+        tenant_position,
+        event.subject,
+        version,
+        event.occur_time,
+        record_time,
+        event.actor,
+        event.traceparent,
+        cause.log_id if cause else None,
+        cause.position if cause else None,
+        event.skippable,
+        event.payload.DESCRIPTOR.full_name,
+        event.payload.SerializeToString(deterministic=True),
+    )
