@@ -19,8 +19,10 @@ from smarketing.businesstime.duration import BusinessTime
 from smarketing.businesstime.errors import CalendarNeverOpens, InstantOutOfRange
 from smarketing.businesstime.instants import (
     DAY,
+    EPOCH_ORDINAL,
     MAX_US,
     MIN_US,
+    SECOND,
     from_us,
     to_us,
     year_of,
@@ -117,7 +119,11 @@ class Openings:
         self._zone = load_zone(calendar.zone)
         self._overrides = {day.toordinal(): windows for day, windows in calendar.overrides}
         self._holidays = frozenset(day.toordinal() for day in calendar.holidays)
-        self._cuts = _merged(_resolved(self._zone, (*calendar.breaks, *calendar.leave)))
+        self._cuts = _merged(
+            span
+            for day, windows in (*calendar.breaks, *calendar.leave)
+            for span in _spans_on(self._zone, day.toordinal(), windows)
+        )
         self._low, self._high = _representable(self._zone)
         self._irregular = _irregular_years(calendar)
         self._years: dict[_Key, _Run] = {}
@@ -301,12 +307,10 @@ class Openings:
     def _compiled(self, year: int) -> _Run:
         first, last = year_start(year), year_start(year + 1)
         spans = []
-        resolve = self._zone.resolve
         for ordinal in _dates_reaching_into(year):
-            for window in self._windows_on(ordinal):
-                start, end = resolve(ordinal, window.opens), resolve(ordinal, window.closes)
-                if start < end:
-                    spans.append((start, end))
+            windows = self._windows_on(ordinal)
+            if windows:
+                spans += _spans_on(self._zone, ordinal, windows)
         merged = _without(_merged(spans), self._cuts)
         inside = (
             (max(start, first), min(end, last)) for start, end in merged if end > first and start < last
@@ -317,9 +321,7 @@ class Openings:
         if ordinal in self._holidays:
             return ()
         windows = self._overrides.get(ordinal)
-        if windows is None:
-            windows = self.calendar.hours[(ordinal - 1) % 7]
-        return () if windows and self._zone.skips(ordinal) else windows
+        return self.calendar.hours[(ordinal - 1) % 7] if windows is None else windows
 
 
 def _dates_reaching_into(year: int) -> range:
@@ -345,14 +347,22 @@ def _representable(zone: Zone) -> Span:
     )
 
 
-def _resolved(zone: Zone, dated: Iterable[tuple[date, tuple[Window, ...]]]) -> list[Span]:
+def _spans_on(zone: Zone, ordinal: int, windows: Iterable[Window]) -> list[Span]:
+    """Return the windows of a local date as spans; none on a date that the zone skips."""
+    steady = zone.steady_offset(ordinal)
+    if steady is None and zone.skips(ordinal):
+        return []
     spans = []
-    for ordinal, windows in ((day.toordinal(), windows) for day, windows in dated):
-        if not zone.skips(ordinal):
-            spans += [
-                (zone.resolve(ordinal, each.opens), zone.resolve(ordinal, each.closes)) for each in windows
-            ]
-    return [(start, end) for start, end in spans if start < end]
+    midnight = (ordinal - EPOCH_ORDINAL) * DAY - (steady or 0)
+    for window in windows:
+        if steady is not None and window.closes <= 86_400:
+            spans.append((midnight + window.opens * SECOND, midnight + window.closes * SECOND))
+            continue
+        start, end = zone.resolve(ordinal, window.opens), zone.resolve(ordinal, window.closes)
+        # A window that lies in a gap can end before it starts.
+        if start < end:
+            spans.append((start, end))
+    return spans
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -77,18 +77,12 @@ class Zone:
         if ordinal > _LAST_ORDINAL:
             offset = self.offset_us(LAST_LOCAL)
         else:
-            steady = self._offset_of_date(ordinal)
+            steady = self.steady_offset(ordinal)
             offset = self._offset_at(ordinal, second) if steady is None else steady
         return (ordinal - EPOCH_ORDINAL) * DAY + second * SECOND - offset
 
-    def skips(self, ordinal: int) -> bool:
-        """Tell whether the zone has no such date (Apia, 2011-12-30)."""
-        if self._offset_of_date(ordinal) is not None:
-            return False
-        return self.resolve(ordinal, 0) == self.resolve(ordinal, 86_400)
-
-    def _offset_of_date(self, ordinal: int) -> int | None:
-        """Return the one offset of a date, or None when it changes on that date."""
+    def steady_offset(self, ordinal: int) -> int | None:
+        """Return the one offset from UTC, in microseconds, of a date; None when it changes on that date."""
         try:
             return self._steady[ordinal]
         except KeyError:
@@ -96,6 +90,12 @@ class Zone:
             last = first if ordinal == _LAST_ORDINAL else self._offset_at(ordinal + 1, 0)
             # Written once with one value, whoever comes first: no lock is needed.
             return self._steady.setdefault(ordinal, first if first == last else None)
+
+    def skips(self, ordinal: int) -> bool:
+        """Tell whether the zone has no such date (Apia, 2011-12-30)."""
+        if self.steady_offset(ordinal) is not None:
+            return False
+        return self.resolve(ordinal, 0) == self.resolve(ordinal, 86_400)
 
     def _offset_at(self, ordinal: int, second: int) -> int:
         clock = time(second // 3600, second // 60 % 60, second % 60)

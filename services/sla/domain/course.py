@@ -186,9 +186,7 @@ class _Track:
         }
 
     def take(self, mark: Mark) -> None:
-        """Take in one mark; after a breach that was stopped, or an exit, nothing changes any more."""
-        if self._settled in (Outcome.BREACHED, Outcome.VOID):
-            return
+        """Take in one mark. Once a late stop or an exit settled the clock, no mark changes it any more."""
         self._expire(mark.at)
         self._steps[mark.step](mark)
 

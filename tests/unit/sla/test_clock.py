@@ -249,6 +249,15 @@ def test_rungs_move_with_the_due_instant_but_not_once_they_are_passed():
     }
 
 
+def test_a_stop_at_a_rungs_own_instant_leaves_it_nothing_to_warn_of():
+    accepted = fact(FactKind.ACCEPTED, "10:00")
+
+    early = clock(FOLLOW_UP, accepted, fact(FactKind.FOLLOW_UP, "12:00"))
+    late = clock(FOLLOW_UP, accepted, fact(FactKind.FOLLOW_UP, "14:00"))
+    assert [rung.is_passed for rung in early.rungs] == [False, False]
+    assert [rung.is_passed for rung in late.rungs] == [True, False]
+
+
 def test_the_next_instant_is_the_next_rung_then_just_after_due_then_nothing():
     accepted = fact(FactKind.ACCEPTED, "10:00")
     just_after = at(mon("14:00")) + timedelta(microseconds=1)

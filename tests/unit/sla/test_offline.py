@@ -203,6 +203,34 @@ def test_a_reopened_clock_runs_on_and_the_time_between_was_a_pause():
     assert (shown["elapsed_seconds"], shown["paused_seconds"]) == (3 * 3600, 7 * 3600)
 
 
+def test_a_stop_ends_the_pause_for_good():
+    shown = clock(
+        ("10:00", "go"),
+        ("11:00", "paused"),
+        ("12:00", "done"),
+        ("13:00", "undone"),
+        as_of="13:30",
+        reopen=["undone"],
+    )
+
+    assert (shown["state"], shown["due"]) == ("RUNNING", instant("16:00:00"))
+    assert (shown["elapsed_seconds"], shown["paused_seconds"]) == (1.5 * 3600, 2 * 3600)
+
+
+def test_a_pause_that_began_between_the_stop_and_its_undoing_goes_on_after_it():
+    shown = clock(
+        ("10:00", "go"),
+        ("11:00", "done"),
+        ("12:00", "paused"),
+        ("13:00", "undone"),
+        ("14:00", "resumed"),
+        as_of="14:30",
+        reopen=["undone"],
+    )
+
+    assert (shown["state"], shown["due"]) == ("RUNNING", instant("17:00:00"))
+
+
 def test_a_breach_is_not_reopened():
     shown = clock(
         ("10:00", "go"), ("15:00", "done"), ("16:00", "undone"), as_of="22 12:00", reopen=["undone"]

@@ -16,6 +16,7 @@ from smarketing.businesstime import (
     Window,
     tzdata_version,
 )
+from smarketing.businesstime.zones import FIRST_REGULAR_FUTURE, FIRST_REGULAR_PAST
 from tests.builders.sla import AROUND_THE_CLOCK, OFFICE, a_calendar, at
 
 HOUR = BusinessTime.of(hours=1)
@@ -265,8 +266,8 @@ def test_years_of_one_kind_differ_by_nothing_but_their_dates():
 def test_every_zone_is_regular_outside_the_years_that_are_worked_out_one_by_one():
     root = resources.files("tzdata") / "zoneinfo"
     before, after = (
-        datetime(1801, 1, 10, tzinfo=UTC).timestamp(),
-        datetime(2100, 12, 20, tzinfo=UTC).timestamp(),
+        datetime(FIRST_REGULAR_PAST, 1, 10, tzinfo=UTC).timestamp(),
+        datetime(FIRST_REGULAR_FUTURE - 1, 12, 20, tzinfo=UTC).timestamp(),
     )
     names = (root / ".." / "zones").read_text().split()
 
