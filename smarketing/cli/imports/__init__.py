@@ -1,0 +1,1 @@
+"""Import of history: any CSV file through a mapping, resumable, with constant memory."""
