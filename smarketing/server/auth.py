@@ -77,6 +77,7 @@ class Caller:
     on_behalf_of: str = ""
     """The person a system says it acts for; proved to be an active person of the same tenant."""
     token_id: str = ""
+    """Which of the principal's tokens proved it; filled in by the directory."""
 
     @property
     def actor(self) -> str:
@@ -112,7 +113,8 @@ class Directory:
         by_id: dict[str, tuple[DirectoryToken, ...]] = {}
         for token in tokens:
             # Ids are unique within a tenant only, so that no tenant can probe another's.
-            by_id[token.token_id] = (*by_id.get(token.token_id, ()), token)
+            proved = replace(token, caller=replace(token.caller, token_id=token.token_id))
+            by_id[token.token_id] = (*by_id.get(token.token_id, ()), proved)
         self._tokens: Mapping[str, tuple[DirectoryToken, ...]] = MappingProxyType(by_id)
         self._people = frozenset(people)
 

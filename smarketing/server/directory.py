@@ -5,7 +5,7 @@ commit the service loads a snapshot, and from then on every call is judged by th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -189,7 +189,7 @@ def load_directory(tables: DirectoryTables, connection: Connection) -> Directory
             DirectoryToken(
                 token_id=row.token_id,
                 secret_hash=row.secret_hash,
-                caller=_with_token(callers[row.tenant, row.principal], row.token_id),
+                caller=callers[row.tenant, row.principal],
                 expire_time=row.expire_time,
             )
             for row in tokens
@@ -220,7 +220,3 @@ def _caller(row: Row[Any]) -> Caller:
         party=row.party,
         teams=frozenset(row.teams.split()),
     )
-
-
-def _with_token(caller: Caller, token_id: str) -> Caller:
-    return replace(caller, token_id=token_id)

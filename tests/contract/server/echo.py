@@ -265,10 +265,10 @@ class Rig:
 
 def _is_the_clients_own_race(outcome: Any) -> bool:
     # grpc's Python client sometimes makes up this status when the server refuses a request stream
-    # before its first message was written; nothing of it comes over the wire.
-    return isinstance(outcome, grpc.aio.AioRpcError) and "Internal error from Core" in (
-        outcome.details() or ""
-    )
+    # before its first message was written. Our own INTERNAL always carries details.
+    if not isinstance(outcome, grpc.aio.AioRpcError) or outcome.code() is not grpc.StatusCode.INTERNAL:
+        return False
+    return rpc_status.from_call(outcome) is None
 
 
 async def outcome_of(call: Any) -> Any:

@@ -111,8 +111,9 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_its_place_is_free_again
         sleeper = rig.tell(timeout=60)
         await sleeper.read()
         async with asyncio.timeout(10):
-            while rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "stream"}):
-                await asyncio.sleep(0.01)  # noqa: ASYNC110 -- the gauge is what an operator sees; it has no event
+            # The gauge is what an operator sees, and has no event to wait for.
+            while rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "stream"}):  # noqa: ASYNC110 -- see above
+                await asyncio.sleep(0.01)
         sleeper.cancel()
 
         assert (await rig.say()).word == "hello"
