@@ -12,6 +12,8 @@ from calendar import isleap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import accumulate
+from operator import sub
 from typing import Final, NamedTuple
 
 from smarketing.businesstime.calendar import Calendar, Window
@@ -44,7 +46,7 @@ PATIENCE_US: Final = 366 * DAY
 
 _Key = tuple[int, bool, int]
 _FIRST_TABLE_YEAR: Final = 1970
-_LAST_TABLE_YEAR: Final = FIRST_REGULAR_FUTURE
+_LAST_TABLE_YEAR: Final = FIRST_REGULAR_FUTURE - 1
 _LAST_ORDINAL: Final = date.max.toordinal()
 _SPILL: Final = 3
 """Dates beyond a UTC year whose windows can reach into it: a window of 24 h, and offsets of up to a day."""
@@ -73,16 +75,11 @@ class _Run:
     slack: list[int]
 
     @classmethod
-    def of(cls, first: int, last: int, spans: Iterable[Span]) -> "_Run":
-        run = cls(first, last, [], [], [], [])
-        total = 0
-        for start, end in spans:
-            total += end - start
-            run.starts.append(start)
-            run.ends.append(end)
-            run.upto.append(total)
-            run.slack.append(end - total)
-        return run
+    def of(cls, first: int, last: int, spans: Sequence[Span]) -> "_Run":
+        starts = [start for start, _ in spans]
+        ends = [end for _, end in spans]
+        upto = list(accumulate(map(sub, ends, starts)))
+        return cls(first, last, starts, ends, upto, list(map(sub, ends, upto)))
 
     @property
     def total(self) -> int:
@@ -285,13 +282,16 @@ class Openings:
                 last = max(last, year_of(table.last - 1))
             if table.first == year_start(first) and table.last == year_start(last + 1):
                 return
-            begin, end = year_start(first), year_start(last + 1)
-            years = (self._year(year) for year in range(first, last + 1))
-            spans = (span for run, shift in years for span in _inside(run, shift, begin, end))
-            table = _Run.of(begin, end, _merged(spans))
+            table = self._year(first)[0] if first == last else self._joined(first, last)
             # Readers hold either the old table or the new one, each whole.
             self._table = table
             self._gapless_table = table if table.is_gapless() else _NOTHING
+
+    def _joined(self, first: int, last: int) -> _Run:
+        begin, end = year_start(first), year_start(last + 1)
+        runs = (self._year(year) for year in range(first, last + 1))
+        spans = (span for run, shift in runs for span in _inside(run, shift, begin, end))
+        return _Run.of(begin, end, _merged(spans))
 
     def _year(self, year: int) -> tuple[_Run, int]:
         """Return the openings of a UTC year, or of another one of its kind and how far to move them."""
@@ -312,9 +312,9 @@ class Openings:
             if windows:
                 spans += _spans_on(self._zone, ordinal, windows)
         merged = _without(_merged(spans), self._cuts)
-        inside = (
+        inside = [
             (max(start, first), min(end, last)) for start, end in merged if end > first and start < last
-        )
+        ]
         return _Run.of(first, last, inside)
 
     def _windows_on(self, ordinal: int) -> Sequence[Window]:
