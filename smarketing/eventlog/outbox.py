@@ -23,6 +23,17 @@ _latest_versions: Final = KeyedStatement(
 )
 
 
+MAX_PAYLOAD_BYTES: Final = 256 * 1024
+"""What one event may weigh; followers size their memory by it."""
+
+
+class EventTooLarge(ValueError):
+    """An event's payload is beyond `MAX_PAYLOAD_BYTES`: whoever lets such a request in must bound it."""
+
+    def __init__(self, subject: str, size: int) -> None:
+        super().__init__(f"an event of {subject} weighs {size} bytes, more than {MAX_PAYLOAD_BYTES}")
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """The event of another log that an event answers."""
@@ -60,6 +71,9 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
 
     On PostgreSQL, where writers overlap, this will insert without positions and the sequencer will
     number what is visible; the caller must have locked the subject's row before, as it must here.
+
+    Raises:
+        EventTooLarge: when a payload is too large to be followed.
     """
     if not events:
         return
@@ -84,9 +98,16 @@ def _row(
 ) -> tuple[object, ...]:
     """Return the event's row, and move the heads and versions on."""
     position = heads[WHOLE_LOG] = heads.get(WHOLE_LOG, 0) + 1
-    tenant_position = heads[event.tenant] = heads.get(event.tenant, 0) + 1
+    if event.tenant == WHOLE_LOG:
+        # The installation's own events: they are in no tenant's view, only in the whole log.
+        tenant_position = position
+    else:
+        tenant_position = heads[event.tenant] = heads.get(event.tenant, 0) + 1
     key = (event.tenant, event.subject)
     version = versions[key] = versions[key] + 1
+    payload = event.payload.SerializeToString(deterministic=True)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise EventTooLarge(event.subject, len(payload))
     cause = event.cause
     return (
         position,
@@ -102,5 +123,5 @@ def _row(
         cause.position if cause else None,
         event.skippable,
         event.payload.DESCRIPTOR.full_name,
-        event.payload.SerializeToString(deterministic=True),
+        payload,
     )
