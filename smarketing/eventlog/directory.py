@@ -18,6 +18,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.eventlog.checkpoints import find_checkpoint
 from smarketing.server.auth import Authenticator, Directory, PrincipalKind, Role
 from smarketing.server.directory import (
     DirectoryTables,
@@ -72,13 +73,28 @@ def fold_payloads(
 
 
 class DirectoryKeeper:
-    """Keeps a service's snapshot of the directory as new as its mirror."""
+    """Keeps a service's snapshot of the directory as new as its mirror.
 
-    def __init__(self, tables: DirectoryTables, writer: Writer, authenticator: Authenticator) -> None:
+    A service that follows the leads log gives the name of its consumer, calls `fold` in the consumer's
+    `apply`, and has `run` among its background tasks. `leads` itself calls `load` after each change.
+    """
+
+    def __init__(
+        self, tables: DirectoryTables, writer: Writer, authenticator: Authenticator, *, consumer: str = ""
+    ) -> None:
         self._tables = tables
         self._writer = writer
         self._authenticator = authenticator
+        self._consumer = consumer
         self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._folded = 0
+        self._loaded = -1
+
+    def fold(self, connection: Connection, events: Sequence[eventlogpb.Event]) -> None:
+        """Write what events of the leads log say of who may call, in the consumer's transaction."""
+        if fold_events(self._tables, connection, events):
+            self._folded = events[-1].position
 
     async def load(self) -> bool:
         """Judge calls by the mirror as it is now; return whether there is one.
@@ -87,16 +103,34 @@ class DirectoryKeeper:
         """
         # One after the other, so that an older snapshot never takes the place of a newer one.
         async with self._turn:
-            directory = await self._writer.read(self._loaded)
+            self._loaded, directory = await self._writer.read(self._read)
             if directory is not None:
                 self._authenticator.replace_directory(directory)
             return directory is not None
 
-    def _loaded(self, connection: Connection) -> Directory | None:
+    async def run(self) -> None:
+        """Load, and load again after each commit that folded something, until cancelled."""
+        forget = self._writer.when_committed(self._wake_if_stale)
+        try:
+            while True:
+                self._wake.clear()
+                await self.load()
+                await self._wake.wait()
+        finally:
+            forget()
+
+    def _wake_if_stale(self) -> None:
+        # What is folded may not be committed yet: then this comes again with that commit.
+        if self._loaded < self._folded:
+            self._wake.set()
+
+    def _read(self, connection: Connection) -> tuple[int, Directory | None]:
+        checkpoint = find_checkpoint(connection, self._consumer) if self._consumer else None
+        position = checkpoint.position if checkpoint is not None else 0
         principal = self._tables.principal
         if connection.execute(select(principal.c.tenant).limit(1)).first() is None:
-            return None
-        return load_directory(self._tables, connection)
+            return position, None
+        return position, load_directory(self._tables, connection)
 
 
 def _fold_teams(tables: DirectoryTables, connection: Connection, told: _Told) -> None:
