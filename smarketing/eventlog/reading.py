@@ -1,13 +1,13 @@
 """Reads this service's log: pages of it, its head, its identity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import Connection, MetaData, Row, insert, select, text
+from sqlalchemy import Connection, MetaData, insert, select, text
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
@@ -108,31 +108,47 @@ def read(connection: Connection, view: str, *, after: int, limit: int, log_id: s
     with connection.execute(statement, {"view": view, "after": after, "limit": limit}) as rows:
         for row in rows.yield_per(_FETCH_ROWS):
             events.append(_event(own_log_id, row))
-            size += len(row.payload) + _ENVELOPE_BYTES
+            size += len(row[-1]) + _ENVELOPE_BYTES
             if size >= MAX_PAGE_BYTES:
                 break
     return Page(own_log_id, events, head_position)
 
 
-def _event(log_id: str, row: Row[Any]) -> eventlogpb.Event:
+def _event(log_id: str, row: Sequence[Any]) -> eventlogpb.Event:
+    (
+        position,
+        tenant,
+        subject,
+        subject_version,
+        occur_time,
+        record_time,
+        actor,
+        traceparent,
+        cause_log_id,
+        cause_position,
+        skippable,
+        payload_type,
+        payload,
+    ) = row
     # Field by field: handing whole sub-messages to the constructor costs nearly twice as much.
     event = eventlogpb.Event(
         log_id=log_id,
-        position=row.position,
-        tenant=row.tenant,
-        subject=row.subject,
-        subject_version=row.subject_version,
-        actor=row.actor,
-        traceparent=row.traceparent,
-        skippable=bool(row.skippable),
+        position=position,
+        tenant=tenant,
+        subject=subject,
+        subject_version=subject_version,
+        actor=actor,
+        traceparent=traceparent,
+        skippable=bool(skippable),
     )
-    _set_instant(event.occur_time, row.occur_time)
-    _set_instant(event.record_time, row.record_time)
-    if row.cause_log_id is not None:
-        event.cause.log_id = row.cause_log_id
-        event.cause.position = row.cause_position
-    event.payload.type_url = _TYPE_URL + row.payload_type
-    event.payload.value = bytes(row.payload)
+    _set_instant(event.occur_time, occur_time)
+    _set_instant(event.record_time, record_time)
+    if cause_log_id is not None:
+        event.cause.log_id = cause_log_id
+        event.cause.position = cause_position
+    packed = event.payload
+    packed.type_url = _TYPE_URL + payload_type
+    packed.value = payload
     return event
 
 
