@@ -45,6 +45,7 @@ class Accord:
     terms: Terms
     acceptances: tuple[Acceptance, ...]
     propose_time: datetime
+    activate_time: datetime | None = None
     effective_time: datetime | None = None
     retire_time: datetime | None = None
 
@@ -73,15 +74,13 @@ class Accord:
             return False
         return self.retire_time is None or at < self.retire_time
 
+    def is_late_for(self, start: datetime) -> bool:
+        """Tell whether a start lies before the version was activated: then it reaches into the past."""
+        return self.activate_time is not None and start < self.activate_time
+
     def measure(self) -> AgreementVersion:
-        """Return what handoffs are measured by; only of a version that was put in force."""
-        return agreed(
-            self.terms,
-            name=self.name,
-            number=self.number,
-            effective_time=self.effective_time or self.propose_time,
-            expire_time=self.retire_time,
-        )
+        """Return what handoffs are measured by, at any time: clocks stay with the version they pin."""
+        return agreed(self.terms, name=self.name, number=self.number)
 
     def accept(self, parties: Iterable[Party], principal: str, *, now: datetime) -> "Accord":
         """Return the version with the word of these parties; a word given twice counts once.
@@ -101,7 +100,7 @@ class Accord:
         state = AccordState.ACCEPTED if complete and self.state is AccordState.PROPOSED else self.state
         return replace(self, acceptances=acceptances, state=state, revision=self.revision + 1)
 
-    def activate(self, *, effective_time: datetime) -> "Accord":
+    def activate(self, *, effective_time: datetime, now: datetime) -> "Accord":
         """Return the version in force from an instant on; one already in force stays as it is.
 
         Raises:
@@ -117,7 +116,11 @@ class Accord:
                 raise NotAcceptedByBoth(self.name, tuple(party.value for party in self._missing()))
             case AccordState.ACCEPTED:
                 return replace(
-                    self, state=AccordState.ACTIVE, effective_time=effective_time, revision=self.revision + 1
+                    self,
+                    state=AccordState.ACTIVE,
+                    activate_time=now,
+                    effective_time=effective_time,
+                    revision=self.revision + 1,
                 )
 
     def retire(self, at: datetime) -> "Accord":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 
@@ -23,6 +23,7 @@ from services.sla.domain.agreement import (
 from smarketing.businesstime import BusinessTime
 
 NOTHING = BusinessTime()
+ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 _BASIS_POINTS = 10_000
 _MOST_PERCENT = 1_000
 
@@ -119,15 +120,12 @@ def faults_of(terms: Terms, *, calendar_exists: bool) -> list[Fault]:
     return faults
 
 
-def agreed(
-    terms: Terms, *, name: str, number: int, effective_time: datetime, expire_time: datetime | None
-) -> AgreementVersion:
-    """Return the version by which handoffs are measured; `terms` must be without fault."""
+def agreed(terms: Terms, *, name: str, number: int) -> AgreementVersion:
+    """Return what handoffs are measured by, at any time; `terms` must be without fault."""
     return AgreementVersion(
         name=name,
         version=number,
-        effective_time=effective_time,
-        expire_time=expire_time,
+        effective_time=ALWAYS,
         commitments=tuple(commitment_of(terms, promise) for promise in terms.promises),
     )
 

@@ -1,1 +1,1 @@
-"""One function for each thing a person would name."""
+"""What a person, the log or the clock on the wall makes this service do; one unit of work each."""

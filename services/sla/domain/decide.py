@@ -1,0 +1,155 @@
+"""Which clocks a handoff has, and what has become of each: the evaluation laid beside the record."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.sla.domain.accord import Accord
+from services.sla.domain.agreement import AgreementVersion
+from services.sla.domain.calendar import Calendars
+from services.sla.domain.clock import ClockState, evaluate
+from services.sla.domain.history import History
+from services.sla.domain.recorded import Advance, Clock, advance, begin
+from services.sla.domain.terms import AgreementKind, Mode, Terms
+from smarketing.businesstime import BusinessTime
+
+Measuring = Callable[[str], tuple[Terms, AgreementVersion, Calendars]]
+"""Gives what an agreement version, by name, measures by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is new about one clock; `before` is None when it was seen for the first time."""
+
+    before: Clock | None
+    change: Advance
+
+
+def decide(
+    history: History,
+    clocks: Sequence[Clock],
+    accords: Sequence[Accord],
+    measuring: Measuring,
+    *,
+    as_of: datetime,
+    now: datetime,
+) -> list[Decision]:
+    """Return what is new about the handoff's clocks as of an instant; `now` is when that is found out.
+
+    `accords` come in the tenant's order. An instant before one at which a miss was already found is moved
+    up to that: what was found stays found.
+
+    Raises:
+        BusinessTimeError: when a due instant cannot be worked out.
+    """
+    as_of = max([as_of, *(clock.detect_time for clock in clocks if clock.detect_time is not None)])
+    return _Deciding(history, clocks, measuring, as_of=as_of, now=now).decided(accords)
+
+
+def clock_id(handoff: str, agreement: str, commitment_id: str) -> str:
+    """Return the one id that the clock of a commitment on a handoff can have."""
+    return hashlib.sha256(f"{handoff}\n{agreement}\n{commitment_id}".encode()).hexdigest()[:26]
+
+
+class _Deciding:
+    """One handoff, once."""
+
+    def __init__(
+        self,
+        history: History,
+        clocks: Sequence[Clock],
+        measuring: Measuring,
+        *,
+        as_of: datetime,
+        now: datetime,
+    ) -> None:
+        self._history = history
+        self._timeline = history.timeline
+        self._clocks = clocks
+        self._measuring = measuring
+        self._as_of = as_of
+        self._now = now
+        self._holder = history.holder
+        self._states: dict[str, dict[str, ClockState]] = {}
+
+    def decided(self, accords: Iterable[Accord]) -> list[Decision]:
+        found = [self._moved(clock) for clock in self._clocks]
+        begun = self._begun(accords)
+        return [decision for decision in (*found, *begun) if decision is not None]
+
+    def _moved(self, clock: Clock) -> Decision | None:
+        state = self._evaluated(clock.agreement_version).get(clock.commitment_id)
+        if state is None:
+            # What started it does not count any more; what was said of it stays said.
+            if clock.next_time is None:
+                return None
+            ended = replace(clock, next_time=None, generation=clock.generation + 1)
+            return Decision(before=clock, change=Advance(clock=ended))
+        change = advance(
+            clock, state, holder=self._holder, enforced=self._enforced(clock.agreement_version), now=self._now
+        )
+        return None if change is None else Decision(before=clock, change=change)
+
+    def _begun(self, accords: Iterable[Accord]) -> list[Decision]:
+        """Start the clocks that the record does not have, all of the first agreement that starts any."""
+        known = {clock.commitment_id for clock in self._clocks}
+        bound = self._clocks[0].agreement if self._clocks else ""
+        begun: dict[str, Decision] = {}
+        for accord in accords:
+            if accord.terms.kind is not AgreementKind.INTERNAL or (bound and accord.agreement != bound):
+                continue
+            if not any(accord.is_in_force(told.fact.occur_time) for told in self._history.told):
+                continue
+            for commitment_id, state in self._evaluated(accord.name).items():
+                new = commitment_id not in known and commitment_id not in begun
+                if new and self._starts(accord, state):
+                    bound = accord.agreement
+                    begun[commitment_id] = self._start(accord, state)
+        return list(begun.values())
+
+    def _starts(self, accord: Accord, state: ClockState) -> bool:
+        if not accord.is_in_force(state.start_time):
+            return False
+        # A version that reaches into the past starts clocks only on handoffs that have none.
+        return not (accord.is_late_for(state.start_time) and self._clocks)
+
+    def _start(self, accord: Accord, state: ClockState) -> Decision:
+        blank = self._blank(accord, state)
+        change = begin(blank, state, holder=self._holder, enforced=self._enforced(accord.name), now=self._now)
+        return Decision(before=None, change=change)
+
+    def _blank(self, accord: Accord, state: ClockState) -> Clock:
+        promise = accord.terms.promise(state.key.commitment)
+        assert promise.basis is not None, promise.id  # noqa: S101 - checked when it was proposed
+        return Clock(
+            tenant=accord.tenant,
+            id=clock_id(self._history.handoff, accord.agreement, promise.id),
+            handoff=self._history.handoff,
+            agreement=accord.agreement,
+            agreement_version=accord.name,
+            calendar_version=accord.terms.calendar_version,
+            commitment_id=promise.id,
+            kind=state.kind,
+            basis=promise.basis,
+            parties=promise.parties,
+            target=state.target,
+            start_time=state.start_time,
+            original_due_time=state.original_due_time,
+            due_time=state.original_due_time,
+            elapsed=BusinessTime(),
+            paused=BusinessTime(),
+            historical=state.is_history,
+            silent=state.is_history or accord.is_late_for(state.start_time),
+        )
+
+    def _evaluated(self, version: str) -> dict[str, ClockState]:
+        if version not in self._states:
+            _, agreement, calendars = self._measuring(version)
+            states = evaluate(agreement, calendars, self._timeline, self._as_of)
+            self._states[version] = {state.key.commitment: state for state in states}
+        return self._states[version]
+
+    def _enforced(self, version: str) -> bool:
+        terms, _, _ = self._measuring(version)
+        return terms.mode is Mode.ENFORCE

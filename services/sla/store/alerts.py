@@ -1,0 +1,60 @@
+"""Alerts by name and in lists."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, select
+
+from services.sla.domain.alert import Alert
+from services.sla.store import schema
+from services.sla.store.rows import alert_of
+from smarketing.names import ALERT
+
+_alert, _clock = schema.alert, schema.clock
+
+
+def find_alert(connection: Connection, name: str) -> Alert | None:
+    """Return the alert of this name; None when there is none."""
+    if not ALERT.matches(name):
+        return None
+    tenant, each = ALERT.parse(name)
+    row = (
+        connection.execute(select(_alert).where(_alert.c.tenant == tenant, _alert.c.id == each))
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else alert_of(dict(row))
+
+
+def clock_version_of(connection: Connection, clock: str) -> str:
+    """Return the agreement version that a clock, by name, is pinned to."""
+    query = select(_clock.c.agreement_version).where(_clock.c.id == clock.rsplit("/", 1)[1])
+    return str(connection.execute(query).scalar_one())
+
+
+def page_of_alerts(
+    connection: Connection,
+    tenant: str,
+    *,
+    states: Sequence[str],
+    owner: str,
+    handoff: str,
+    limit: int,
+    after: Sequence[Any] | None,
+) -> list[Alert]:
+    """Return alerts, newest first; `after` is the creation time and id of the last one seen."""
+    query = select(_alert).where(_alert.c.tenant == tenant)
+    if states:
+        query = query.where(_alert.c.state.in_(states))
+    if owner:
+        query = query.where(_alert.c.owner == owner)
+    if handoff:
+        query = query.where(_alert.c.handoff == handoff)
+    if after is not None:
+        seen_time, seen_id = after
+        query = query.where(
+            (_alert.c.create_time < seen_time)
+            | and_(_alert.c.create_time == seen_time, _alert.c.id < seen_id)
+        )
+    query = query.order_by(_alert.c.create_time.desc(), _alert.c.id.desc()).limit(limit)
+    return [alert_of(dict(row)) for row in connection.execute(query).mappings()]

@@ -1,0 +1,93 @@
+"""What never changes once it is written: terms and calendars, read once and kept compiled."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from services.sla.domain.agreement import AgreementVersion
+from services.sla.domain.almanac import MadeCalendar
+from services.sla.domain.calendar import Calendars
+from services.sla.domain.terms import Terms, agreed
+from services.sla.store import schema
+from services.sla.wire.agreements import terms_from_bytes
+from services.sla.wire.calendars import calendar_from_bytes
+from smarketing.names import AGREEMENT_VERSION, CALENDAR_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Everything by which a clock that is pinned to an agreement version is decided."""
+
+    terms: Terms
+    agreement: AgreementVersion
+    calendar: MadeCalendar
+    calendars: Calendars
+
+
+@dataclass(slots=True)
+class Archive:
+    """The immutable versions of one database, by name; shared by all its units of work."""
+
+    _measures: dict[str, Measure] = field(default_factory=dict)
+    _calendars: dict[str, MadeCalendar] = field(default_factory=dict)
+
+    def measure(self, connection: Connection, version: str) -> Measure:
+        """Return what a clock with this agreement version is decided by; the version must exist."""
+        known = self._measures.get(version)
+        if known is None:
+            known = self._measures[version] = self._read(connection, version)
+        return known
+
+    def calendar(self, connection: Connection, version: str) -> MadeCalendar | None:
+        """Return a calendar version; None when there is none of this name."""
+        known = self._calendars.get(version)
+        if known is None:
+            known = _read_calendar(connection, version)
+            if known is not None:
+                self._calendars[version] = known
+        return known
+
+    def forget(self) -> None:
+        """Read everything anew: what a rolled back transaction had shown may not be there."""
+        self._measures.clear()
+        self._calendars.clear()
+
+    def _read(self, connection: Connection, version: str) -> Measure:
+        tenant, agreement, number = AGREEMENT_VERSION.parse(version)
+        table = schema.agreement_version
+        kept = connection.execute(
+            select(table.c.terms).where(
+                table.c.tenant == tenant, table.c.agreement == agreement, table.c.version == int(number)
+            )
+        ).scalar_one()
+        terms = terms_from_bytes(kept)
+        calendar = self.calendar(connection, terms.calendar_version)
+        if calendar is None:
+            raise LookupError(f"{version} names {terms.calendar_version}, which is not there")
+        return Measure(terms, agreed(terms, name=version, number=int(number)), calendar, calendar.pinned())
+
+
+def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:
+    if not CALENDAR_VERSION.matches(version):
+        return None
+    tenant, calendar, number = CALENDAR_VERSION.parse(version)
+    if not number.isdigit():
+        return None
+    table = schema.calendar_version
+    row = connection.execute(
+        select(table.c.content, table.c.create_time, table.c.tzdata_version).where(
+            table.c.tenant == tenant, table.c.calendar == calendar, table.c.version == int(number)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    title, content = calendar_from_bytes(row.content)
+    return MadeCalendar(
+        tenant=tenant,
+        id=calendar,
+        number=int(number),
+        title=title,
+        calendar=content,
+        create_time=row.create_time,
+        tzdata_version=row.tzdata_version,
+    )

@@ -1,0 +1,227 @@
+"""The tables of the sla service, with those of the library that live in the same database."""
+
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import text as sql_text
+
+from smarketing.delivery import define_tables as define_delivery
+from smarketing.eventlog.tables import define_tables as define_eventlog
+from smarketing.server.commands import define_commands
+from smarketing.server.directory import define_directory
+from smarketing.sql import BigInt, UtcMicros
+
+metadata: Final = MetaData()
+eventlog_tables: Final = define_eventlog(metadata)
+command_tables: Final = define_commands(metadata)
+directory_tables: Final = define_directory(metadata)
+delivery_tables: Final = define_delivery(metadata)
+
+agreement_version: Final = Table(
+    "agreement_version",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("agreement", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    # The terms as proposed; written once.
+    Column("terms", LargeBinary, nullable=False),
+    Column("propose_time", UtcMicros, nullable=False),
+    Column("activate_time", UtcMicros),
+    Column("effective_time", UtcMicros),
+    Column("retire_time", UtcMicros),
+    sqlite_strict=True,
+)
+
+agreement_acceptance: Final = Table(
+    "agreement_acceptance",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("agreement", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("party", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("accept_time", UtcMicros, nullable=False),
+    sqlite_strict=True,
+)
+
+calendar_version: Final = Table(
+    "calendar_version",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("calendar", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("create_time", UtcMicros, nullable=False),
+    Column("tzdata_version", Text, nullable=False),
+    sqlite_strict=True,
+)
+
+leave: Final = Table(
+    "leave",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("leave", Text, primary_key=True),
+    Column("start_time", UtcMicros, nullable=False),
+    Column("end_time", UtcMicros, nullable=False),
+    Column("cancel_time", UtcMicros),
+    sqlite_strict=True,
+)
+Index("leave_by_end", leave.c.tenant, leave.c.end_time)
+
+# Who answers for a queue; people and teams are in the directory's own tables.
+queue: Final = Table(
+    "queue",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("manager", Text, nullable=False),
+    sqlite_strict=True,
+)
+
+# What happened to each handoff. Its rows lie side by side, because they are only ever read together.
+fact: Final = Table(
+    "fact",
+    metadata,
+    Column("handoff", Text, primary_key=True),
+    Column("position", BigInt, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("occur_time", UtcMicros, nullable=False),
+    Column("record_time", UtcMicros, nullable=False),
+    Column("person", Text),
+    Column("team", Text),
+    # The person or queue that has the handoff from then on.
+    Column("assignee", Text),
+    Column("grade", Text),
+    Column("reason", Text),
+    Column("attributes", Text),
+    Column("is_history", Integer, nullable=False),
+    Column("is_archived", Integer, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+clock: Final = Table(
+    "clock",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("handoff", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("agreement_version", Text, nullable=False),
+    Column("calendar_version", Text, nullable=False),
+    Column("commitment_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("parties", Text, nullable=False),
+    Column("generation", BigInt, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("target", BigInt, nullable=False),
+    Column("start_time", UtcMicros, nullable=False),
+    Column("original_due_time", UtcMicros, nullable=False),
+    Column("due_time", UtcMicros, nullable=False),
+    Column("stop_time", UtcMicros),
+    Column("end_time", UtcMicros),
+    Column("breach_time", UtcMicros),
+    Column("detect_time", UtcMicros),
+    Column("elapsed", BigInt, nullable=False),
+    Column("paused", BigInt, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("fired", Text, nullable=False),
+    Column("paused_at", Text, nullable=False),
+    Column("open_pauses", Text, nullable=False),
+    Column("historical", Integer, nullable=False),
+    Column("silent", Integer, nullable=False),
+    Column("void_reason", Text, nullable=False),
+    # NULL when nothing will happen by itself, and while quarantined.
+    Column("next_time", UtcMicros),
+    Column("attempts", Integer, nullable=False),
+    Column("quarantine_time", UtcMicros),
+    sqlite_strict=True,
+)
+# Only clocks that will still do something by themselves: looking for what is due costs what is due.
+Index(
+    "clock_due",
+    clock.c.next_time,
+    sqlite_where=sql_text("next_time IS NOT NULL"),
+    postgresql_where=sql_text("next_time IS NOT NULL"),
+)
+Index("clock_by_handoff", clock.c.handoff, clock.c.agreement, clock.c.commitment_id, unique=True)
+Index("clock_by_due", clock.c.tenant, clock.c.due_time, clock.c.id)
+Index("clock_by_owner", clock.c.tenant, clock.c.owner, clock.c.due_time)
+# What the gauges count: open clocks only, few beside all there ever were.
+Index(
+    "clock_open",
+    clock.c.tenant,
+    clock.c.commitment_id,
+    sqlite_where=sql_text("end_time IS NULL"),
+    postgresql_where=sql_text("end_time IS NULL"),
+)
+
+# What can be said of a clock once in a cycle, said: the last guard behind the generation.
+clock_said: Final = Table(
+    "clock_said",
+    metadata,
+    Column("clock", Text, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("what", Text, primary_key=True),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# Totals that metrics show: kept with the events they count, so they neither fall nor start anew.
+tally: Final = Table(
+    "tally",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("commitment_id", Text, primary_key=True),
+    Column("team", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("count", BigInt, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+alert: Final = Table(
+    "alert",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("clock", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("handoff", Text, nullable=False),
+    Column("commitment_id", Text, nullable=False),
+    Column("commitment_title", Text, nullable=False),
+    Column("rung_id", Text, nullable=False),
+    Column("missed", Integer, nullable=False),
+    Column("due_time", UtcMicros, nullable=False),
+    Column("create_time", UtcMicros, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("recipients", Text, nullable=False),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("acknowledge_time", UtcMicros),
+    Column("resolved_by", Text, nullable=False),
+    Column("resolve_time", UtcMicros),
+    Column("resolve_reason", Text),
+    sqlite_strict=True,
+)
+Index("alert_by_clock", alert.c.clock)
+Index("alert_newest", alert.c.tenant, alert.c.create_time, alert.c.id)
+
+# Handoffs still to be looked at because a version took effect in the past: a cursor, so a restart goes on.
+replay: Final = Table(
+    "replay",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("after_handoff", Text, nullable=False),
+    sqlite_strict=True,
+)

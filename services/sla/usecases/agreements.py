@@ -1,0 +1,134 @@
+"""Agree: propose a version, accept it, put it in force."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from services.sla.domain.accord import Accord, AccordState
+from services.sla.domain.agreement import Party
+from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, NoParty, Refused
+from services.sla.domain.terms import Terms, faults_of
+from services.sla.store.accords import accords_of, add_accord, find_accord, save_accord
+from services.sla.store.replays import begin_replay
+from services.sla.store.tx import SlaTx
+from services.sla.wire.changes import agreement_changed
+
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Somebody wants these terms; their party thereby accepts them."""
+
+    tenant: str
+    agreement: str
+    terms: Terms
+    principal: str
+    parties: tuple[Party, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Somebody accepts a version for their party."""
+
+    name: str
+    etag: str
+    principal: str
+    parties: tuple[Party, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """A version is to be in force; from now on when `effective_time` is None."""
+
+    name: str
+    etag: str
+    effective_time: datetime | None
+
+
+def propose(tx: SlaTx, requests: Sequence[Propose], *, now: datetime) -> list[Accord | Exception]:
+    """Return the new version of each; terms equal to the newest version's return that one."""
+    return [_tried(_propose, tx, request, now) for request in requests]
+
+
+def accept(tx: SlaTx, requests: Sequence[Accept], *, now: datetime) -> list[Accord | Exception]:
+    """Return each version with one more party's word."""
+    return [_tried(_accept, tx, request, now) for request in requests]
+
+
+def activate(tx: SlaTx, requests: Sequence[Activate], *, now: datetime) -> list[Accord | Exception]:
+    """Return each version in force; the one before is retired."""
+    return [_tried(_activate, tx, request, now) for request in requests]
+
+
+def _tried(
+    step: Callable[[SlaTx, Q, datetime], Accord], tx: SlaTx, request: Q, now: datetime
+) -> Accord | Exception:
+    try:
+        return step(tx, request, now)
+    except Refused as refused:
+        return refused
+
+
+def _propose(tx: SlaTx, request: Propose, now: datetime) -> Accord:
+    if not request.parties:
+        raise NoParty
+    exists = tx.calendar_exists(request.tenant, request.terms.calendar_version)
+    faults = faults_of(request.terms, calendar_exists=exists)
+    if faults:
+        raise AgreementInvalid(faults)
+    versions = accords_of(tx.connection, request.tenant, request.agreement)
+    newest = versions[0] if versions else None
+    if newest is not None and newest.terms == request.terms and newest.state is not AccordState.RETIRED:
+        return newest
+    accord = Accord(
+        tenant=request.tenant,
+        agreement=request.agreement,
+        number=newest.number + 1 if newest else 1,
+        revision=1,
+        state=AccordState.PROPOSED,
+        terms=request.terms,
+        acceptances=(),
+        propose_time=now,
+    ).accept(request.parties, request.principal, now=now)
+    add_accord(tx.connection, accord)
+    tx.say(accord.tenant, accord.name, agreement_changed(accord))
+    return accord
+
+
+def _accept(tx: SlaTx, request: Accept, now: datetime) -> Accord:
+    accord = _found(tx, request.name, request.etag)
+    if not request.parties:
+        raise NoParty
+    return _saved(tx, accord, accord.accept(request.parties, request.principal, now=now))
+
+
+def _activate(tx: SlaTx, request: Activate, now: datetime) -> Accord:
+    accord = _found(tx, request.name, request.etag)
+    effective = request.effective_time or now
+    active = accord.activate(effective_time=effective, now=now)
+    if active is accord:
+        return accord
+    for earlier in accords_of(tx.connection, accord.tenant, accord.agreement):
+        if earlier.state is AccordState.ACTIVE:
+            _saved(tx, earlier, earlier.retire(effective))
+    if effective < now:
+        # It reaches into the past: handoffs that nothing measured yet are looked at once more.
+        begin_replay(tx.connection, accord.tenant)
+    return _saved(tx, accord, active)
+
+
+def _found(tx: SlaTx, name: str, etag: str) -> Accord:
+    accord = find_accord(tx.connection, name)
+    if accord is None:
+        raise AgreementUnknown(name)
+    accord.require_etag(etag)
+    return accord
+
+
+def _saved(tx: SlaTx, before: Accord, after: Accord) -> Accord:
+    if after is not before:
+        save_accord(tx.connection, after)
+        tx.say(after.tenant, after.name, agreement_changed(after))
+    return after

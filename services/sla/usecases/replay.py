@@ -1,0 +1,63 @@
+"""Look at old handoffs once more, because a version took effect in the past."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from services.sla.store.archive import Archive
+from services.sla.store.replays import advance_replay, find_replay, next_handoffs
+from services.sla.store.tx import SlaTx
+from services.sla.usecases.settle import settle
+from smarketing.sql import StorageError, Writer
+
+_log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS: Final = 1.0
+
+
+class Replayer:
+    """Works through replays a few handoffs at a time, beside everything else."""
+
+    def __init__(self, writer: Writer, archive: Archive, *, batch_handoffs: int = 200) -> None:
+        self._writer = writer
+        self._archive = archive
+        self._batch_handoffs = batch_handoffs
+
+    async def run(self) -> None:
+        """Replay until cancelled."""
+        while True:
+            try:
+                if await self._writer.read(find_replay) is not None:
+                    await self.replay()
+            except StorageError as error:
+                _log.warning("replay_failed", problem=str(error))
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def replay(self) -> int:
+        """Finish every replay that was begun; return how many handoffs were looked at."""
+        total = 0
+        while True:
+            (done,) = await self._writer.run(self._unit, [self._batch_handoffs])
+            if done is None:
+                return total
+            total += done
+
+    def _unit(self, connection: Connection, limits: Sequence[int], now: datetime) -> list[int | None]:
+        return [replay_batch(connection, self._archive, limit, now=now) for limit in limits]
+
+
+def replay_batch(connection: Connection, archive: Archive, limit: int, *, now: datetime) -> int | None:
+    """Settle the next handoffs of a replay; return how many, None when no replay is left."""
+    replay = find_replay(connection)
+    if replay is None:
+        return None
+    handoffs = next_handoffs(connection, replay, limit=limit)
+    tx = SlaTx(connection, archive, now=now)
+    settle(tx, handoffs)
+    tx.flush()
+    advance_replay(connection, replay, done=handoffs)
+    return len(handoffs)

@@ -1,0 +1,152 @@
+"""Bring the clocks of some handoffs up to date: the one path by which clocks start, stop, warn and miss."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from services.sla.domain.agreement import AgreementVersion
+from services.sla.domain.alert import Alert, alert_id
+from services.sla.domain.calendar import Calendars
+from services.sla.domain.decide import Decision, decide
+from services.sla.domain.history import History, Told
+from services.sla.domain.terms import Terms
+from services.sla.store.quarantine import quarantine
+from services.sla.store.tx import SlaTx
+from smarketing.businesstime import BusinessTimeError
+from smarketing.eventlog.outbox import Cause
+from smarketing.names import tenant_of
+
+_log = structlog.get_logger(__name__)
+
+Observer = Callable[[str, float], None]
+"""Is told of each timer that fired: its kind, and how many seconds after its instant."""
+
+
+def record(
+    tx: SlaTx,
+    told: Sequence[Told],
+    *,
+    as_of: datetime,
+    causes: Mapping[str, Cause],
+    observe: Observer | None = None,
+) -> None:
+    """Keep what was told and settle every handoff that it is about; what is known already changes nothing."""
+    by_handoff: dict[str, list[Told]] = {}
+    for each in told:
+        by_handoff.setdefault(each.handoff, []).append(each)
+    histories = tx.histories(by_handoff)
+    touched: dict[str, History] = {}
+    for handoff, new in by_handoff.items():
+        joined, fresh = histories[handoff].joined(new)
+        if fresh:
+            touched[handoff] = joined
+            tx.tell(fresh)
+    _settle(tx, touched, as_of=as_of, causes=causes, observe=observe)
+
+
+def settle(tx: SlaTx, handoffs: Sequence[str], *, observe: Observer | None = None) -> None:
+    """Settle handoffs as of the transaction's instant.
+
+    Raises:
+        BusinessTimeError: when a due instant cannot be worked out; settle that handoff's clocks no more.
+    """
+    _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, strict=True)
+
+
+def _settle(
+    tx: SlaTx,
+    histories: Mapping[str, History],
+    *,
+    as_of: datetime,
+    causes: Mapping[str, Cause],
+    observe: Observer | None,
+    strict: bool = False,
+) -> None:
+    clocks = tx.clocks(histories)
+    accords = tx.accords({tenant_of(handoff) for handoff in histories})
+
+    def measuring(version: str) -> tuple[Terms, AgreementVersion, Calendars]:
+        measure = tx.measure(version)
+        return measure.terms, measure.agreement, measure.calendars
+
+    decisions: list[tuple[Decision, Cause | None]] = []
+    for handoff, history in histories.items():
+        known = clocks.get(handoff, [])
+        in_order = accords.get(tenant_of(handoff), [])
+        try:
+            found = decide(history, known, in_order, measuring, as_of=as_of, now=tx.now)
+        except BusinessTimeError:
+            if strict:
+                raise
+            # One handoff's times must not stop the log for all the others.
+            _log.exception("clocks_not_decided", handoff=handoff)
+            quarantine(tx.connection, [clock.id for clock in known], now=tx.now)
+            continue
+        decisions += [(decision, causes.get(handoff)) for decision in found]
+    _keep(tx, decisions)
+    if observe is not None:
+        _observe(tx, [decision for decision, _ in decisions], observe)
+
+
+def _keep(tx: SlaTx, decisions: Sequence[tuple[Decision, Cause | None]]) -> None:
+    for decision, cause in decisions:
+        tx.advance(decision.before, decision.change, cause)
+    _resolve(tx, [decision for decision, _ in decisions])
+    for decision, _ in decisions:
+        _alert(tx, decision)
+
+
+def _resolve(tx: SlaTx, decisions: Sequence[Decision]) -> None:
+    """Deal with the alerts of clocks that are over, without anybody's hand."""
+    over = {
+        decision.change.clock.name: decision.change
+        for decision in decisions
+        if decision.before is not None and decision.change.resolve is not None
+    }
+    for alert in tx.open_alerts(change.clock for change in over.values()):
+        change = over[alert.clock]
+        assert change.resolve is not None, alert.clock  # noqa: S101 - chosen so above
+        resolved = alert.resolve(change.resolve, by="", now=tx.now)
+        tx.change_alert(resolved, tx.measure(change.clock.agreement_version))
+
+
+def _alert(tx: SlaTx, decision: Decision) -> None:
+    tell, clock = decision.change.tell, decision.change.clock
+    if tell is None:
+        return
+    measure = tx.measure(clock.agreement_version)
+    recipients = tx.staff(clock.tenant).recipients(
+        tell.roles,
+        owner=clock.owner,
+        team=clock.team,
+        parties=[party.value for party in clock.parties],
+    )
+    tx.open_alert(
+        Alert(
+            tenant=clock.tenant,
+            id=alert_id(clock.name, clock.cycle, tell.rung),
+            clock=clock.name,
+            cycle=clock.cycle,
+            handoff=clock.handoff,
+            commitment_id=clock.commitment_id,
+            commitment_title=measure.terms.promise(clock.commitment_id).title,
+            rung_id=tell.rung,
+            missed=tell.missed,
+            due_time=clock.due_time,
+            create_time=tx.now,
+            owner=clock.owner,
+            team=clock.team,
+            recipients=recipients,
+        ),
+        measure,
+    )
+
+
+def _observe(tx: SlaTx, decisions: Sequence[Decision], observe: Observer) -> None:
+    kinds = {"RungFired": "rung", "ClockBreached": "breach"}
+    for decision in decisions:
+        for happening in decision.change.happenings:
+            kind = kinds.get(type(happening).__name__)
+            if kind is not None:
+                observe(kind, (tx.now - happening.occur_time).total_seconds())

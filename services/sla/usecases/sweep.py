@@ -1,0 +1,186 @@
+"""Fire what is due: driven by the next due instant, never by looking at what is merely open.
+
+Everything it needs is in the database, so a restart, an outage or a second sweep finds the same work.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from services.sla.store.archive import Archive
+from services.sla.store.due import due_clocks, next_due
+from services.sla.store.quarantine import count_failure
+from services.sla.store.tx import SlaTx
+from services.sla.usecases.settle import settle
+from smarketing.sql import StorageError, Writer
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_SLEEP_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 0.02
+_STEP_BACK_SECONDS: Final = 1.0
+
+
+class SweepObserver(Protocol):
+    """Is told what the sweeper does."""
+
+    def timer_fired(self, kind: str, lateness_seconds: float) -> None:
+        """A rung or a breach was recorded, so long after its instant."""
+
+    def swept(self, seconds: float) -> None:
+        """A batch was committed."""
+
+    def clock_stepped_back(self) -> None:
+        """The wall clock went back; nothing fires until it has caught up."""
+
+
+class WallGuard:
+    """Notices that the wall clock was set back, by the clock that never is."""
+
+    def __init__(self, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._latest = now()
+        self._latest_at = monotonic()
+        self._until: datetime | None = None
+
+    def is_back(self) -> bool:
+        """Tell whether the wall clock shows, by more than a second, less than it has to."""
+        wall, at = self._now(), self._monotonic()
+        behind = (at - self._latest_at) - (wall - self._latest).total_seconds()
+        if behind > _STEP_BACK_SECONDS and not self._caught_up(wall):
+            return True
+        self._latest, self._latest_at, self._until = wall, at, None
+        return False
+
+    def _caught_up(self, wall: datetime) -> bool:
+        """Tell whether the clock shows again what it showed when it was set back."""
+        if self._until is None:
+            reached = timedelta(seconds=self._monotonic() - self._latest_at)
+            self._until = self._latest + reached
+        return wall >= self._until
+
+
+class Sweeper:
+    """Settles due clocks in order of their instants, a batch at a time."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        archive: Archive,
+        *,
+        guard: WallGuard,
+        now: Callable[[], datetime],
+        may_fire: Callable[[], bool] = lambda: True,
+        observer: SweepObserver | None = None,
+        batch_clocks: int = 256,
+    ) -> None:
+        self._writer = writer
+        self._archive = archive
+        self._guard = guard
+        self._now = now
+        self._may_fire = may_fire
+        self._observer = observer
+        self._batch_clocks = batch_clocks
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        stop_listening = self._writer.when_committed(self._woken.set)
+        try:
+            while True:
+                self._woken.clear()
+                await self._rest(await self._turn())
+        finally:
+            stop_listening()
+
+    async def sweep(self) -> int:
+        """Settle everything that is due now; return how many clocks that were."""
+        if self._guard.is_back():
+            _log.error("wall_clock_stepped_back")
+            if self._observer is not None:
+                self._observer.clock_stepped_back()
+            return 0
+        if not self._may_fire():
+            return 0
+        total, limit, again = 0, self._batch_clocks, True
+        while again:
+            swept, limit, again = await self._batch(limit)
+            total += swept
+        return total
+
+    async def _turn(self) -> float:
+        """Sweep, and return how long nothing will be due."""
+        try:
+            await self.sweep()
+            following = await self._writer.read(next_due)
+        except StorageError as error:
+            _log.warning("sweep_failed", problem=str(error))
+            return _LONGEST_SLEEP_SECONDS
+        if following is None:
+            return _LONGEST_SLEEP_SECONDS
+        return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        # The pause in front lets a burst of commits share one look.
+        await asyncio.sleep(_REST_SECONDS)
+        try:
+            async with asyncio.timeout(max(seconds - _REST_SECONDS, 0.0)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _batch(self, limit: int) -> tuple[int, int, bool]:
+        """Settle at most `limit` due clocks; return how many, how many to try next, and whether to go on.
+
+        A batch that fails is halved until the clock that fails is alone, which is then put aside.
+        """
+        began = asyncio.get_running_loop().time()
+        try:
+            (swept,) = await self._writer.run(self._unit, [limit])
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a clock made of itself must not stop the others
+            self._archive.forget()
+            if limit > 1:
+                return 0, limit // 2, True
+            (quarantined,) = await self._writer.run(self._put_aside, [None])
+            _log.error("clock_not_settled", quarantined=quarantined, exc_info=error)
+            return 0, 1, True
+        if self._observer is not None and swept:
+            self._observer.swept(asyncio.get_running_loop().time() - began)
+        return swept, min(limit * 2, self._batch_clocks), swept > 0
+
+    def _unit(self, connection: Connection, limits: Sequence[int], now: datetime) -> list[int]:
+        return [
+            sweep_batch(connection, self._archive, limit, now=now, observer=self._observer)
+            for limit in limits
+        ]
+
+    def _put_aside(self, connection: Connection, requests: Sequence[None], now: datetime) -> list[bool]:
+        due = due_clocks(connection, now=now, limit=1)
+        done = [count_failure(connection, clock, now=now) for clock, _ in due]
+        return [any(done)] * len(requests)
+
+
+def sweep_batch(
+    connection: Connection,
+    archive: Archive,
+    limit: int,
+    *,
+    now: datetime,
+    observer: SweepObserver | None = None,
+) -> int:
+    """Settle the clocks due first, in one transaction; return how many."""
+    due = due_clocks(connection, now=now, limit=limit)
+    if not due:
+        return 0
+    tx = SlaTx(connection, archive, now=now)
+    handoffs = list(dict.fromkeys(handoff for _, handoff in due))
+    settle(tx, handoffs, observe=None if observer is None else observer.timer_fired)
+    tx.flush()
+    return len(due)

@@ -1,0 +1,1 @@
+"""The dictionary between this service's words and protobuf; pure functions."""

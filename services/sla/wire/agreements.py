@@ -1,0 +1,207 @@
+"""Agreements: what is proposed, what is kept, what is shown."""
+
+from collections.abc import Iterable
+
+from services.sla.domain.accord import Accord
+from services.sla.domain.agreement import CommitmentKind, Condition, Grade, Party, Role, TimeBasis
+from services.sla.domain.terms import AgreementKind, Mode, Promise, Step, Target, Terms
+from services.sla.wire.instants import amount, duration, stamp, stamp_or_none
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.api.terms.v1 import terms_pb2 as termspb
+
+_PARTIES = {
+    termspb.PARTY_MARKETING: Party.MARKETING,
+    termspb.PARTY_SALES: Party.SALES,
+    termspb.PARTY_SYSTEM: Party.SYSTEM,
+}
+_PARTY_VALUES = {party: value for value, party in _PARTIES.items()}
+_GRADES = {
+    termspb.EVIDENCE_GRADE_CONFIRMED: Grade.CONFIRMED,
+    termspb.EVIDENCE_GRADE_IMPORTED: Grade.IMPORTED,
+    termspb.EVIDENCE_GRADE_SELF_REPORTED: Grade.SELF_REPORTED,
+    termspb.EVIDENCE_GRADE_BACK_DATED: Grade.BACK_DATED,
+}
+_GRADE_VALUES = {grade: value for value, grade in _GRADES.items()}
+_KINDS = {
+    slapb.CommitmentKind.Value(f"COMMITMENT_KIND_{kind.value}"): kind
+    for kind in CommitmentKind
+    if f"COMMITMENT_KIND_{kind.value}" in slapb.CommitmentKind.keys()  # noqa: SIM118 -- not a mapping
+}
+_KIND_VALUES = {kind: value for value, kind in _KINDS.items()}
+_BASES = {slapb.TIME_BASIS_BUSINESS: TimeBasis.BUSINESS, slapb.TIME_BASIS_WALL: TimeBasis.WALL}
+_BASIS_VALUES = {basis: value for value, basis in _BASES.items()}
+_ROLES = {
+    slapb.RECIPIENT_ROLE_OWNER: Role.OWNER,
+    slapb.RECIPIENT_ROLE_MANAGER: Role.MANAGER,
+    slapb.RECIPIENT_ROLE_OTHER_PARTY: Role.OTHER_PARTY,
+    slapb.RECIPIENT_ROLE_LEADERSHIP: Role.LEADERSHIP,
+}
+_ROLE_VALUES = {role: value for value, role in _ROLES.items()}
+
+
+def party_values(parties: Iterable[Party]) -> list[termspb.Party.ValueType]:
+    """Return the parties as protobuf names them."""
+    return [_PARTY_VALUES[party] for party in parties]
+
+
+def party_value_of(name: str) -> termspb.Party.ValueType:
+    """Return the party of this name, also one that never promises."""
+    return termspb.Party.Value(f"PARTY_{name}")
+
+
+def kind_value(kind: CommitmentKind) -> slapb.CommitmentKind.ValueType:
+    """Return the kind as protobuf names it."""
+    return _KIND_VALUES[kind]
+
+
+def basis_value(basis: TimeBasis) -> slapb.TimeBasis.ValueType:
+    """Return the basis as protobuf names it."""
+    return _BASIS_VALUES[basis]
+
+
+def grade_of(value: int) -> Grade | None:
+    """Return the grade of evidence; None when none was given."""
+    return _GRADES.get(value)  # type: ignore[call-overload,no-any-return] # open enums are plain integers
+
+
+def terms_of(message: slapb.AgreementVersion) -> Terms:
+    """Return the terms as written; whether they can be agreed to is asked of `faults_of`."""
+    kinds = {
+        slapb.AgreementVersion.KIND_INTERNAL: AgreementKind.INTERNAL,
+        slapb.AgreementVersion.KIND_CUSTOMER: AgreementKind.CUSTOMER,
+    }
+    modes = {
+        slapb.AgreementVersion.MODE_OBSERVE: Mode.OBSERVE,
+        slapb.AgreementVersion.MODE_ENFORCE: Mode.ENFORCE,
+    }
+    return Terms(
+        title=message.title,
+        kind=kinds.get(message.kind),
+        mode=modes.get(message.mode),
+        calendar_version=message.calendar_version,
+        promises=tuple(_promise(commitment) for commitment in message.commitments),
+        back_date_limit=amount(message.back_date_limit_duration),
+        accepted_grades=frozenset(_GRADES[value] for value in message.accepted_grades if value in _GRADES),
+    )
+
+
+def terms_bytes(terms: Terms) -> bytes:
+    """Return the terms as they are kept; equal terms give equal bytes."""
+    message = slapb.AgreementVersion()
+    _write_terms(terms, message)
+    return message.SerializeToString(deterministic=True)
+
+
+def terms_from_bytes(kept: bytes) -> Terms:
+    """Return the terms that `terms_bytes` kept."""
+    return terms_of(slapb.AgreementVersion.FromString(kept))
+
+
+def agreement_message(accord: Accord) -> slapb.AgreementVersion:
+    """Return a version as it is shown."""
+    message = slapb.AgreementVersion(
+        name=accord.name,
+        etag=accord.etag,
+        state=slapb.AgreementVersion.State.Value(f"STATE_{accord.state.value}"),
+        acceptances=[
+            slapb.Acceptance(
+                party=_PARTY_VALUES[acceptance.party],
+                principal=acceptance.principal,
+                accept_time=stamp(acceptance.accept_time),
+            )
+            for acceptance in accord.acceptances
+        ],
+        effective_time=stamp_or_none(accord.effective_time),
+        retire_time=stamp_or_none(accord.retire_time),
+    )
+    _write_terms(accord.terms, message)
+    return message
+
+
+def _promise(message: slapb.Commitment) -> Promise:
+    return Promise(
+        id=message.commitment_id,
+        title=message.title,
+        parties=tuple(_PARTIES[value] for value in message.parties if value in _PARTIES),
+        kind=_KINDS.get(message.kind),
+        basis=_BASES.get(message.basis),
+        targets=tuple(_target(tier) for tier in message.tiers),
+        objective_basis_points=message.objective_basis_points,
+        steps=tuple(_step(rung) for rung in message.rungs),
+    )
+
+
+def _target(message: slapb.Tier) -> Target:
+    given = amount(message.target_duration) if message.HasField("target_duration") else None
+    match = message.match
+    return Target(
+        amount=given,
+        condition=Condition(
+            source_channels=frozenset(
+                termspb.SourceChannel.Name(value).removeprefix("SOURCE_CHANNEL_")
+                for value in match.source_channels
+            ),
+            segments=frozenset(match.segments),
+            regions=frozenset(match.regions),
+            min_score=match.minimum_score if match.HasField("minimum_score") else None,
+        ),
+    )
+
+
+def _step(message: slapb.Rung) -> Step:
+    instant = message.WhichOneof("instant")
+    return Step(
+        id=message.rung_id,
+        percent=message.percent_of_target if instant == "percent_of_target" else None,
+        offset=amount(message.offset_from_due_duration) if instant == "offset_from_due_duration" else None,
+        recipients=tuple(_ROLES[value] for value in message.recipients if value in _ROLES),
+    )
+
+
+def _write_terms(terms: Terms, message: slapb.AgreementVersion) -> None:
+    message.title = terms.title
+    if terms.kind is not None:
+        message.kind = slapb.AgreementVersion.Kind.Value(f"KIND_{terms.kind.value}")
+    if terms.mode is not None:
+        message.mode = slapb.AgreementVersion.Mode.Value(f"MODE_{terms.mode.value}")
+    message.calendar_version = terms.calendar_version
+    message.back_date_limit_duration.CopyFrom(duration(terms.back_date_limit))
+    message.accepted_grades.extend(sorted(_GRADE_VALUES[grade] for grade in terms.accepted_grades))
+    message.commitments.extend(_commitment(promise) for promise in terms.promises)
+
+
+def _commitment(promise: Promise) -> slapb.Commitment:
+    return slapb.Commitment(
+        commitment_id=promise.id,
+        title=promise.title,
+        parties=party_values(promise.parties),
+        kind=_KIND_VALUES[promise.kind] if promise.kind else slapb.COMMITMENT_KIND_UNSPECIFIED,
+        basis=_BASIS_VALUES[promise.basis] if promise.basis else slapb.TIME_BASIS_UNSPECIFIED,
+        tiers=[_tier(target) for target in promise.targets],
+        objective_basis_points=promise.objective_basis_points,
+        rungs=[_rung(step) for step in promise.steps],
+    )
+
+
+def _tier(target: Target) -> slapb.Tier:
+    condition = target.condition
+    message = slapb.Tier(target_duration=None if target.amount is None else duration(target.amount))
+    if condition == Condition():
+        return message
+    message.match.source_channels.extend(
+        sorted(termspb.SourceChannel.Value(f"SOURCE_CHANNEL_{each}") for each in condition.source_channels)
+    )
+    message.match.segments.extend(sorted(condition.segments))
+    message.match.regions.extend(sorted(condition.regions))
+    if condition.min_score is not None:
+        message.match.minimum_score = condition.min_score
+    return message
+
+
+def _rung(step: Step) -> slapb.Rung:
+    message = slapb.Rung(rung_id=step.id, recipients=[_ROLE_VALUES[role] for role in step.recipients])
+    if step.percent is not None:
+        message.percent_of_target = step.percent
+    elif step.offset is not None:
+        message.offset_from_due_duration.CopyFrom(duration(step.offset))
+    return message

@@ -1,0 +1,22 @@
+"""What the log says of agreements, calendars and leave."""
+
+from services.sla.domain.accord import Accord
+from services.sla.domain.almanac import Leave, MadeCalendar
+from services.sla.wire.agreements import agreement_message
+from services.sla.wire.calendars import calendar_message, leave_message
+from smarketing.api.sla.v1 import events_pb2 as slaeventspb
+
+
+def agreement_changed(accord: Accord) -> slaeventspb.AgreementVersionChanged:
+    """Return the event of a version that was proposed, accepted, put in force or retired."""
+    return slaeventspb.AgreementVersionChanged(agreement_version=agreement_message(accord))
+
+
+def calendar_created(made: MadeCalendar) -> slaeventspb.CalendarVersionCreated:
+    """Return the event of a new calendar version."""
+    return slaeventspb.CalendarVersionCreated(calendar_version=calendar_message(made))
+
+
+def leave_changed(leave: Leave) -> slaeventspb.LeaveChanged:
+    """Return the event of leave that was recorded or taken back."""
+    return slaeventspb.LeaveChanged(leave=leave_message(leave))

@@ -1,0 +1,155 @@
+"""The leads log in this service's own words: events in, facts out."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from services.sla.domain.agreement import Attributes
+from services.sla.domain.history import Told
+from services.sla.domain.timeline import Fact, FactKind
+from services.sla.wire.agreements import grade_of
+from services.sla.wire.instants import instant
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.names import PERSON
+
+__all__ = ["told_of"]
+
+_FACTS_PER_EVENT: Final = 2
+"""Positions are spread, so that one event may tell of two facts."""
+
+
+class _Teller:
+    """Makes the facts of one event."""
+
+    def __init__(self, event: eventlogpb.Event, handoff: str) -> None:
+        self._position = event.position * _FACTS_PER_EVENT
+        self._occur = instant(event.occur_time)
+        self._record = instant(event.record_time)
+        self._handoff = handoff
+
+    def tell(
+        self,
+        kind: FactKind,
+        *,
+        at: datetime | None = None,
+        before: bool = False,
+        assignee: str = "",
+        **rest: Any,
+    ) -> Told:
+        """Return one fact; `before` puts it ahead of the event's main fact."""
+        fact = Fact(
+            position=self._position - before,
+            kind=kind,
+            occur_time=at or self._occur,
+            record_time=self._record,
+            **rest,
+        )
+        return Told(handoff=self._handoff, fact=fact, assignee=assignee)
+
+
+def told_of(event: eventlogpb.Event) -> Sequence[Told]:
+    """Return what an event tells of a handoff; nothing when it is about something else."""
+    known = _READERS.get(event.payload.TypeName())
+    if known is None:
+        return ()
+    message_type, read = known
+    payload: Any = message_type()
+    event.payload.Unpack(payload)
+    return read(payload, _Teller(event, payload.handoff))
+
+
+def _attributes(of: leadspb.Qualification) -> Attributes:
+    channel = termspb.SourceChannel.Name(of.source_channel).removeprefix("SOURCE_CHANNEL_")
+    return Attributes(
+        source_channel=channel,
+        segment=of.segment or None,
+        region=of.region or None,
+        score=of.score if of.HasField("score") else None,
+    )
+
+
+def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:
+    return [
+        teller.tell(
+            FactKind.SUBMITTED,
+            attributes=_attributes(payload.qualification),
+            is_history=payload.historical,
+            is_archived=payload.archived,
+        )
+    ]
+
+
+def _revised(payload: leadeventspb.HandoffRevised, teller: _Teller) -> Sequence[Told]:
+    return [teller.tell(FactKind.REVISED, attributes=_attributes(payload.qualification))]
+
+
+def _offered(payload: leadeventspb.HandoffOffered, teller: _Teller) -> Sequence[Told]:
+    # An offer to a queue names nobody: whoever of its team follows up has accepted it.
+    person = payload.assignee if PERSON.matches(payload.assignee) else None
+    return [
+        teller.tell(FactKind.OFFERED, person=person, team=payload.team or None, assignee=payload.assignee)
+    ]
+
+
+def _accepted(payload: leadeventspb.HandoffAccepted, teller: _Teller) -> Sequence[Told]:
+    manners = leadeventspb.HandoffAccepted
+    kind = FactKind.ASSIGNED if payload.manner == manners.MANNER_ASSIGNED else FactKind.ACCEPTED
+    return [
+        teller.tell(
+            kind,
+            person=payload.owner,
+            team=payload.team or None,
+            assignee=payload.owner,
+            is_history=payload.manner == manners.MANNER_IMPORTED,
+        )
+    ]
+
+
+def _followed_up(payload: leadeventspb.FollowUpLogged, teller: _Teller) -> Sequence[Told]:
+    return [
+        teller.tell(
+            FactKind.FOLLOW_UP,
+            person=payload.person or None,
+            team=payload.team or None,
+            grade=grade_of(payload.grade),
+            is_history=payload.historical,
+        )
+    ]
+
+
+def _rejected(payload: leadeventspb.HandoffRejected, teller: _Teller) -> Sequence[Told]:
+    return [teller.tell(FactKind.REJECTED, person=payload.person or None, reason=payload.reason_code or None)]
+
+
+def _simply(kind: FactKind) -> Callable[[Any, _Teller], Sequence[Told]]:
+    def read(payload: Any, teller: _Teller) -> Sequence[Told]:
+        reason = getattr(payload, "reason_code", "") or None
+        return [teller.tell(kind, reason=reason, is_history=getattr(payload, "historical", False))]
+
+    return read
+
+
+_Reader = Callable[[Any, _Teller], Sequence[Told]]
+_READERS: Final[dict[str, tuple[type[Message], _Reader]]] = {
+    message_type.DESCRIPTOR.full_name: (message_type, read)
+    for message_type, read in (
+        (leadeventspb.HandoffSubmitted, _submitted),
+        (leadeventspb.HandoffRevised, _revised),
+        (leadeventspb.HandoffOffered, _offered),
+        (leadeventspb.OfferEnded, _simply(FactKind.OFFER_ENDED)),
+        (leadeventspb.HandoffAccepted, _accepted),
+        (leadeventspb.HandoffRejected, _rejected),
+        (leadeventspb.FollowUpLogged, _followed_up),
+        (leadeventspb.HandoffQualified, _simply(FactKind.QUALIFIED)),
+        (leadeventspb.HandoffDisqualified, _simply(FactKind.CLOSED)),
+        (leadeventspb.HandoffRecycled, _simply(FactKind.RECYCLED)),
+        (leadeventspb.HandoffConverted, _simply(FactKind.CONVERTED)),
+        (leadeventspb.OpportunityClosed, _simply(FactKind.CLOSED)),
+        (leadeventspb.HandoffVoided, _simply(FactKind.VOIDED)),
+    )
+}
