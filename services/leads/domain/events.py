@@ -5,9 +5,10 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from services.leads.domain.directory import Party
 from services.leads.domain.lead import Qualification
 from services.leads.domain.routing import Decision
-from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Party
+from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
 
 if TYPE_CHECKING:
     from services.leads.domain.opportunity import Opportunity

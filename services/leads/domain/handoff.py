@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from services.leads.domain.directory import Party
 from services.leads.domain.errors import EtagStale, StateForbids
 from services.leads.domain.events import (
     FollowUpLogged,
@@ -38,7 +39,7 @@ from services.leads.domain.states import (
     NextAction,
     Offer,
 )
-from services.leads.domain.terms import EvidenceGrade, Party
+from services.leads.domain.terms import EvidenceGrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,15 @@ class Handoff:
             reason_code=reason_code,
         )
         return ended, happened
+
+    def wait(self, *, now: datetime) -> "Handoff":
+        """Let it wait for routing, when nobody and no queue could be found.
+
+        Raises:
+            StateForbids: it is worked or closed, or an offer is open.
+        """
+        self._must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
+        return self._step(now, state=HandoffState.SUBMITTED, owner="", queue="")
 
     # Sales' side.
 

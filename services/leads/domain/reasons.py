@@ -6,8 +6,8 @@ The lists are short on purpose: a person chooses in a second, and every code is 
 from dataclasses import dataclass
 from enum import IntEnum
 
+from services.leads.domain.directory import Party
 from services.leads.domain.errors import EvidenceRequired, ReasonCodeUnknown
-from services.leads.domain.terms import Party
 
 
 class ReasonUse(IntEnum):

@@ -14,7 +14,7 @@ Credits: TypeAlias = MutableMapping[tuple[str, str], int]
 """(rule, person) → turns they are owed, in parts; negative when they are ahead of their share."""
 
 
-class Skip(StrEnum):
+class Reason(StrEnum):
     """Why somebody of a pool was passed over."""
 
     ON_LEAVE = "ON_LEAVE"
@@ -23,11 +23,11 @@ class Skip(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedPerson:
+class PassedOver:
     """Somebody passed over."""
 
     person: str
-    reason: Skip
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Decision:
 
     routing_version: int = 0
     rule_id: str = ""
-    skipped: tuple[SkippedPerson, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 A_PERSONS_CHOICE: Final = Decision()
@@ -62,20 +62,26 @@ def route(
     queue. A person chosen has their turn taken off `credits_of`.
     """
     routing = directory.routing
-    skipped: list[SkippedPerson] = []
+    passed_over: list[PassedOver] = []
     if len(tried) < routing.max_offers:
         for rule in routing.rules:
-            eligible, passed_over = _eligible(rule, directory, on_leave, tried)
-            skipped += passed_over
+            eligible, others = _eligible(rule, directory, on_leave, tried)
+            passed_over += others
             if eligible:
                 person = next_turn(rule.rule_id, eligible, credits_of)
                 team = directory.team_of(person)
-                decision = Decision(routing.version, rule.rule_id, tuple(skipped))
+                decision = Decision(routing.version, rule.rule_id, tuple(passed_over))
                 return Placement(person, team.name if team else "", decision, is_queue=False)
+    return to_fallback(directory, tuple(passed_over))
+
+
+def to_fallback(directory: Directory, passed_over: tuple[PassedOver, ...] = ()) -> Placement | None:
+    """Return the fallback queue; None when the directory has none."""
+    routing = directory.routing
     queue = directory.queue(routing.fallback_queue)
     if queue is None or queue.inactive:
         return None
-    return Placement(queue.name, queue.team, Decision(routing.version, "", tuple(skipped)), is_queue=True)
+    return Placement(queue.name, queue.team, Decision(routing.version, "", passed_over), is_queue=True)
 
 
 def next_turn(rule_id: str, eligible: Sequence[RoutingMember], credits_of: Credits) -> str:
@@ -105,23 +111,23 @@ def next_turn(rule_id: str, eligible: Sequence[RoutingMember], credits_of: Credi
 
 def _eligible(
     rule: RoutingRule, directory: Directory, on_leave: Container[str], tried: Container[str]
-) -> tuple[list[RoutingMember], list[SkippedPerson]]:
+) -> tuple[list[RoutingMember], list[PassedOver]]:
     eligible: list[RoutingMember] = []
-    skipped: list[SkippedPerson] = []
+    passed_over: list[PassedOver] = []
     for member in rule.members:
-        reason = _reason_to_skip(member.person, directory, on_leave, tried)
+        reason = _reason_to_pass_over(member.person, directory, on_leave, tried)
         if reason is None:
             eligible.append(member)
         else:
-            skipped.append(SkippedPerson(member.person, reason))
-    return eligible, skipped
+            passed_over.append(PassedOver(member.person, reason))
+    return eligible, passed_over
 
 
-def _reason_to_skip(
+def _reason_to_pass_over(
     person: str, directory: Directory, on_leave: Container[str], tried: Container[str]
-) -> Skip | None:
+) -> Reason | None:
     if person in tried:
-        return Skip.ALREADY_OFFERED
+        return Reason.ALREADY_OFFERED
     if directory.active_person(person) is None:
-        return Skip.INACTIVE
-    return Skip.ON_LEAVE if person in on_leave else None
+        return Reason.INACTIVE
+    return Reason.ON_LEAVE if person in on_leave else None

@@ -4,16 +4,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Party(IntEnum):
-    """On whom a promise, a reason or a minute of delay is counted; only the first two have teams."""
-
-    MARKETING = 1
-    SALES = 2
-    SYSTEM = 3
-    BUYER = 4
-    NONE = 5
-
-
 class FollowUpChannel(IntEnum):
     """The medium of a follow-up."""
 

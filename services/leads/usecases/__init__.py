@@ -1,1 +1,1 @@
-"""One function per thing a person would name, each one unit of work."""
+"""One function per thing a person would name; each decides a batch in one transaction."""

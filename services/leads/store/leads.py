@@ -1,0 +1,164 @@
+"""LeadStore: runs the handoff's use cases on the service's one writer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import Connection
+
+from services.leads.store.directory import Directories
+from services.leads.store.schema import SCHEMA
+from services.leads.store.sealing import Sealer
+from services.leads.store.transaction import LeadTx
+from smarketing.server.audit import AuditEntry, AuditOutcome, append_entries
+from smarketing.server.commands import Call, Command, Done, run_commands
+from smarketing.sql import Writer
+
+__all__ = ["Batch", "LeadStore", "UseCase"]
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+UseCase = Callable[[LeadTx, Sequence[Q]], Sequence[A | Exception]]
+"""Decides a batch of requests in one transaction; a refused one is answered with its exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Q]):
+    """Requests that came in one message of a stream; each is known by a key of its own."""
+
+    requests: Sequence[Q]
+    call: Call
+
+
+class LeadStore:
+    """Gives each use case its transaction, and its caller the answer after the commit."""
+
+    def __init__(
+        self, writer: Writer, *, directories: Directories, sealer: Sealer, new_id: Callable[[], str]
+    ) -> None:
+        self._writer = writer
+        self._directories = directories
+        self._sealer = sealer
+        self._new_id = new_id
+        self._next_expiry: datetime | None = None
+
+    @property
+    def writer(self) -> Writer:
+        """The writer on which everything runs."""
+        return self._writer
+
+    @property
+    def next_expiry(self) -> datetime | None:
+        """When, at the earliest, a lease ends that was given since this was last asked to forget."""
+        return self._next_expiry
+
+    def forget_expiry(self) -> None:
+        """Forget the leases given so far, just before all that ran out are looked for."""
+        self._next_expiry = None
+
+    async def command(
+        self, use_case: UseCase[Q, A], command: Command[Q], *, render: Callable[[A], Message]
+    ) -> Done | Exception:
+        """Run one command at most once."""
+        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command])
+        return outcome
+
+    async def batch(self, use_case: UseCase[Q, A], batch: Batch[Q]) -> Sequence[A | Exception]:
+        """Run the requests of a batch in one transaction; the batch is audited as one."""
+        [outcomes] = await self._writer.run(_Batches(self, use_case), [batch])
+        return outcomes
+
+    async def sweep(self, step: Callable[[LeadTx], A]) -> A:
+        """Run a step of the service's own in a transaction."""
+        [answer] = await self._writer.run(_Sweep(self, step), [None])
+        return answer
+
+    async def read(self, query: Callable[[Connection], A]) -> A:
+        """Run a query on a reader."""
+        return await self._writer.read(query)
+
+    def begin(self, connection: Connection, *, now: datetime) -> LeadTx:
+        """Return the handoff's part of a transaction."""
+        return LeadTx(
+            connection, now=now, directories=self._directories, sealer=self._sealer, new_id=self._new_id
+        )
+
+    def end(self, tx: LeadTx) -> None:
+        """Write what the transaction changed."""
+        tx.flush()
+        expiry = tx.earliest_expiry
+        if expiry is not None and (self._next_expiry is None or expiry < self._next_expiry):
+            self._next_expiry = expiry
+
+
+@dataclass(frozen=True)
+class _Commands(Generic[Q, A]):
+    """A use case as the writer runs it; equal ones that wait together share one call."""
+
+    store: LeadStore
+    use_case: UseCase[Q, A]
+    render: Callable[[A], Message]
+
+    def __call__(
+        self, connection: Connection, commands: Sequence[Command[Q]], now: datetime
+    ) -> list[Done | Exception]:
+        tx = self.store.begin(connection, now=now)
+        outcomes = run_commands(
+            SCHEMA.commands,
+            connection,
+            commands,
+            now=now,
+            use_case=lambda requests: self.use_case(tx, requests),
+            render=self.render,
+        )
+        self.store.end(tx)
+        return outcomes
+
+
+@dataclass(frozen=True)
+class _Batches(Generic[Q, A]):
+    store: LeadStore
+    use_case: UseCase[Q, A]
+
+    def __call__(
+        self, connection: Connection, batches: Sequence[Batch[Q]], now: datetime
+    ) -> list[Sequence[A | Exception]]:
+        tx = self.store.begin(connection, now=now)
+        flat = [request for batch in batches for request in batch.requests]
+        outcomes = self.use_case(tx, flat)
+        self.store.end(tx)
+        entries = [_audit_entry(batch.call) for batch in batches]
+        append_entries(SCHEMA.commands.audit, connection, entries, now=now)
+        answers: list[Sequence[A | Exception]] = []
+        first = 0
+        for batch in batches:
+            answers.append(outcomes[first : first + len(batch.requests)])
+            first += len(batch.requests)
+        return answers
+
+
+@dataclass(frozen=True)
+class _Sweep(Generic[A]):
+    store: LeadStore
+    step: Callable[[LeadTx], A]
+
+    def __call__(self, connection: Connection, requests: Sequence[Any], now: datetime) -> list[A]:
+        tx = self.store.begin(connection, now=now)
+        answers = [self.step(tx) for _ in requests]
+        self.store.end(tx)
+        return answers
+
+
+def _audit_entry(call: Call) -> AuditEntry:
+    return AuditEntry(
+        tenant=call.tenant,
+        principal=call.principal,
+        on_behalf_of=call.on_behalf_of,
+        method=call.method,
+        resource=call.resource,
+        outcome=AuditOutcome.APPLIED,
+        request_id=call.request_id,
+    )

@@ -1,0 +1,253 @@
+"""Rows ⇄ domain values: one function per table and direction, columns in the order of the schema."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from services.leads.domain.directory import Party
+from services.leads.domain.events import HandoffId, OfferState
+from services.leads.domain.follow_up import FollowUp
+from services.leads.domain.handoff import Handoff
+from services.leads.domain.lead import Qualification
+from services.leads.domain.opportunity import Opportunity, OpportunityState
+from services.leads.domain.routing import Decision, PassedOver, Reason
+from services.leads.domain.states import HandoffState, Offer
+from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money, SourceChannel
+
+Row = Sequence[Any]
+
+_NO_OFFER: Row = (0, "", None, None, None, None, 0, "", "")
+_CHANNELS = {channel.value: channel for channel in SourceChannel}
+_STATES = {state.value: state for state in HandoffState}
+
+
+def handoff_row(handoff: Handoff) -> Row:
+    """Return the values of a row of `handoff`."""
+    told = handoff.qualification
+    value = told.value
+    return (
+        *handoff.id,
+        handoff.version,
+        handoff.state.value,
+        handoff.source_system,
+        handoff.external_id,
+        handoff.revision,
+        handoff.submit_time,
+        handoff.update_time,
+        handoff.owner,
+        handoff.queue,
+        " ".join(handoff.tried),
+        handoff.archived,
+        handoff.historical,
+        handoff.follow_up_count,
+        handoff.accept_time,
+        handoff.first_follow_up_time,
+        handoff.close_time,
+        handoff.recycle_until_time,
+        handoff.reason_code,
+        None if handoff.accountable_party is None else handoff.accountable_party.name,
+        handoff.evidence,
+        handoff.opportunity,
+        told.source,
+        told.source_channel.value,
+        told.campaign,
+        told.landing_page,
+        told.segment,
+        told.region,
+        told.product,
+        told.lead_type,
+        told.definition,
+        told.score,
+        value.currency_code if value else None,
+        value.minor_units if value else None,
+        told.inquire_time,
+        told.qualify_time,
+        *(_offer_row(handoff.offer) if handoff.offer else _NO_OFFER),
+        handoff.next_due_time,
+    )
+
+
+def _offer_row(offer: Offer) -> Row:
+    decision = offer.decision
+    passed_over = decision.passed_over
+    return (
+        offer.number,
+        offer.assignee,
+        offer.state.value,
+        offer.offer_time,
+        offer.expire_time,
+        offer.end_time,
+        decision.routing_version,
+        decision.rule_id,
+        " ".join(f"{other.person}={other.reason}" for other in passed_over) if passed_over else "",
+    )
+
+
+def handoff_of(row: Row) -> Handoff:
+    """Return the handoff in a row of `handoff`."""
+    (
+        tenant,
+        lead,
+        number,
+        version,
+        state,
+        source_system,
+        external_id,
+        revision,
+        submit_time,
+        update_time,
+        owner,
+        queue,
+        tried,
+        archived,
+        historical,
+        follow_up_count,
+        accept_time,
+        first_follow_up_time,
+        close_time,
+        recycle_until_time,
+        reason_code,
+        party,
+        evidence,
+        opportunity,
+        *told,
+    ) = row
+    return Handoff(
+        id=HandoffId(tenant, lead, number),
+        version=version,
+        state=_STATES[state],
+        source_system=source_system,
+        external_id=external_id,
+        revision=revision,
+        submit_time=submit_time,
+        update_time=update_time,
+        owner=owner,
+        queue=queue,
+        tried=tuple(tried.split()),
+        archived=bool(archived),
+        historical=bool(historical),
+        follow_up_count=follow_up_count,
+        accept_time=accept_time,
+        first_follow_up_time=first_follow_up_time,
+        close_time=close_time,
+        recycle_until_time=recycle_until_time,
+        reason_code=reason_code,
+        accountable_party=None if party is None else Party[party],
+        evidence=evidence,
+        opportunity=opportunity,
+        qualification=_qualification_of(told[:14]),
+        offer=_offer_of(told[14:23]),
+        next_due_time=told[23],
+    )
+
+
+def _qualification_of(told: Row) -> Qualification:
+    source, channel, campaign, landing_page, segment, region, product, lead_type, definition = told[:9]
+    score, currency_code, minor_units, inquire_time, qualify_time = told[9:]
+    return Qualification(
+        source=source,
+        source_channel=_CHANNELS[channel],
+        campaign=campaign,
+        landing_page=landing_page,
+        segment=segment,
+        region=region,
+        product=product,
+        lead_type=lead_type,
+        definition=definition,
+        score=score,
+        value=None if currency_code is None else Money(currency_code, minor_units),
+        inquire_time=inquire_time,
+        qualify_time=qualify_time,
+    )
+
+
+def _offer_of(told: Row) -> Offer | None:
+    number, assignee, state, offer_time, expire_time, end_time, version, rule_id, passed_over = told
+    if state is None:
+        return None
+    others = (entry.rpartition("=") for entry in passed_over.split())
+    return Offer(
+        number=number,
+        assignee=assignee,
+        state=OfferState(state),
+        offer_time=offer_time,
+        expire_time=expire_time,
+        end_time=end_time,
+        decision=Decision(
+            version, rule_id, tuple(PassedOver(person, Reason(reason)) for person, _, reason in others)
+        ),
+    )
+
+
+def follow_up_row(follow_up: FollowUp) -> Row:
+    """Return the values of a row of `follow_up`."""
+    return (
+        *follow_up.handoff,
+        follow_up.follow_up_id,
+        follow_up.person,
+        follow_up.channel.value,
+        follow_up.occur_time,
+        follow_up.record_time,
+        follow_up.grade.value,
+        follow_up.contact,
+        follow_up.external_id,
+    )
+
+
+def follow_up_of(row: Row) -> FollowUp:
+    """Return the follow-up in a row of `follow_up`."""
+    tenant, lead, number, follow_up_id, person, channel, occurred, recorded, grade, contact, external_id = row
+    return FollowUp(
+        handoff=HandoffId(tenant, lead, number),
+        follow_up_id=follow_up_id,
+        person=person,
+        channel=FollowUpChannel(channel),
+        occur_time=occurred,
+        record_time=recorded,
+        grade=EvidenceGrade(grade),
+        contact=bool(contact),
+        external_id=external_id,
+    )
+
+
+def opportunity_row(opportunity: Opportunity) -> Row:
+    """Return the values of a row of `opportunity`."""
+    amount, day = opportunity.amount, opportunity.expected_close_date
+    return (
+        opportunity.tenant,
+        opportunity.opportunity_id,
+        opportunity.handoff.lead,
+        opportunity.handoff.number,
+        opportunity.version,
+        opportunity.state.value,
+        opportunity.owner,
+        opportunity.create_time,
+        opportunity.close_time,
+        amount.currency_code if amount else None,
+        amount.minor_units if amount else None,
+        opportunity.probability_percent,
+        day.isoformat() if day else None,
+        opportunity.reason_code,
+        opportunity.external_id,
+    )
+
+
+def opportunity_of(row: Row) -> Opportunity:
+    """Return the opportunity in a row of `opportunity`."""
+    tenant, opportunity_id, lead, number, version, state, owner, created, closed, *rest = row
+    currency_code, minor_units, percent, day, reason_code, external_id = rest
+    return Opportunity(
+        tenant=tenant,
+        opportunity_id=opportunity_id,
+        handoff=HandoffId(tenant, lead, number),
+        version=version,
+        state=OpportunityState(state),
+        owner=owner,
+        create_time=created,
+        close_time=closed,
+        amount=None if currency_code is None else Money(currency_code, minor_units),
+        probability_percent=percent,
+        expected_close_date=None if day is None else date.fromisoformat(day),
+        reason_code=reason_code,
+        external_id=external_id,
+    )

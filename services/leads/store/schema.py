@@ -1,0 +1,307 @@
+"""Every table of `leads`. The tenant leads every key; personal data stands in `lead_person` alone, sealed."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+from services.leads.store import directory as directory_store
+from services.leads.store.directory_schema import define_tables as define_directory_tables
+from smarketing.eventlog.tables import EventLogTables
+from smarketing.eventlog.tables import define_tables as define_log_tables
+from smarketing.server.commands import CommandTables, define_commands
+from smarketing.server.directory import define_directory
+from smarketing.sql import BigInt, MinorUnits, UtcMicros
+
+__all__ = ["SCHEMA", "LeadTables", "Schema"]
+
+_Flag: Final = Boolean().with_variant(Integer(), "sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTables:
+    """What the handoff consists of."""
+
+    lead_person: Table
+    lead_match: Table
+    submission: Table
+    handoff: Table
+    follow_up: Table
+    opportunity: Table
+    routing_credit: Table
+    leave: Table
+    clock_due: Table
+    business_total: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The whole database."""
+
+    metadata: MetaData
+    leads: LeadTables
+    directory: directory_store.Tables
+    commands: CommandTables
+    event_log: EventLogTables
+
+
+def _table(metadata: MetaData, name: str, *parts: Column[Any] | Index) -> Table:
+    """Declare a table that lies in the order of its key."""
+    return Table(name, metadata, *parts, sqlite_strict=True, sqlite_with_rowid=False)
+
+
+def _lead_person(metadata: MetaData) -> Table:
+    return _table(
+        metadata,
+        "lead_person",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("version", BigInt, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        # Absent once erased: without its key the rest is noise, in every backup too.
+        Column("wrapped_key", LargeBinary),
+        Column("sealed_contact", LargeBinary),
+        Column("erase_time", UtcMicros),
+    )
+
+
+def _lead_match(metadata: MetaData) -> Table:
+    """Say by what a lead is recognised: keyed digests, of which nobody can learn the address."""
+    return _table(
+        metadata,
+        "lead_match",
+        Column("tenant", Text, primary_key=True),
+        Column("digest", LargeBinary, primary_key=True),
+        Column("lead", Text, nullable=False),
+        Index("lead_match_by_lead", "tenant", "lead"),
+    )
+
+
+def _submission(metadata: MetaData) -> Table:
+    """Keep every submission's own key for ever, so that none ever counts twice."""
+    return _table(
+        metadata,
+        "submission",
+        Column("tenant", Text, primary_key=True),
+        Column("source_system", Text, primary_key=True),
+        Column("external_id", Text, primary_key=True),
+        Column("revision", BigInt, primary_key=True),
+        Column("lead", Text, nullable=False),
+        Column("number", BigInt, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+    )
+
+
+_OFFERED: Final = text("offer_state = 1")
+_LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
+_UNROUTED: Final = text("state = 1 AND archived = 0")
+_OWNED: Final = text("state BETWEEN 3 AND 6 AND owner <> ''")
+
+
+def _handoff(metadata: MetaData) -> Table:
+    return _table(
+        metadata,
+        "handoff",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("version", BigInt, nullable=False),
+        Column("state", BigInt, nullable=False),
+        Column("source_system", Text, nullable=False),
+        Column("external_id", Text, nullable=False),
+        Column("revision", BigInt, nullable=False),
+        Column("submit_time", UtcMicros, nullable=False),
+        Column("update_time", UtcMicros, nullable=False),
+        Column("owner", Text, nullable=False),
+        Column("queue", Text, nullable=False),
+        Column("tried", Text, nullable=False),
+        Column("archived", _Flag, nullable=False),
+        Column("historical", _Flag, nullable=False),
+        Column("follow_up_count", BigInt, nullable=False),
+        Column("accept_time", UtcMicros),
+        Column("first_follow_up_time", UtcMicros),
+        Column("close_time", UtcMicros),
+        Column("recycle_until_time", UtcMicros),
+        Column("reason_code", Text, nullable=False),
+        Column("accountable_party", Text),
+        Column("evidence", Text, nullable=False),
+        Column("opportunity", Text, nullable=False),
+        *_qualification_columns(),
+        *_offer_columns(),
+        Column("next_due_time", UtcMicros),
+        Index("handoff_by_owner", "tenant", "owner", sqlite_where=_OWNED, postgresql_where=_OWNED),
+        # In the order in which a queue is taken from: the best first, then who waits longest.
+        Index(
+            "handoff_offered",
+            "tenant",
+            "offer_assignee",
+            text("score DESC"),
+            "submit_time",
+            sqlite_where=_OFFERED,
+            postgresql_where=_OFFERED,
+        ),
+        Index("handoff_leased", "offer_expire_time", sqlite_where=_LEASED, postgresql_where=_LEASED),
+        Index("handoff_unrouted", "submit_time", sqlite_where=_UNROUTED, postgresql_where=_UNROUTED),
+    )
+
+
+def _qualification_columns() -> list[Column[Any]]:
+    texts = ("campaign", "landing_page", "segment", "region", "product", "lead_type", "definition")
+    columns: list[Column[Any]] = [Column("source", Text), Column("source_channel", BigInt, nullable=False)]
+    columns += [Column(name, Text, nullable=False) for name in texts]
+    return [
+        *columns,
+        Column("score", BigInt),
+        Column("value_currency_code", Text),
+        Column("value_minor_units", MinorUnits),
+        Column("inquire_time", UtcMicros),
+        Column("qualify_time", UtcMicros),
+    ]
+
+
+def _offer_columns() -> list[Column[Any]]:
+    """Hold the open offer, or the last one; those before are in the log."""
+    return [
+        Column("offer_number", BigInt, nullable=False),
+        Column("offer_assignee", Text, nullable=False),
+        Column("offer_state", BigInt),
+        Column("offer_time", UtcMicros),
+        Column("offer_expire_time", UtcMicros),
+        Column("offer_end_time", UtcMicros),
+        Column("routing_version", BigInt, nullable=False),
+        Column("rule_id", Text, nullable=False),
+        Column("passed_over", Text, nullable=False),
+    ]
+
+
+def _follow_up(metadata: MetaData) -> Table:
+    given = text("external_id <> ''")
+    return _table(
+        metadata,
+        "follow_up",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("follow_up", Text, primary_key=True),
+        Column("person", Text, nullable=False),
+        Column("channel", BigInt, nullable=False),
+        Column("occur_time", UtcMicros, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+        Column("grade", BigInt, nullable=False),
+        Column("contact", _Flag, nullable=False),
+        Column("external_id", Text, nullable=False),
+        Index("follow_up_by_time", "tenant", "lead", "number", "occur_time", "follow_up"),
+        Index(
+            "follow_up_by_external_id",
+            "tenant",
+            "lead",
+            "number",
+            "external_id",
+            unique=True,
+            sqlite_where=given,
+            postgresql_where=given,
+        ),
+    )
+
+
+def _opportunity(metadata: MetaData) -> Table:
+    return _table(
+        metadata,
+        "opportunity",
+        Column("tenant", Text, primary_key=True),
+        Column("opportunity", Text, primary_key=True),
+        Column("lead", Text, nullable=False),
+        Column("number", BigInt, nullable=False),
+        Column("version", BigInt, nullable=False),
+        Column("state", BigInt, nullable=False),
+        Column("owner", Text, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("close_time", UtcMicros),
+        Column("amount_currency_code", Text),
+        Column("amount_minor_units", MinorUnits),
+        Column("probability_percent", BigInt),
+        Column("expected_close_date", Text),
+        Column("reason_code", Text, nullable=False),
+        Column("external_id", Text, nullable=False),
+        Index("opportunity_by_handoff", "tenant", "lead", "number"),
+    )
+
+
+def _routing_credit(metadata: MetaData) -> Table:
+    return _table(
+        metadata,
+        "routing_credit",
+        Column("tenant", Text, primary_key=True),
+        Column("rule_id", Text, primary_key=True),
+        Column("person", Text, primary_key=True),
+        Column("credit", BigInt, nullable=False),
+    )
+
+
+def _leave(metadata: MetaData) -> Table:
+    """Keep who is away, as the service `sla` says."""
+    return _table(
+        metadata,
+        "leave",
+        Column("tenant", Text, primary_key=True),
+        Column("leave", Text, primary_key=True),
+        Column("person", Text, nullable=False),
+        Column("start_time", UtcMicros, nullable=False),
+        Column("end_time", UtcMicros, nullable=False),
+        Index("leave_by_end", "tenant", "end_time"),
+    )
+
+
+def _clock_due(metadata: MetaData) -> Table:
+    """Keep when each running clock is due, as the service `sla` says."""
+    return _table(
+        metadata,
+        "clock_due",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("clock", Text, primary_key=True),
+        Column("due_time", UtcMicros, nullable=False),
+    )
+
+
+def _business_total(metadata: MetaData) -> Table:
+    """Count what happened, in the transaction in which it happened: totals that never fall."""
+    return _table(
+        metadata,
+        "business_total",
+        Column("tenant", Text, primary_key=True),
+        Column("total", Text, primary_key=True),
+        Column("label", Text, primary_key=True),
+        Column("amount", BigInt, nullable=False),
+    )
+
+
+def _define() -> Schema:
+    metadata = MetaData()
+    commands = define_commands(metadata)
+    return Schema(
+        metadata=metadata,
+        commands=commands,
+        event_log=define_log_tables(metadata),
+        directory=directory_store.Tables(
+            directory=define_directory_tables(metadata),
+            mirror=define_directory(metadata),
+            commands=commands,
+        ),
+        leads=LeadTables(
+            lead_person=_lead_person(metadata),
+            lead_match=_lead_match(metadata),
+            submission=_submission(metadata),
+            handoff=_handoff(metadata),
+            follow_up=_follow_up(metadata),
+            opportunity=_opportunity(metadata),
+            routing_credit=_routing_credit(metadata),
+            leave=_leave(metadata),
+            clock_due=_clock_due(metadata),
+            business_total=_business_total(metadata),
+        ),
+    )
+
+
+SCHEMA: Final = _define()

@@ -1,0 +1,140 @@
+"""The statements of the handoff's tables, rendered once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, select
+
+from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff import Handoff
+from services.leads.store.rows import handoff_row
+from services.leads.store.schema import SCHEMA
+from smarketing.sql import FindRows, InsertRows, UpdateRows, UpsertRows
+
+_T = SCHEMA.leads
+_h = _T.handoff.c
+
+INSERT_PEOPLE: Final = InsertRows(_T.lead_person)
+INSERT_HANDOFFS: Final = InsertRows(_T.handoff)
+INSERT_SUBMISSIONS: Final = InsertRows(_T.submission)
+INSERT_FOLLOW_UPS: Final = InsertRows(_T.follow_up)
+INSERT_OPPORTUNITIES: Final = InsertRows(_T.opportunity)
+PUT_MATCHES: Final = UpsertRows(_T.lead_match, key=["tenant", "digest"], replace=["lead"])
+PUT_CREDITS: Final = UpsertRows(_T.routing_credit, key=["tenant", "rule_id", "person"], replace=["credit"])
+PUT_TOTALS: Final = UpsertRows(_T.business_total, key=["tenant", "total", "label"], add=["amount"])
+
+_HANDOFF_KEY: Final = ["tenant", "lead", "number"]
+FIND_HANDOFFS: Final = FindRows(_T.handoff, key=_HANDOFF_KEY)
+FIND_HANDOFFS_OF_LEADS: Final = FindRows(_T.handoff, key=["tenant", "lead"])
+FIND_SUBMISSIONS: Final = FindRows(
+    _T.submission,
+    key=["tenant", "source_system", "external_id"],
+    columns=["tenant", "source_system", "external_id", "revision", "lead", "number"],
+)
+FIND_MATCHES: Final = FindRows(_T.lead_match, key=["tenant", "digest"], columns=["tenant", "digest", "lead"])
+FIND_PEOPLE: Final = FindRows(
+    _T.lead_person, key=["tenant", "lead"], columns=["tenant", "lead", "wrapped_key", "sealed_contact"]
+)
+FIND_FOLLOW_UPS: Final = FindRows(_T.follow_up, key=[*_HANDOFF_KEY, "external_id"])
+FIND_OPPORTUNITIES: Final = FindRows(_T.opportunity, key=["tenant", "opportunity"])
+UPDATE_OPPORTUNITIES: Final = UpdateRows(
+    _T.opportunity,
+    key=["tenant", "opportunity"],
+    columns=[column.name for column in _T.opportunity.columns][2:],
+)
+
+# Not the last column: when it is next due is what `sla` says, and another's to write.
+_update_handoffs: Final = UpdateRows(
+    _T.handoff, key=_HANDOFF_KEY, columns=[column.name for column in _T.handoff.columns][3:-1]
+)
+
+_ID: Final = (_h.tenant, _h.lead, _h.number)
+_waiting: Final = (
+    select(*_ID)
+    .where(_h.tenant == bindparam("tenant"), _h.offer_assignee == bindparam("queue"), _h.offer_state == 1)
+    .order_by(_h.score.desc(), _h.submit_time, _h.lead)
+    .limit(bindparam("most"))
+)
+_lapsed: Final = (
+    select(*_ID)
+    .where(_h.offer_state == 1, _h.offer_expire_time.is_not(None), _h.offer_expire_time <= bindparam("now"))
+    .order_by(_h.offer_expire_time)
+    .limit(bindparam("most"))
+)
+_unrouted: Final = (
+    select(*_ID).where(_h.state == 1, _h.archived == 0).order_by(_h.submit_time).limit(bindparam("most"))
+)
+_next_expiry: Final = (
+    select(_h.offer_expire_time)
+    .where(_h.offer_state == 1, _h.offer_expire_time.is_not(None))
+    .order_by(_h.offer_expire_time)
+    .limit(1)
+)
+_credit: Final = _T.routing_credit.c
+_credits: Final = select(_credit.rule_id, _credit.person, _credit.credit).where(
+    _credit.tenant == bindparam("tenant")
+)
+_leave: Final = _T.leave.c
+_away: Final = select(_leave.person).where(
+    _leave.tenant == bindparam("tenant"),
+    _leave.end_time > bindparam("now"),
+    _leave.start_time <= bindparam("now"),
+)
+_person: Final = _T.lead_person.c
+_change_person: Final = (
+    _T.lead_person.update()
+    .where(_person.tenant == bindparam("of_tenant"), _person.lead == bindparam("of_lead"))
+    .values(
+        version=_person.version + 1,
+        wrapped_key=bindparam("new_key"),
+        sealed_contact=bindparam("new_contact"),
+    )
+)
+
+
+def update_handoffs(connection: Connection, handoffs: Sequence[Handoff]) -> None:
+    """Write handoffs that are there already."""
+    _update_handoffs.update(connection, [handoff_row(each)[:-1] for each in handoffs])
+
+
+def change_person(connection: Connection, tenant: str, lead: str, wrapped_key: bytes, sealed: bytes) -> None:
+    """Replace a lead's sealed contact."""
+    values = {"of_tenant": tenant, "of_lead": lead, "new_key": wrapped_key, "new_contact": sealed}
+    connection.execute(_change_person, values)
+
+
+def waiting_in(connection: Connection, tenant: str, queue: str, most: int) -> list[HandoffId]:
+    """Return what waits in the queue, best first."""
+    return _ids(connection, _waiting, {"tenant": tenant, "queue": queue, "most": most})
+
+
+def lapsed(connection: Connection, now: datetime, most: int) -> list[HandoffId]:
+    """Return the handoffs whose lease ended by now, longest ago first."""
+    return _ids(connection, _lapsed, {"now": now, "most": most})
+
+
+def unrouted(connection: Connection, most: int) -> list[HandoffId]:
+    """Return the handoffs that nobody was offered yet, oldest first."""
+    return _ids(connection, _unrouted, {"most": most})
+
+
+def next_expiry(connection: Connection) -> datetime | None:
+    """Return when the next lease ends, or ended."""
+    found: datetime | None = connection.execute(_next_expiry).scalar()
+    return found
+
+
+def credits_of(connection: Connection, tenant: str) -> Mapping[tuple[str, str], int]:
+    """Return routing's accounts by (rule, person)."""
+    found = connection.execute(_credits, {"tenant": tenant})
+    return {(rule_id, person): credit for rule_id, person, credit in found}
+
+
+def on_leave(connection: Connection, tenant: str, now: datetime) -> frozenset[str]:
+    """Return who is away."""
+    return frozenset(person for (person,) in connection.execute(_away, {"tenant": tenant, "now": now}))
+
+
+def _ids(connection: Connection, statement: Any, values: Mapping[str, Any]) -> list[HandoffId]:
+    return [HandoffId(*row) for row in connection.execute(statement, values)]

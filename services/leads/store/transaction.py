@@ -1,0 +1,360 @@
+"""One transaction of the handoff: what the use cases load in batch, change, and tell.
+
+Everything loaded is kept by its id, so that a batch sees its own changes; everything changed is
+written by `flush`, with a few multi-row statements however large the batch is.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from services.leads.domain import events as happened
+from services.leads.domain.directory import Directory
+from services.leads.domain.errors import TenantUnknown
+from services.leads.domain.events import HandoffEvent, HandoffId
+from services.leads.domain.follow_up import FollowUp
+from services.leads.domain.handoff import Handoff
+from services.leads.domain.lead import Contact, Submission
+from services.leads.domain.opportunity import Opportunity
+from services.leads.domain.routing import Credits
+from services.leads.store import rows, statements
+from services.leads.store.directory import Directories
+from services.leads.store.sealing import Sealer
+from services.leads.store.totals import totals_of
+from services.leads.wire.events import event_message
+from services.leads.wire.leads import contact_bytes, contact_from_bytes
+from smarketing.eventlog.outbox import NewEvent, append
+
+SubmissionKey = tuple[str, str, str]
+LeadKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who made it happen, and within which trace."""
+
+    actor: str
+    traceparent: str = ""
+
+
+class LeadTx:
+    """Loads, keeps and writes; made for one call of a use case, and `flush`ed at its end."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        now: datetime,
+        directories: Directories,
+        sealer: Sealer,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.now: Final = now
+        self.new_id: Final = new_id
+        self._connection = connection
+        self._directories = directories
+        self._sealer = sealer
+        self._known_directories: dict[str, Directory] = {}
+        self._credits: dict[str, Credits] = {}
+        self._credits_before: dict[str, Mapping[tuple[str, str], int]] = {}
+        self._leave: dict[str, frozenset[str]] = {}
+        self._handoffs: dict[HandoffId, Handoff] = {}
+        self._handoffs_of: dict[LeadKey, list[HandoffId]] = {}
+        self._new_handoffs: set[HandoffId] = set()
+        self._changed_handoffs: set[HandoffId] = set()
+        self._submissions: dict[SubmissionKey, dict[int, HandoffId]] = {}
+        self._matches: dict[tuple[str, bytes], str] = {}
+        self._new_submissions: list[rows.Row] = []
+        self._new_matches: list[rows.Row] = []
+        self._new_people: list[rows.Row] = []
+        self._changed_people: dict[LeadKey, Contact] = {}
+        self._follow_ups: dict[tuple[HandoffId, str], FollowUp] = {}
+        self._new_follow_ups: list[FollowUp] = []
+        self._opportunities: dict[tuple[str, str], Opportunity] = {}
+        self._new_opportunities: set[tuple[str, str]] = set()
+        self._changed_opportunities: set[tuple[str, str]] = set()
+        self._events: list[tuple[HandoffEvent, By]] = []
+
+    # Who there is.
+
+    def directory(self, tenant: str) -> Directory:
+        """Return the tenant's directory.
+
+        Raises:
+            TenantUnknown: there is none.
+        """
+        directory = self._known_directories.get(tenant)
+        if directory is None:
+            directory = self._directories.find(self._connection, f"tenants/{tenant}")
+            if directory is None:
+                raise TenantUnknown(f"tenants/{tenant}")
+            self._known_directories[tenant] = directory
+        return directory
+
+    def credits_of(self, tenant: str) -> Credits:
+        """Return routing's accounts; what is changed in them is written."""
+        credits_ = self._credits.get(tenant)
+        if credits_ is None:
+            found = statements.credits_of(self._connection, tenant)
+            credits_ = self._credits[tenant] = dict(found)
+            self._credits_before[tenant] = found
+        return credits_
+
+    def on_leave(self, tenant: str) -> frozenset[str]:
+        """Return who is away now."""
+        away = self._leave.get(tenant)
+        if away is None:
+            away = self._leave[tenant] = statements.on_leave(self._connection, tenant, self.now)
+        return away
+
+    # Handoffs.
+
+    def load_handoffs(self, ids: Iterable[HandoffId]) -> None:
+        """Load these handoffs, as far as they are there, with one statement."""
+        missing = [each for each in ids if each not in self._handoffs]
+        if missing:
+            self._keep(statements.FIND_HANDOFFS.find(self._connection, missing))
+
+    def handoff(self, handoff_id: HandoffId) -> Handoff | None:
+        """Return a loaded handoff as this transaction left it."""
+        return self._handoffs.get(handoff_id)
+
+    def load_handoffs_of(self, leads: Iterable[LeadKey]) -> None:
+        """Load every handoff of these leads."""
+        missing = dict.fromkeys(lead for lead in leads if lead not in self._handoffs_of)
+        if missing:
+            found = self._keep(statements.FIND_HANDOFFS_OF_LEADS.find(self._connection, missing))
+            self._handoffs_of.update({lead: [] for lead in missing})
+            for each in found:
+                self._handoffs_of[each.tenant, each.lead].append(each)
+
+    def handoffs_of(self, lead: LeadKey) -> list[Handoff]:
+        """Return the loaded lead's handoffs by number."""
+        return [self._handoffs[each] for each in sorted(self._handoffs_of[lead])]
+
+    def waiting_in(self, tenant: str, queue: str, *, limit: int) -> list[Handoff]:
+        """Return the best of what waits in the queue, best first."""
+        found = statements.waiting_in(self._connection, tenant, queue, limit + len(self._changed_handoffs))
+        self.load_handoffs(found)
+        still = (self._handoffs[each] for each in found)
+        return [each for each in still if each.open_offer is not None and each.queue == queue][:limit]
+
+    def lapsed(self, *, limit: int) -> list[Handoff]:
+        """Return handoffs whose offer's lease ran out, longest ago first."""
+        found = statements.lapsed(self._connection, self.now, limit)
+        self.load_handoffs(found)
+        return [self._handoffs[each] for each in found]
+
+    def unrouted(self, *, limit: int) -> list[Handoff]:
+        """Return handoffs that nobody could be offered yet, oldest first."""
+        found = statements.unrouted(self._connection, limit)
+        self.load_handoffs(found)
+        return [self._handoffs[each] for each in found]
+
+    def add_handoff(self, handoff: Handoff) -> None:
+        """Keep a new handoff."""
+        self._handoffs[handoff.id] = handoff
+        self._new_handoffs.add(handoff.id)
+        lead = (handoff.id.tenant, handoff.id.lead)
+        self._handoffs_of.setdefault(lead, []).append(handoff.id)
+
+    def save_handoff(self, handoff: Handoff) -> None:
+        """Keep what became of a handoff."""
+        if self._handoffs.get(handoff.id) is handoff:
+            return
+        self._handoffs[handoff.id] = handoff
+        if handoff.id not in self._new_handoffs:
+            self._changed_handoffs.add(handoff.id)
+
+    def tell(self, by: By, *events: HandoffEvent) -> None:
+        """Record what happened, in this order."""
+        self._events += [(event, by) for event in events]
+
+    # Submissions and people.
+
+    def load_submissions(self, keys: Iterable[SubmissionKey]) -> None:
+        """Load the revisions known of these submissions."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._submissions]
+        self._submissions.update({key: {} for key in missing})
+        if missing:
+            for row in statements.FIND_SUBMISSIONS.find(self._connection, missing):
+                tenant, system, external_id, revision, lead, number = row
+                self._submissions[tenant, system, external_id][revision] = HandoffId(tenant, lead, number)
+
+    def revisions(self, key: SubmissionKey) -> Mapping[int, HandoffId]:
+        """Return the loaded submission's revisions and their handoffs."""
+        return self._submissions[key]
+
+    def add_submission(self, submission: Submission, handoff_id: HandoffId) -> None:
+        """Keep for ever that this submission came, and to which handoff it belongs."""
+        self._submissions.setdefault(submission.key, {})[submission.revision] = handoff_id
+        self._new_submissions.append(
+            (*submission.key, submission.revision, handoff_id.lead, handoff_id.number, self.now)
+        )
+
+    def digests(self, submission: Submission) -> list[bytes]:
+        """Return the digests by which the submission's lead is recognised, the surest first."""
+        identity, tenant = submission.identity, submission.tenant
+        digest = self._sealer.match_digest
+        known = (("email", identity.email), ("phone", identity.phone))
+        return [digest(tenant, kind, value) for kind, value in known if value]
+
+    def load_matches(self, digests: Collection[tuple[str, bytes]]) -> None:
+        """Load which leads these (tenant, digest) belong to."""
+        if digests:
+            for tenant, digest, lead in statements.FIND_MATCHES.find(self._connection, digests):
+                self._matches[tenant, bytes(digest)] = lead
+
+    def match(self, tenant: str, digest: bytes) -> str | None:
+        """Return the lead that has a loaded digest."""
+        return self._matches.get((tenant, digest))
+
+    def add_matches(self, tenant: str, lead: str, digests: Iterable[bytes]) -> None:
+        """Recognise the lead by these, unless they are another's already."""
+        for digest in digests:
+            if (tenant, digest) not in self._matches:
+                self._matches[tenant, digest] = lead
+                self._new_matches.append((tenant, digest, lead))
+
+    def add_person(self, tenant: str, lead: str, contact: Contact) -> None:
+        """Keep a new lead's personal data, sealed."""
+        sealed = self._sealer.seal(contact_bytes(contact), bound_to=f"{tenant}/{lead}")
+        self._handoffs_of[tenant, lead] = []
+        self._new_people.append((tenant, lead, 1, self.now, *sealed, None))
+
+    def change_person(self, tenant: str, lead: str, change: Callable[[Contact], Contact]) -> None:
+        """Change a lead's personal data; a lead of this very batch or an erased one stays as it is."""
+        known = self._changed_people.get((tenant, lead)) or self._contact(tenant, lead)
+        if known is not None and (changed := change(known)) != known:
+            self._changed_people[tenant, lead] = changed
+
+    def _contact(self, tenant: str, lead: str) -> Contact | None:
+        for *_, wrapped_key, sealed in statements.FIND_PEOPLE.find(self._connection, [(tenant, lead)]):
+            if wrapped_key is not None:
+                plain = self._sealer.unseal(bytes(wrapped_key), bytes(sealed), bound_to=f"{tenant}/{lead}")
+                return contact_from_bytes(plain)
+        return None
+
+    # Follow-ups and opportunities.
+
+    def load_follow_ups(self, keys: Collection[tuple[HandoffId, str]]) -> None:
+        """Load the follow-ups with these external ids."""
+        wanted = [(*handoff_id, external_id) for handoff_id, external_id in keys if external_id]
+        if wanted:
+            for row in statements.FIND_FOLLOW_UPS.find(self._connection, wanted):
+                follow_up = rows.follow_up_of(row)
+                self._follow_ups[follow_up.handoff, follow_up.external_id] = follow_up
+
+    def follow_up(self, handoff_id: HandoffId, external_id: str) -> FollowUp | None:
+        """Return the loaded follow-up with this external id."""
+        return self._follow_ups.get((handoff_id, external_id)) if external_id else None
+
+    def add_follow_up(self, follow_up: FollowUp) -> None:
+        """Keep a new follow-up."""
+        self._new_follow_ups.append(follow_up)
+        if follow_up.external_id:
+            self._follow_ups[follow_up.handoff, follow_up.external_id] = follow_up
+
+    def load_opportunities(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Load these opportunities, given as (tenant, id)."""
+        missing = [key for key in keys if key not in self._opportunities]
+        if missing:
+            for row in statements.FIND_OPPORTUNITIES.find(self._connection, missing):
+                self._opportunities[row[0], row[1]] = rows.opportunity_of(row)
+
+    def opportunity(self, tenant: str, opportunity_id: str) -> Opportunity | None:
+        """Return a loaded opportunity as this transaction left it."""
+        return self._opportunities.get((tenant, opportunity_id))
+
+    def add_opportunity(self, opportunity: Opportunity) -> None:
+        """Keep a new opportunity."""
+        key = (opportunity.tenant, opportunity.opportunity_id)
+        self._opportunities[key] = opportunity
+        self._new_opportunities.add(key)
+
+    def save_opportunity(self, opportunity: Opportunity) -> None:
+        """Keep what became of an opportunity."""
+        key = (opportunity.tenant, opportunity.opportunity_id)
+        self._opportunities[key] = opportunity
+        if key not in self._new_opportunities:
+            self._changed_opportunities.add(key)
+
+    # The end.
+
+    @property
+    def earliest_expiry(self) -> datetime | None:
+        """When the first lease ends of those that this transaction gave."""
+        told = (event for event, _ in self._events if isinstance(event, happened.HandoffOffered))
+        return min((event.expire_time for event in told if event.expire_time), default=None)
+
+    def flush(self) -> None:
+        """Write all that changed, and the log; nothing may be changed afterwards."""
+        connection, handoffs = self._connection, self._handoffs
+        statements.INSERT_PEOPLE.insert(connection, self._new_people)
+        self._flush_people()
+        statements.PUT_MATCHES.upsert(connection, self._new_matches)
+        statements.INSERT_HANDOFFS.insert(
+            connection, [rows.handoff_row(handoffs[each]) for each in sorted(self._new_handoffs)]
+        )
+        if self._changed_handoffs:
+            changed = [handoffs[each] for each in sorted(self._changed_handoffs)]
+            statements.update_handoffs(connection, changed)
+        statements.INSERT_SUBMISSIONS.insert(connection, self._new_submissions)
+        self._flush_work()
+        self._flush_credits()
+        self._flush_events()
+
+    def _keep(self, found: Sequence[rows.Row]) -> list[HandoffId]:
+        """Add what was read, except where this transaction knows better."""
+        ids: list[HandoffId] = []
+        for row in found:
+            handoff_id = HandoffId(row[0], row[1], row[2])
+            ids.append(handoff_id)
+            if handoff_id not in self._handoffs:
+                self._handoffs[handoff_id] = rows.handoff_of(row)
+        return ids
+
+    def _flush_people(self) -> None:
+        for (tenant, lead), contact in self._changed_people.items():
+            sealed = self._sealer.seal(contact_bytes(contact), bound_to=f"{tenant}/{lead}")
+            statements.change_person(self._connection, tenant, lead, *sealed)
+
+    def _flush_work(self) -> None:
+        connection = self._connection
+        statements.INSERT_FOLLOW_UPS.insert(connection, [rows.follow_up_row(f) for f in self._new_follow_ups])
+        opportunities = self._opportunities
+        statements.INSERT_OPPORTUNITIES.insert(
+            connection, [rows.opportunity_row(opportunities[key]) for key in sorted(self._new_opportunities)]
+        )
+        if self._changed_opportunities:
+            changed = [rows.opportunity_row(opportunities[key]) for key in self._changed_opportunities]
+            statements.UPDATE_OPPORTUNITIES.update(connection, changed)
+
+    def _flush_credits(self) -> None:
+        changed = [
+            (tenant, *key, credit)
+            for tenant, credits_ in self._credits.items()
+            for key, credit in credits_.items()
+            if credit != self._credits_before[tenant].get(key)
+        ]
+        statements.PUT_CREDITS.upsert(self._connection, changed)
+
+    def _flush_events(self) -> None:
+        append(self._connection, [_new_event(event, by) for event, by in self._events], now=self.now)
+        totals = Counter(total for event, _ in self._events for total in totals_of(event))
+        statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])
+
+
+def _new_event(event: HandoffEvent, by: By) -> NewEvent:
+    return NewEvent(
+        tenant=f"tenants/{event.handoff.tenant}",
+        subject=event.handoff.name,
+        occur_time=event.occur_time,
+        actor=by.actor,
+        payload=event_message(event),
+        traceparent=by.traceparent,
+    )

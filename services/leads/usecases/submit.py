@@ -1,0 +1,211 @@
+"""Take leads in: each known by its key for ever, matched to whom it is about, and offered at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from services.leads.domain.errors import LeadError, SubmissionInvalid
+from services.leads.domain.events import HandoffId, HandoffSubmitted
+from services.leads.domain.handoff import Handoff
+from services.leads.domain.lead import Submission, check_submission
+from services.leads.domain.routing import to_fallback
+from services.leads.store.transaction import By, LeadTx
+from services.leads.usecases.identity import identify
+from services.leads.usecases.routing import place
+
+
+class Outcome(IntEnum):
+    """What became of a submission, numbered as in the contract."""
+
+    CREATED = 1
+    DUPLICATE = 2
+    REVISED = 3
+    MATCHED = 4
+    SUPERSEDED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitLead:
+    """A lead to take in."""
+
+    submission: Submission
+    by: By
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of it, and its handoff."""
+
+    outcome: Outcome
+    handoff: Handoff
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A submission without faults, and by what its lead is recognised."""
+
+    submission: Submission
+    by: By
+    digests: Sequence[bytes]
+
+    @property
+    def recognised_by(self) -> Sequence[bytes]:
+        """The surest digest alone: people share telephones more often than addresses."""
+        return self.digests[:1]
+
+
+def submit(tx: LeadTx, requests: Sequence[SubmitLead]) -> list[Submitted | Exception]:
+    """Take in a batch of leads; a bad one is refused alone.
+
+    Raises nothing; a refusal is `SubmissionInvalid` or `TenantUnknown`.
+    """
+    checked = [_checked(tx, request) for request in requests]
+    good = [each for each in checked if isinstance(each, _Known)]
+    _load(tx, good)
+    return [_taken_in(tx, each) if isinstance(each, _Known) else each for each in checked]
+
+
+def _checked(tx: LeadTx, request: SubmitLead) -> _Known | LeadError:
+    try:
+        region_code = tx.directory(request.submission.tenant).settings.region_code
+    except LeadError as refused:
+        return refused
+    submission = identify(request.submission, region_code)
+    faults = check_submission(submission, now=tx.now)
+    if faults:
+        return SubmissionInvalid(faults)
+    return _Known(submission, request.by, tx.digests(submission))
+
+
+def _load(tx: LeadTx, known: Sequence[_Known]) -> None:
+    """Read all that the batch will look at, with a few statements."""
+    tx.load_submissions(each.submission.key for each in known)
+    tx.load_matches({(each.submission.tenant, digest) for each in known for digest in each.digests})
+    leads = {
+        (handoff.tenant, handoff.lead)
+        for each in known
+        for handoff in tx.revisions(each.submission.key).values()
+    }
+    for each in known:
+        tenant = each.submission.tenant
+        leads |= {(tenant, lead) for digest in each.digests if (lead := tx.match(tenant, digest))}
+    tx.load_handoffs_of(leads)
+
+
+def _taken_in(tx: LeadTx, known: _Known) -> Submitted:
+    revision = known.submission.revision
+    revisions = tx.revisions(known.submission.key)
+    if not revisions:
+        return _first(tx, known)
+    if revision in revisions:
+        return Submitted(Outcome.DUPLICATE, _loaded(tx, revisions[revision]))
+    latest = max(revisions)
+    handoff = _loaded(tx, revisions[latest])
+    if revision < latest:
+        tx.add_submission(known.submission, handoff.id)
+        return Submitted(Outcome.SUPERSEDED, handoff)
+    return _corrected(tx, known, handoff)
+
+
+def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
+    """Take over a higher revision, or begin the next handoff when the one it corrects is closed."""
+    submission = known.submission
+    if not (handoff.is_live or (handoff.is_open and submission.history is not None)):
+        return _begun(tx, known, handoff.id.lead)
+    told = submission.qualification.completed_by(handoff.qualification)
+    is_own = handoff.external_id == submission.external_id
+    revised, events = handoff.revise(
+        told, revision=submission.revision if is_own else handoff.revision, now=tx.now
+    )
+    _joined(tx, known, revised)
+    contact = submission.contact
+    tx.change_person(submission.tenant, handoff.id.lead, contact.completed_by)
+    tx.tell(known.by, *events)
+    return Submitted(Outcome.REVISED, revised)
+
+
+def _first(tx: LeadTx, known: _Known) -> Submitted:
+    submission = known.submission
+    leads = (tx.match(submission.tenant, digest) for digest in known.recognised_by)
+    lead = next((lead for lead in leads if lead is not None), "")
+    if not lead:
+        return _begun(tx, known, "")
+    live = [each for each in tx.handoffs_of((submission.tenant, lead)) if each.is_live]
+    # History is a passing of its own: it does not join what is worked today.
+    if not live or _is_archive(submission):
+        return _begun(tx, known, lead)
+    handoff = live[-1]
+    told = handoff.qualification.completed_by(submission.qualification)
+    revised, events = handoff.revise(told, revision=handoff.revision, now=tx.now)
+    _joined(tx, known, revised)
+    contact = submission.contact
+    tx.change_person(submission.tenant, lead, lambda kept: kept.completed_by(contact))
+    tx.tell(known.by, *events)
+    return Submitted(Outcome.MATCHED, revised)
+
+
+def _joined(tx: LeadTx, known: _Known, handoff: Handoff) -> None:
+    tx.save_handoff(handoff)
+    tx.add_submission(known.submission, handoff.id)
+    tx.add_matches(known.submission.tenant, handoff.id.lead, known.digests)
+
+
+def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
+    """Begin the lead's next handoff; with an empty `lead`, a new lead's first."""
+    submission, tenant = known.submission, known.submission.tenant
+    number = 1
+    if lead:
+        number += max((each.id.number for each in tx.handoffs_of((tenant, lead))), default=0)
+    else:
+        lead = tx.new_id()
+        tx.add_person(tenant, lead, submission.contact)
+    handoff = Handoff(
+        id=HandoffId(tenant, lead, number),
+        source_system=submission.source_system,
+        external_id=submission.external_id,
+        revision=submission.revision,
+        submit_time=submission.submit_time(tx.now),
+        update_time=tx.now,
+        qualification=submission.qualification,
+        archived=_is_archive(submission),
+        historical=submission.history is not None,
+    )
+    begun = HandoffSubmitted(
+        handoff=handoff.id,
+        occur_time=handoff.submit_time,
+        qualification=handoff.qualification,
+        source_system=handoff.source_system,
+        historical=handoff.historical,
+        archived=handoff.archived,
+    )
+    tx.tell(known.by, begun)
+    offered = _offered(tx, known.by, handoff)
+    tx.add_handoff(offered)
+    tx.add_submission(submission, offered.id)
+    tx.add_matches(tenant, lead, known.digests)
+    return Submitted(Outcome.CREATED, offered)
+
+
+def _offered(tx: LeadTx, by: By, handoff: Handoff) -> Handoff:
+    if handoff.archived:
+        return handoff
+    if not handoff.historical:
+        return place(tx, by, handoff)
+    # Old business that is still open wakes nobody: it waits in the queue, which has a manager.
+    waiting = to_fallback(tx.directory(handoff.id.tenant))
+    if waiting is None:
+        return handoff
+    offered, event = handoff.place(waiting, expire_time=None, now=tx.now)
+    tx.tell(by, event)
+    return offered
+
+
+def _is_archive(submission: Submission) -> bool:
+    return submission.history is not None and not submission.history.still_open
+
+
+def _loaded(tx: LeadTx, handoff_id: HandoffId) -> Handoff:
+    handoff = tx.handoff(handoff_id)
+    if handoff is None:
+        raise LookupError(f"{handoff_id.name} has a submission but is not there")
+    return handoff
