@@ -6,10 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from smarketing.logs import get_log
 from smarketing.server.audit import AuditEntry, AuditTables, append_entries
+from smarketing.sql.errors import StorageError
 from smarketing.sql.writer import Writer
 
 __all__ = ["DenialRecorder"]
+
+_log = get_log(__name__)
 
 _FLUSH_EVERY_SECONDS = 1.0
 
@@ -55,13 +59,19 @@ class DenialRecorder:
         self._succeeded()
 
     async def run(self) -> None:
-        """Flush every second until cancelled, and once more then."""
+        """Flush every second until cancelled, and once more then; storage at fault only delays it."""
         try:
             while True:
                 await asyncio.sleep(_FLUSH_EVERY_SECONDS)
-                await self.flush()
+                await self._flush_if_possible()
         finally:
+            await self._flush_if_possible()
+
+    async def _flush_if_possible(self) -> None:
+        try:
             await self.flush()
+        except StorageError as error:
+            _log.warning("denials_not_written", fault=type(error).__name__, waiting=len(self._waiting))
 
     def _append(self, connection: Connection, entries: Sequence[AuditEntry], now: datetime) -> Sequence[None]:
         append_entries(self._tables, connection, entries, now=now)
