@@ -53,6 +53,12 @@ class Kpi:
     edge_cases: str = ""
     """Codes, each one letter."""
     parties: tuple[str, ...] = ("marketing", "sales")
+    split_by: Dimension | None = None
+    """The dimension that its rows always have, first where it was not asked for."""
+
+    def grouped_by(self, asked: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+        """Return the dimensions that rows have when these are asked for."""
+        return asked if self.split_by is None or self.split_by in asked else (self.split_by, *asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +106,7 @@ class HorizonKpi(Kpi):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonKpi(Kpi):
-    """How rejections divide among reasons or parties."""
-
-    split_by: Dimension
+    """How rejections divide among the values of `split_by`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,6 +377,7 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         formula="reached the next stage / entered the stage; skipped stages are credited",
         unit="ratio",
         dimensions=(Dimension.STAGE, *HANDOFF_DIMENSIONS),
+        split_by=Dimension.STAGE,
         bases=_BOTH,
         edge_cases="ZK",
     ),

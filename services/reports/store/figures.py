@@ -312,9 +312,8 @@ class Figures:
     def _reason_rows(
         self, connection: Connection, kpi: ReasonKpi, question: Question, basis: Basis
     ) -> list[FigureRow]:
-        split = kpi.split_by
-        group_by = question.group_by if split in question.group_by else (split, *question.group_by)
-        at = group_by.index(split)
+        group_by = kpi.grouped_by(question.group_by)
+        at = group_by.index(kpi.split_by or Dimension.REASON_CODE)
         anchor = Stage.SUBMITTED if basis is Basis.COHORT else Stage.REJECTED
         found = self.queries.rejections(connection, replace(question, group_by=group_by), anchor)
         whole: dict[GroupKey, int] = {}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, TypeAlias
 
@@ -33,6 +33,8 @@ class Question:
     """None: all time."""
     group_by: tuple[Dimension, ...] = ()
     now: Micros
+    party: str = ""
+    """Of clocks: only promises of this party; empty for everybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +224,10 @@ class Queries:
         if past is not None:
             table = self.tables.clock_rollup
             counters = ClockTally._fields[:-1]
-            earlier = Question(
-                tenant=question.tenant, period=past, group_by=question.group_by, now=question.now
+            earlier = replace(question, period=past)
+            summed = self._sums(
+                connection, earlier, table, [DUE], counters=counters, where=_promised_by(table, question)
             )
-            summed = self._sums(connection, earlier, table, [DUE], counters=counters)
             for (_, group), sums in summed.items():
                 # Every clock of a past day that still runs is past its due instant.
                 _merge(tallies, group, (*sums, sums[counters.index("running")]))
@@ -263,7 +265,9 @@ class Queries:
         query = (
             select(*groups, *counts)
             .select_from(clock.outerjoin(handoff, handoff.c.handoff == clock.c.handoff))
-            .where(clock.c.tenant == question.tenant, clock.c.due_time >= first)
+            .where(
+                clock.c.tenant == question.tenant, clock.c.due_time >= first, *_promised_by(clock, question)
+            )
         )
         if last is not None:
             query = query.where(clock.c.due_time < last)
@@ -323,6 +327,10 @@ def _without(table: Table, channels: Collection[str]) -> list[ColumnElement[bool
     if not channels:
         return []
     return [func.coalesce(table.c.source_channel, "").not_in(sorted(channels))]
+
+
+def _promised_by(table: Table, question: Question) -> list[ColumnElement[bool]]:
+    return [table.c.parties.contains(f",{question.party},")] if question.party else []
 
 
 def _rejections_in(table: Table) -> list[ColumnElement[bool]]:

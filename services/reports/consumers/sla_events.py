@@ -1,0 +1,160 @@
+"""What the sla log says, in the words of reports."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from google.protobuf.duration_pb2 import Duration
+
+from services.reports.consumers.lead_events import micros_from, party_word, progress
+from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment
+from services.reports.domain.clocks import ClockChange, ClockEvent
+from services.reports.domain.periods import Micros
+from services.reports.store.fold import ReadModel, SlaWord
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.sla.v1 import events_pb2 as slaeventspb
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.businesstime import Calendar, Window
+
+__all__ = ["PAYLOAD_TYPES", "SlaEvents", "words_of"]
+
+_KINDS: Final = {
+    number: name.removeprefix("COMMITMENT_KIND_").lower() for name, number in slapb.CommitmentKind.items()
+}
+_BASES: Final = {number: name.removeprefix("TIME_BASIS_").lower() for name, number in slapb.TimeBasis.items()}
+_STATES: Final = {
+    number: name.removeprefix("STATE_").lower() for name, number in slapb.AgreementVersion.State.items()
+}
+
+
+class SlaEvents:
+    """Folds batches of the sla log in the consumer's transaction."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+
+    def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
+        """Take contiguous events into the read model."""
+        del now
+        self._model.fold_sla(connection, words_of(events))
+        self._model.note_progress(connection, progress("sla", events[-1]))
+
+
+def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:
+    """Return what the events say, in their order; events that say nothing to reports are left out."""
+    words: list[SlaWord] = []
+    for event in events:
+        known = _CLOCKS.get(event.payload.type_url.rpartition("/")[2])
+        if known is not None:
+            parse, change = known
+            words.append(_clock(event, change, parse(event.payload.value)))
+        elif event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
+            words.append(
+                _agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))
+            )
+        elif event.payload.Is(slaeventspb.CalendarVersionCreated.DESCRIPTOR):
+            words.append(_calendar(slaeventspb.CalendarVersionCreated.FromString(event.payload.value)))
+    return words
+
+
+def _clock(event: eventlogpb.Event, change: ClockChange, said: Any) -> ClockEvent:
+    facts: slaeventspb.ClockFacts = said.clock
+    return ClockEvent(
+        event.tenant,
+        facts.clock,
+        micros_from(event.occur_time),
+        change,
+        facts.handoff,
+        facts.agreement_version,
+        facts.commitment_id,
+        _parties(facts.parties),
+        _KINDS.get(facts.kind, ""),
+        _BASES.get(facts.basis, ""),
+        micros_from(facts.start_time),
+        micros_from(facts.original_due_time),
+        micros_from(facts.due_time),
+        facts.owner,
+        facts.team or None,
+        facts.historical,
+        _micros(said.elapsed_duration) if change in _WITH_ELAPSED else None,
+    )
+
+
+def _parties(parties: Iterable[int]) -> str:
+    """Return the words between commas, so that one can be looked for in the text."""
+    return f",{','.join(sorted(party_word(party) for party in parties))},"
+
+
+def _micros(duration: Duration) -> Micros:
+    return duration.seconds * 1_000_000 + duration.nanos // 1000
+
+
+def _agreement(tenant: str, said: slaeventspb.AgreementVersionChanged) -> AgreementKnown:
+    version = said.agreement_version
+    return AgreementKnown(
+        tenant,
+        version.name,
+        _STATES.get(version.state, ""),
+        version.calendar_version,
+        micros_from(version.effective_time) if version.HasField("effective_time") else None,
+        tuple(
+            Commitment(
+                promise.commitment_id,
+                promise.title,
+                _parties(promise.parties),
+                _KINDS.get(promise.kind, ""),
+                promise.objective_basis_points,
+            )
+            for promise in version.commitments
+        ),
+    )
+
+
+def _calendar(said: slaeventspb.CalendarVersionCreated) -> CalendarKnown:
+    version = said.calendar_version
+    weekly: list[list[Window]] = [[] for _ in range(7)]
+    for window in version.weekly_windows:
+        weekly[window.iso_weekday - 1].append(Window.parse(window.open_time, window.close_time))
+    calendar = Calendar(
+        zone=version.time_zone,
+        hours=tuple(map(tuple, weekly)),
+        holidays=frozenset(date(day.year, day.month, day.day) for day in version.holidays),
+        overrides=_dated(version.overrides),
+        breaks=_dated(version.breaks),
+    )
+    return CalendarKnown(version.name, calendar)
+
+
+def _dated(days: Iterable[slapb.DayWindows]) -> tuple[tuple[date, tuple[Window, ...]], ...]:
+    return tuple(
+        (
+            date(day.date.year, day.date.month, day.date.day),
+            tuple(Window.parse(window.open_time, window.close_time) for window in day.windows),
+        )
+        for day in days
+    )
+
+
+_WITH_ELAPSED: Final = {ClockChange.MET, ClockChange.STOPPED_LATE, ClockChange.RETRACTED}
+_CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
+    payload_type.DESCRIPTOR.full_name: (payload_type.FromString, change)
+    for payload_type, change in (
+        (slaeventspb.ClockStarted, ClockChange.STARTED),
+        (slaeventspb.ClockPaused, ClockChange.PAUSED),
+        (slaeventspb.ClockResumed, ClockChange.RESUMED),
+        (slaeventspb.ClockMet, ClockChange.MET),
+        (slaeventspb.ClockBreached, ClockChange.BREACHED),
+        (slaeventspb.ClockStoppedLate, ClockChange.STOPPED_LATE),
+        (slaeventspb.BreachRetracted, ClockChange.RETRACTED),
+        (slaeventspb.ClockVoided, ClockChange.VOIDED),
+        (slaeventspb.ClockReopened, ClockChange.REOPENED),
+        (slaeventspb.ClockReassigned, ClockChange.REASSIGNED),
+    )
+}
+
+PAYLOAD_TYPES: Final = frozenset(
+    message.full_name
+    for message in slaeventspb.DESCRIPTOR.message_types_by_name.values()
+    if message is not slaeventspb.ClockFacts.DESCRIPTOR
+)
+"""All that this build knows; those that say nothing to reports are passed over knowingly."""

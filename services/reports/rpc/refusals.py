@@ -1,0 +1,44 @@
+"""The one table: what reports refuses → code, reason and metadata."""
+
+import grpc
+
+from services.reports.domain.errors import (
+    BasisRequired,
+    DimensionUnsupported,
+    KpiUnknown,
+    PeriodInvalid,
+)
+from smarketing.server.errors import Refusal, field_invalid
+from smarketing.server.refusals import library_refusal_of
+
+__all__ = ["refusal_of"]
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Return the refusal of an error; None for one that is nobody's answer."""
+    match error:
+        case KpiUnknown(kpi_id=kpi_id):
+            return Refusal(
+                grpc.StatusCode.NOT_FOUND,
+                "KPI_UNKNOWN",
+                f"There is no figure {kpi_id}; ListKpis names all.",
+                {"kpi_id": kpi_id},
+            )
+        case DimensionUnsupported(subject=subject, dimension=dimension):
+            return Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "DIMENSION_UNSUPPORTED",
+                f"Group {subject} by something other than {dimension}, and by each only once.",
+                {"subject": subject, "dimension": dimension},
+            )
+        case PeriodInvalid():
+            return field_invalid("period", "two dates, the end after the start", reason="PERIOD_INVALID")
+        case BasisRequired(kpi_id=kpi_id):
+            return Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "BASIS_REQUIRED",
+                f"Say on which basis {kpi_id} is wanted: COHORT or EVENT.",
+                {"kpi_id": kpi_id},
+            )
+        case _:
+            return library_refusal_of(error)
