@@ -24,7 +24,7 @@ def staff_of(connection: Connection, tenant: str) -> Staff:
     ).all()
     roles = {person: frozenset(text.split()) for person, text in people}
     of_teams = select(team.c.team, team.c.manager).where(team.c.tenant == tenant)
-    managers: dict[str, str] = dict(connection.execute(of_teams).tuples().all())
+    managers: dict[str, str] = {row.team: row.manager for row in connection.execute(of_teams)}
     queue = schema.queue
     for name, manager, of_team in connection.execute(
         select(queue.c.queue, queue.c.manager, queue.c.team).where(queue.c.tenant == tenant)

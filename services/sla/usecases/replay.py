@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
 from services.sla.store.archive import Archive
 from services.sla.store.replays import advance_replay, find_replay, next_handoffs
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.settle import settle
-from smarketing.sql import StorageError, Writer
+from smarketing.sql import Connection, StorageError, Writer
 
 _log = structlog.get_logger(__name__)
 

@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
-from sqlalchemy import Connection
 
 from services.sla.store.archive import Archive
 from services.sla.store.due import due_clocks, next_due
 from services.sla.store.quarantine import count_failure
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.settle import settle
-from smarketing.sql import StorageError, Writer
+from smarketing.sql import Connection, StorageError, Writer
 
 _log = structlog.get_logger(__name__)
 

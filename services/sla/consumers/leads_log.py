@@ -1,0 +1,123 @@
+"""The leads log: who may call, who answers for a queue, and what happened to handoffs."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from services.sla.store.archive import Archive
+from services.sla.store.schema import directory_tables
+from services.sla.store.staff import put_queues
+from services.sla.store.tx import SlaTx
+from services.sla.usecases.settle import Observer, record
+from services.sla.wire.facts import told_of
+from services.sla.wire.instants import instant
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
+from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.directory import DirectoryKeeper, fold_events
+from smarketing.eventlog.outbox import Cause
+from smarketing.names import tenant_of
+from smarketing.sql import Connection, Writer
+
+CONSUMER: Final = "sla.leads"
+
+PAYLOAD_TYPES: Final = frozenset(
+    message.full_name for message in leadeventspb.DESCRIPTOR.message_types_by_name.values()
+)
+"""Everything that this build's contract of the log knows; what is of no concern here is passed over."""
+
+_PATIENCE_SECONDS: Final = 30.0
+
+
+def ingest(
+    connection: Connection,
+    archive: Archive,
+    events: Sequence[eventlogpb.Event],
+    *,
+    now: datetime,
+    observe: Observer | None = None,
+) -> bool:
+    """Take in contiguous events in one transaction; return whether the directory changed.
+
+    Clocks are decided as of the newest event, not as of now: what happened until then is all here, so
+    nothing is called missed that a later event of a backlog shows to have been done. What is due between
+    then and now is the sweeper's.
+    """
+    changed = fold_events(directory_tables, connection, events)
+    put_queues(connection, [queue for event in events for queue in _queues(event)])
+    told = [each for event in events for each in told_of(event)]
+    if told:
+        causes = {event.subject: Cause(event.log_id, event.position) for event in events}
+        as_of = min(max(instant(event.record_time) for event in events), now)
+        tx = SlaTx(connection, archive, now=now)
+        record(tx, told, as_of=as_of, causes=causes, observe=observe)
+        tx.flush()
+    return changed
+
+
+def _queues(event: eventlogpb.Event) -> list[tuple[str, str, str, str]]:
+    if event.payload.TypeName() != leadeventspb.QueueChanged.DESCRIPTOR.full_name:
+        return []
+    payload = leadeventspb.QueueChanged.FromString(event.payload.value)
+    return [(tenant_of(payload.queue), payload.queue, payload.team, payload.manager)]
+
+
+class LeadsLog:
+    """Gives the consumer of the leads log its `apply`, and keeps the callers' directory as new as the log."""
+
+    def __init__(self, archive: Archive, keeper: DirectoryKeeper, *, observe: Observer | None = None) -> None:
+        self._archive = archive
+        self._keeper = keeper
+        self._observe = observe
+        self._directory_changed = False
+        self._committed = asyncio.Event()
+
+    def apply(self, connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
+        """Take in a batch; on the writer's thread."""
+        if ingest(connection, self._archive, events, now=now, observe=self._observe):
+            self._directory_changed = True
+
+    async def keep_directory(self, writer: Writer) -> None:
+        """Load the directory now, and after each commit that changed it, until cancelled."""
+        stop_listening = writer.when_committed(self._committed.set)
+        try:
+            await self._keeper.load()
+            while True:
+                await self._committed.wait()
+                self._committed.clear()
+                if self._directory_changed:
+                    self._directory_changed = False
+                    await self._keeper.load()
+        finally:
+            stop_listening()
+
+
+class CaughtUp:
+    """Whether the leads log is read to its end, so that what is due now may be called missed.
+
+    A peer that is away has nothing newer to say after a while: then due is due.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        monotonic: Callable[[], float],
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
+        self._consumer = consumer
+        self._monotonic = monotonic
+        self._patience_seconds = patience_seconds
+        self._position = -1
+        self._moved_at = monotonic()
+
+    def __call__(self) -> bool:
+        """Tell whether timers may fire."""
+        consumer = self._consumer
+        if consumer.log_id and consumer.head_position > 0 and consumer.position >= consumer.head_position:
+            self._moved_at, self._position = self._monotonic(), consumer.position
+            return True
+        if consumer.position != self._position:
+            self._moved_at, self._position = self._monotonic(), consumer.position
+        return self._monotonic() - self._moved_at > self._patience_seconds
