@@ -69,7 +69,7 @@ class Journal:
 
 
 class Rejects:
-    """The file of rows that were not taken: line, reason, and the row as it was, to be mended and imported."""
+    """The file of rows that were not taken: line, reason, and the row as it was."""
 
     def __init__(self, path: Path, columns: Sequence[str], *, settled_line: int) -> None:
         self.path = path

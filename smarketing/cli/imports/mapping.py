@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
@@ -175,7 +175,7 @@ class _Reader:
         return tuple(rule for rule in rules if rule is not None)
 
     def _rule(self, path: str, element: Element) -> Rule | None:
-        found = _descriptor_of(_MESSAGES[self._kind].DESCRIPTOR, path)
+        found = _descriptor_of(_MESSAGES[self._kind], path)
         if isinstance(found, str):
             element.fault(found)
             return None
@@ -243,9 +243,10 @@ class _Reader:
         )
 
 
-def _descriptor_of(message: Descriptor, path: str) -> tuple[Target, FieldDescriptor] | str:
+def _descriptor_of(root: type[Message], path: str) -> tuple[Target, FieldDescriptor] | str:
     """Return the field at a dotted path, or the sentence that says why there is none."""
     names = path.split(".")
+    message: Any = root.DESCRIPTOR  # descriptors have two types for the checker, and one in life
     for depth, name in enumerate(names):
         known = message.fields_by_name
         descriptor = known.get(name)

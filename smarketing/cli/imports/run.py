@@ -15,7 +15,7 @@ from smarketing.cli.imports.rules import FieldFaulty
 from smarketing.cli.imports.table import Row, Table, sha256_of
 from smarketing.client import CallError
 
-__all__ = ["Import", "ImportOptions", "ImportReport", "Timing", "adjusted"]
+__all__ = ["Answered", "Import", "ImportOptions", "ImportReport", "Timing", "adjusted"]
 
 _SETTLE_ROWS = 10_000
 
@@ -23,19 +23,19 @@ M = TypeVar("M", bound=Message)
 Sent = TypeVar("Sent", bound=Message, contravariant=True)  # noqa: PLC0105 - a word, not a letter soup
 
 
-class _Answered(Protocol):
-    @property
-    def refusal(self) -> CallError | None: ...
-    @property
-    def outcome(self) -> str:
-        """The word for what became of it."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one row that was sent."""
+
+    refusal: CallError | None
+    outcome: str
+    """The word for it, when it was not refused."""
 
 
 class Send(Protocol[Sent]):
     """Sends messages and yields the answers in their order, batch by batch."""
 
-    def __call__(self, messages: Iterator[Sent]) -> AsyncIterator[list[_Answered]]: ...
+    def __call__(self, messages: Iterator[Sent]) -> AsyncIterator[list[Answered]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,11 @@ class Import(Generic[M]):
         self.report = ImportReport()
         """Counts so far."""
 
+    @property
+    def settled(self) -> int:
+        """Rows that need not be sent again."""
+        return self._journal.row
+
     async def run(self, send: Send[M]) -> ImportReport:
         """Send what is not settled, and return the counts.
 
@@ -170,7 +175,7 @@ class Import(Generic[M]):
             self._rejects.add(row, str(fault))
             return None
 
-    def _settle_one(self, answer: _Answered) -> Row:
+    def _settle_one(self, answer: Answered) -> Row:
         row = self._waiting.popleft()
         self.report.sent += 1
         if answer.refusal is None:

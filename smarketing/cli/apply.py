@@ -1,0 +1,217 @@
+"""`smarketing apply FILE…`: configuration files compared with what there is, and applied after a yes."""
+
+import asyncio
+import dataclasses
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.cli.configuration import Document, Kind, read_documents
+from smarketing.cli.kinds import READERS
+from smarketing.cli.leads import taken
+from smarketing.cli.output import id_of, table
+from smarketing.cli.session import Exit, Session, session_of
+from smarketing.cli.texts import enum_word
+from smarketing.client import LeadsClient, SlaClient
+
+__all__ = ["run"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between a file and what there is, or what was done about it."""
+
+    kind: str
+    resource: str
+    change: str
+    """`added`, `changed`, `removed`."""
+    fields: tuple[str, ...] = ()
+    secret: str = ""
+    """A webhook's signing secret, shown once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Services:
+    leads: LeadsClient
+    sla: SlaClient
+
+
+def run(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="YAML files.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Compare configuration files with what there is, and apply the difference."""
+    session = session_of(ctx)
+    documents = read_documents(files, session.settings.tenant, READERS)
+    changes = asyncio.run(_applied(session, documents, validate_only=True))
+    if not changes or dry_run:
+        _show(session, changes, applied=False)
+        return
+    if not yes and not _agreed(session, changes):
+        raise typer.Exit(Exit.REFUSED)
+    _show(session, asyncio.run(_applied(session, documents, validate_only=False)), applied=True)
+
+
+def _agreed(session: Session, changes: list[Change]) -> bool:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody is there to ask: give --yes, or --dry-run to look only")
+    session.err.print(_view(changes))
+    return typer.confirm("Apply?", err=True)
+
+
+async def _applied(session: Session, documents: list[Document], *, validate_only: bool) -> list[Change]:
+    changes: list[Change] = []
+    async with LeadsClient(session.settings) as leads, SlaClient(session.settings) as sla:
+        for document in documents:
+            changes += await _APPLY[document.kind](_Services(leads, sla), document, validate_only)
+    return changes
+
+
+async def _directory(services: _Services, document: Document, validate_only: bool) -> list[Change]:
+    request = directorypb.ApplyDirectoryRequest(
+        parent=f"tenants/{document.tenant}",
+        directory=cast("directorypb.Directory", document.message),
+        validate_only=validate_only,
+    )
+    response = await services.leads.directory.apply_directory(request)
+    return [
+        Change(
+            Kind.DIRECTORY,
+            change.resource,
+            enum_word(directorypb.DirectoryChange.Kind.DESCRIPTOR, change.kind),
+            tuple(change.fields),
+        )
+        for change in response.changes
+    ]
+
+
+async def _calendar(services: _Services, document: Document, validate_only: bool) -> list[Change]:
+    parent = f"tenants/{document.tenant}/calendars/{document.own_id}"
+    wanted = cast("slapb.CalendarVersion", document.message)
+    newest = await _newest_calendar(services.sla, parent)
+    fields = _differing(newest, wanted)
+    if newest is not None and not fields:
+        return []
+    name = parent
+    if not validate_only:
+        request = slapb.CreateCalendarVersionRequest(parent=parent, calendar_version=wanted)
+        name = (await services.sla.create_calendar_version(request)).name
+    return [Change(Kind.CALENDAR, name, "added" if newest is None else "changed", fields)]
+
+
+async def _agreement(services: _Services, document: Document, validate_only: bool) -> list[Change]:
+    parent = f"tenants/{document.tenant}/agreements/{document.own_id}"
+    wanted = slapb.AgreementVersion()
+    wanted.CopyFrom(cast("slapb.AgreementVersion", document.message))
+    wanted.calendar_version = await _calendar_version(services.sla, document)
+    listed = services.sla.agreement_versions(slapb.ListAgreementVersionsRequest(parent=parent, page_size=1))
+    versions, _ = await taken(listed, 1)
+    fields = _differing(versions[0] if versions else None, wanted)
+    if versions and not fields:
+        return []
+    name = parent
+    if not validate_only:
+        request = slapb.ProposeAgreementRequest(parent=parent, agreement_version=wanted)
+        name = (await services.sla.propose_agreement(request)).name
+    return [Change(Kind.AGREEMENT, name, "changed" if versions else "added", fields)]
+
+
+async def _leave(services: _Services, document: Document, validate_only: bool) -> list[Change]:
+    wanted = cast("slapb.Leave", document.message)
+    async for known in services.sla.leaves(slapb.ListLeaveRequest(parent=document.own_id, page_size=1_000)):
+        same = known.start_time == wanted.start_time and known.end_time == wanted.end_time
+        if same and not known.HasField("cancel_time"):
+            return []
+    if not validate_only:
+        await services.sla.create_leave(slapb.CreateLeaveRequest(parent=document.own_id, leave=wanted))
+    return [Change(Kind.LEAVE, document.own_id, "added")]
+
+
+async def _webhook_endpoint(services: _Services, document: Document, validate_only: bool) -> list[Change]:
+    parent = f"tenants/{document.tenant}"
+    wanted = cast("slapb.WebhookEndpoint", document.message)
+    listed = services.sla.webhook_endpoints(slapb.ListWebhookEndpointsRequest(parent=parent, page_size=1_000))
+    async for known in listed:
+        if known.url == wanted.url and not known.HasField("delete_time"):
+            return []
+    secret = ""
+    if not validate_only:
+        request = slapb.CreateWebhookEndpointRequest(parent=parent, webhook_endpoint=wanted)
+        secret = (await services.sla.create_webhook_endpoint(request)).secret
+    return [Change(Kind.WEBHOOK_ENDPOINT, wanted.url, "added", secret=secret)]
+
+
+_APPLY: Mapping[Kind, Callable[[_Services, Document, bool], Awaitable[list[Change]]]] = {
+    Kind.DIRECTORY: _directory,
+    Kind.CALENDAR: _calendar,
+    Kind.LEAVE: _leave,
+    Kind.AGREEMENT: _agreement,
+    Kind.WEBHOOK_ENDPOINT: _webhook_endpoint,
+}
+
+
+async def _newest_calendar(sla: SlaClient, parent: str) -> slapb.CalendarVersion | None:
+    listed = sla.calendar_versions(slapb.ListCalendarVersionsRequest(parent=parent, page_size=1))
+    versions, _ = await taken(listed, 1)
+    return versions[0] if versions else None
+
+
+async def _calendar_version(sla: SlaClient, document: Document) -> str:
+    if document.calendar.startswith("tenants/"):
+        return document.calendar
+    parent = f"tenants/{document.tenant}/calendars/{document.calendar}"
+    newest = await _newest_calendar(sla, parent)
+    # In a dry run the calendar may be in the same files and not exist yet.
+    return f"{parent}/versions/1" if newest is None else newest.name
+
+
+def _differing(known: Any, wanted: Any) -> tuple[str, ...]:
+    """Return the fields in which a file differs from what there is; what only the service says is none."""
+    if known is None:
+        return ()
+    told = (
+        "name",
+        "etag",
+        "state",
+        "acceptances",
+        "effective_time",
+        "retire_time",
+        "create_time",
+        "tzdata_version",
+    )
+    return tuple(
+        field.name
+        for field in wanted.DESCRIPTOR.fields
+        if field.name not in told and getattr(known, field.name) != getattr(wanted, field.name)
+    )
+
+
+def _show(session: Session, changes: list[Change], *, applied: bool) -> None:
+    if session.wants_json:
+        document = [dataclasses.asdict(change) | {"fields": list(change.fields)} for change in changes]
+        session.show_document({"applied": applied, "changes": document})
+        return
+    if not changes:
+        session.note("Nothing differs.")
+        return
+    session.out.print(_view(changes))
+    for change in changes:
+        if change.secret:
+            session.out.print(f"Secret of {change.resource}, shown this once: {change.secret}")
+
+
+def _view(changes: list[Change]) -> Any:
+    return table(
+        ("kind", "resource", "change", "fields"),
+        [
+            (change.kind, id_of(change.resource), change.change, ", ".join(change.fields))
+            for change in changes
+        ],
+    )

@@ -1,0 +1,279 @@
+"""One function for each kind of configuration document: what its fields are, and what message they make."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.cli.configuration import (
+    Fields,
+    Kind,
+    Read,
+    date_message_of,
+    duration_message,
+    name_of,
+    percent_of,
+    whole_of,
+)
+from smarketing.cli.texts import duration_of
+from smarketing.cli.yamltext import Element
+
+__all__ = ["READERS"]
+
+_NO_INSTANT: Final[int | Duration] = 0
+_HEAD = ("kind", "tenant")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_is_window = re.compile(r"(\d{2}:\d{2}(?::\d{2})?)\s*-\s*(\d{2}:\d{2}(?::\d{2})?)").fullmatch
+_is_offset = re.compile(r"due(?:\s*([+-])\s*(\S+))?").fullmatch
+
+
+def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
+    known = ("time_zone", "region_code", "currency_code", "teams", "people", "systems", "queues", "routing")
+    fields = Fields(element, tenant, *_HEAD, *known, required=("time_zone", "currency_code", "routing"))
+    routing = fields.element("routing")
+    directory = directorypb.Directory(
+        name=f"tenants/{tenant}/directory",
+        time_zone=fields.text("time_zone"),
+        region_code=fields.text("region_code"),
+        currency_code=fields.text("currency_code"),
+        teams=[_team(item, tenant) for item in fields.items("teams")],
+        people=[_person(item, tenant) for item in fields.items("people")],
+        systems=[_system(item, tenant) for item in fields.items("systems")],
+        queues=[_queue(item, tenant) for item in fields.items("queues")],
+        routing=None if routing is None else _routing(routing, tenant),
+    )
+    return "", directory, ""
+
+
+def _team(element: Element, tenant: str) -> directorypb.Team:
+    known = ("id", "display_name", "party", "manager", "parent_team")
+    fields = Fields(element, tenant, *known, required=("id", "party"))
+    return directorypb.Team(
+        name=fields.name("id", "teams"),
+        display_name=fields.text("display_name"),
+        party=fields.word("party", termspb.Party.DESCRIPTOR),
+        manager=fields.name("manager", "people"),
+        parent_team=fields.name("parent_team", "teams"),
+    )
+
+
+def _person(element: Element, tenant: str) -> directorypb.Person:
+    fields = Fields(element, tenant, "id", "display_name", "roles", "team", required=("id", "roles"))
+    return directorypb.Person(
+        name=fields.name("id", "people"),
+        display_name=fields.text("display_name"),
+        roles=fields.words("roles", directorypb.Role.DESCRIPTOR),
+        team=fields.name("team", "teams"),
+    )
+
+
+def _system(element: Element, tenant: str) -> directorypb.System:
+    fields = Fields(element, tenant, "id", "display_name", "roles", "teams", required=("id", "roles"))
+    return directorypb.System(
+        name=fields.name("id", "systems"),
+        display_name=fields.text("display_name"),
+        roles=fields.words("roles", directorypb.Role.DESCRIPTOR),
+        teams=fields.names("teams", "teams"),
+    )
+
+
+def _queue(element: Element, tenant: str) -> directorypb.Queue:
+    fields = Fields(element, tenant, "id", "display_name", "team", "manager", required=("id", "team"))
+    return directorypb.Queue(
+        name=fields.name("id", "queues"),
+        display_name=fields.text("display_name"),
+        team=fields.name("team", "teams"),
+        manager=fields.name("manager", "people"),
+    )
+
+
+def _routing(element: Element, tenant: str) -> directorypb.Routing:
+    known = ("fallback_queue", "offer_duration", "max_offers", "rules")
+    fields = Fields(element, tenant, *known, required=("fallback_queue",))
+    return directorypb.Routing(
+        rules=[_rule(item, tenant) for item in fields.items("rules")],
+        fallback_queue=fields.name("fallback_queue", "queues"),
+        offer_duration=fields.duration("offer_duration"),
+        max_offers=fields.whole("max_offers"),
+    )
+
+
+def _rule(element: Element, tenant: str) -> directorypb.RoutingRule:
+    fields = Fields(element, tenant, "id", "members", required=("id", "members"))
+    members = [_member(item, tenant) for item in fields.items("members")]
+    return directorypb.RoutingRule(rule_id=fields.own_id(), members=members)
+
+
+def _member(element: Element, tenant: str) -> directorypb.RoutingMember:
+    if element.is_scalar():
+        return directorypb.RoutingMember(
+            person=element.parsed(lambda text: name_of(tenant, "people", text), "")
+        )
+    fields = Fields(element, tenant, "person", "weight", required=("person",))
+    return directorypb.RoutingMember(person=fields.name("person", "people"), weight=fields.whole("weight"))
+
+
+def _calendar(element: Element, tenant: str) -> tuple[str, Message, str]:
+    known = ("id", "title", "time_zone", "week", "overrides", "breaks", "holidays")
+    fields = Fields(element, tenant, *_HEAD, *known, required=("id", "time_zone", "week"))
+    week = fields.element("week")
+    days = {} if week is None else week.fields(*_WEEKDAYS)
+    version = slapb.CalendarVersion(
+        title=fields.text("title"),
+        time_zone=fields.text("time_zone"),
+        weekly_windows=[
+            _window(item, number)
+            for number, day in enumerate(_WEEKDAYS, start=1)
+            if day in days
+            for item in days[day].items()
+        ],
+        overrides=[_day(item, tenant) for item in fields.items("overrides")],
+        breaks=[_day(item, tenant) for item in fields.items("breaks")],
+        holidays=[day for item in fields.items("holidays") if (day := item.parsed(date_message_of, None))],
+    )
+    return fields.own_id(), version, ""
+
+
+def _day(element: Element, tenant: str) -> slapb.DayWindows:
+    fields = Fields(element, tenant, "date", "windows", required=("date",))
+    windows = [_window(item, 0) for item in fields.items("windows")]
+    return slapb.DayWindows(date=fields.date("date"), windows=windows)
+
+
+def _window(element: Element, iso_weekday: int) -> slapb.WeeklyWindow:
+    open_time, close_time = element.parsed(_window_of, ("", ""))
+    return slapb.WeeklyWindow(iso_weekday=iso_weekday, open_time=open_time, close_time=close_time)
+
+
+def _window_of(text: str) -> tuple[str, str]:
+    match = _is_window(text)
+    if match is None:
+        raise ValueError("is not a window such as 09:00-18:00")
+    return match[1], match[2]
+
+
+def _leave(element: Element, tenant: str) -> tuple[str, Message, str]:
+    known = ("person", "start_time", "end_time")
+    fields = Fields(element, tenant, *_HEAD, *known, required=known)
+    leave = slapb.Leave(start_time=fields.instant("start_time"), end_time=fields.instant("end_time"))
+    return fields.name("person", "people"), leave, ""
+
+
+def _agreement(element: Element, tenant: str) -> tuple[str, Message, str]:
+    known = (
+        "id",
+        "title",
+        "between",
+        "mode",
+        "calendar",
+        "back_date_limit",
+        "accepted_grades",
+        "commitments",
+    )
+    fields = Fields(element, tenant, *_HEAD, *known, required=("id", "calendar", "commitments"))
+    internal, observe = slapb.AgreementVersion.KIND_INTERNAL, slapb.AgreementVersion.MODE_OBSERVE
+    version = slapb.AgreementVersion(
+        title=fields.text("title"),
+        kind=fields.word("between", slapb.AgreementVersion.Kind.DESCRIPTOR, internal),
+        mode=fields.word("mode", slapb.AgreementVersion.Mode.DESCRIPTOR, observe),
+        commitments=[_commitment(item, tenant) for item in fields.items("commitments")],
+        back_date_limit_duration=fields.duration("back_date_limit"),
+        accepted_grades=fields.words("accepted_grades", termspb.EvidenceGrade.DESCRIPTOR),
+    )
+    return fields.own_id(), version, fields.text("calendar")
+
+
+def _commitment(element: Element, tenant: str) -> slapb.Commitment:
+    required = ("id", "parties", "kind", "basis", "objective", "tiers")
+    fields = Fields(element, tenant, *required, "title", "rungs", required=required)
+    return slapb.Commitment(
+        commitment_id=fields.own_id(),
+        title=fields.text("title"),
+        parties=fields.words("parties", termspb.Party.DESCRIPTOR),
+        kind=fields.word("kind", slapb.CommitmentKind.DESCRIPTOR),
+        basis=fields.parsed("basis", _basis_of, slapb.TIME_BASIS_UNSPECIFIED),
+        tiers=[_tier(item, tenant) for item in fields.items("tiers")],
+        objective_basis_points=fields.parsed("objective", _basis_points_of, 0),
+        rungs=[_rung(item, tenant) for item in fields.items("rungs")],
+    )
+
+
+def _tier(element: Element, tenant: str) -> slapb.Tier:
+    fields = Fields(element, tenant, "target", "match", required=("target",))
+    match = fields.element("match")
+    return slapb.Tier(
+        match=None if match is None else _match(match, tenant), target_duration=fields.duration("target")
+    )
+
+
+def _match(element: Element, tenant: str) -> slapb.TierMatch:
+    fields = Fields(element, tenant, "source_channels", "segments", "regions", "minimum_score")
+    return slapb.TierMatch(
+        source_channels=fields.words("source_channels", termspb.SourceChannel.DESCRIPTOR),
+        segments=[item.text() for item in fields.items("segments")],
+        regions=[item.text() for item in fields.items("regions")],
+        minimum_score=fields.parsed("minimum_score", whole_of, None),
+    )
+
+
+def _rung(element: Element, tenant: str) -> slapb.Rung:
+    fields = Fields(element, tenant, "id", "at", "tell", required=("id", "at", "tell"))
+    instant: int | Duration = fields.parsed("at", _instant_of_rung, _NO_INSTANT)
+    rung = slapb.Rung(
+        rung_id=fields.own_id(), recipients=fields.words("tell", slapb.RecipientRole.DESCRIPTOR)
+    )
+    if isinstance(instant, Duration):
+        rung.offset_from_due_duration.CopyFrom(instant)
+    else:
+        rung.percent_of_target = instant
+    return rung
+
+
+def _instant_of_rung(text: str) -> int | Duration:
+    if text.endswith("%"):
+        percent = percent_of(text)
+        if percent != percent.to_integral_value():
+            raise ValueError("must be a whole percentage of the target")
+        return int(percent)
+    match = _is_offset(text)
+    if match is None:
+        raise ValueError("is not an instant such as 50%, due, due - 15m or due + 1h")
+    if not match[1]:
+        return duration_message(duration_of("0s"))
+    offset = duration_of(match[2])
+    return duration_message(-offset if match[1] == "-" else offset)
+
+
+def _basis_of(text: str) -> slapb.TimeBasis.ValueType:
+    words = {"business": slapb.TIME_BASIS_BUSINESS, "wall": slapb.TIME_BASIS_WALL}
+    if text not in words:
+        raise ValueError("is none of business, wall")
+    return words[text]
+
+
+def _basis_points_of(text: str) -> int:
+    points = percent_of(text) * 100
+    if points != points.to_integral_value() or not 0 < points < 10_000:
+        raise ValueError("must lie between 0% and 100%, with at most two decimals")
+    return int(points)
+
+
+def _webhook_endpoint(element: Element, tenant: str) -> tuple[str, Message, str]:
+    fields = Fields(element, tenant, *_HEAD, "url", "display_name", required=("url",))
+    endpoint = slapb.WebhookEndpoint(url=fields.text("url"), display_name=fields.text("display_name"))
+    return "", endpoint, ""
+
+
+READERS: Final[Mapping[Kind, Read]] = {
+    Kind.DIRECTORY: _directory,
+    Kind.CALENDAR: _calendar,
+    Kind.LEAVE: _leave,
+    Kind.AGREEMENT: _agreement,
+    Kind.WEBHOOK_ENDPOINT: _webhook_endpoint,
+}
+"""The reader of each kind."""
