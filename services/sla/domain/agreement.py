@@ -24,6 +24,7 @@ class CommitmentKind(Enum):
     ROUTE = "ROUTE"
     ACCEPT = "ACCEPT"
     FIRST_FOLLOW_UP = "FIRST_FOLLOW_UP"
+    FRESHNESS = "FRESHNESS"
 
 
 class TimeBasis(Enum):

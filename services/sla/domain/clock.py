@@ -141,6 +141,9 @@ def standing_facts(agreement: AgreementVersion, calendars: Calendars, timeline: 
     def stands(fact: Fact) -> bool:
         if fact.is_history or fact.occur_time >= fact.record_time or fact.position in approved:
             return True
+        if fact.kind is FactKind.INQUIRED:
+            # An inquiry is always older than its record; how much older is just what is measured.
+            return True
         calendar = calendars.in_force(fact.team, fact.record_time) or WALL
         limit = calendar.calendar.business_days(agreement.back_date_days)
         return calendar.openings.between(fact.occur_time, fact.record_time) <= limit

@@ -31,6 +31,10 @@ class Plot:
 
 
 PLOTS: Final[Mapping[CommitmentKind, Plot]] = {
+    # Over when it is first heard of: nobody can be warned, but the miss counts like any other.
+    CommitmentKind.FRESHNESS: Plot(
+        frozenset({FactKind.INQUIRED}), {FactKind.SUBMITTED: Step.STOP, FactKind.VOIDED: Step.EXIT}
+    ),
     CommitmentKind.ROUTE: Plot(
         frozenset({FactKind.SUBMITTED}),
         {

@@ -11,6 +11,8 @@ from services.sla.domain.agreement import Attributes, Grade
 class FactKind(Enum):
     """What happened."""
 
+    INQUIRED = "INQUIRED"
+    """The lead asked at the source; known only once marketing hands it over."""
     SUBMITTED = "SUBMITTED"
     REVISED = "REVISED"
     """The handoff's attributes changed."""

@@ -74,7 +74,7 @@ def _attributes(of: leadspb.Qualification) -> Attributes:
 
 
 def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:
-    return [
+    told = [
         teller.tell(
             FactKind.SUBMITTED,
             attributes=_attributes(payload.qualification),
@@ -82,6 +82,19 @@ def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Seque
             is_archived=payload.archived,
         )
     ]
+    inquired = payload.qualification.inquire_time
+    if payload.qualification.HasField("inquire_time") and instant(inquired) <= told[0].fact.occur_time:
+        told.insert(
+            0,
+            teller.tell(
+                FactKind.INQUIRED,
+                at=instant(inquired),
+                before=True,
+                is_history=payload.historical,
+                is_archived=payload.archived,
+            ),
+        )
+    return told
 
 
 def _revised(payload: leadeventspb.HandoffRevised, teller: _Teller) -> Sequence[Told]:
