@@ -126,10 +126,9 @@ def read_documents(paths: Sequence[Path], tenant: str, readers: Mapping[Kind, Re
         FileFaulty: with every fault of every file; nothing of them is to be applied.
     """
     faults: list[str] = []
-    documents: list[Document] = []
-    for path in paths:
-        read = (_document(element, path, tenant, readers) for element in documents_of(path, faults))
-        documents.extend(document for document in read if document is not None)
+    elements = [(path, element) for path in paths for element in documents_of(path, faults)]
+    read = [_document(element, path, tenant, readers) for path, element in elements]
+    documents = [document for document in read if document is not None]
     directories = [each for each in documents if each.kind is Kind.DIRECTORY]
     for twice in directories:
         if [each.tenant for each in directories].count(twice.tenant) > 1:

@@ -1,5 +1,7 @@
 """A fake of the service `leads` for tests of its callers: real gRPC, memory instead of rules."""
 
+# ruff: noqa: N802 - gRPC names the methods
+
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -71,7 +73,7 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
     """Answers as told; what it has kept outlives the servers that it is put on.
 
     Submissions and outcomes are known by their natural key: a second time they are duplicates.
-    An `external_id` that begins with `bad` is refused.
+    An `external_id` that begins with `bad-` is refused.
     """
 
     def __init__(self) -> None:
@@ -155,7 +157,7 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
         async for request in self._batches_of(request_iterator, context):
             results = []
             for submission in request.submissions:
-                if submission.external_id.startswith("bad"):
+                if submission.external_id.startswith("bad-"):
                     results.append(leadspb.SubmitLeadsResult(error=_refusal()))
                     continue
                 known = self._known(submission)

@@ -46,7 +46,7 @@ async def test_answers_come_in_the_order_of_the_submissions() -> None:
 
 async def test_a_bad_submission_is_refused_alone() -> None:
     fake = FakeLeads()
-    sent = [leadspb.Submission(external_id=text) for text in ("good-1", "bad", "good-2")]
+    sent = [leadspb.Submission(external_id=text) for text in ("good-1", "bad-1", "good-2")]
 
     async with running(fake) as (leads, _):
         answers = [answer async for batch in leads.submit_leads("tenants/default", sent) for answer in batch]
