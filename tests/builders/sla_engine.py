@@ -113,7 +113,9 @@ class Engine:
 
     def make_calendar(self, calendar: Calendar) -> str:
         """Make the next version of the office's calendar and return its name."""
-        request = MakeCalendar(tenant="default", id="office", title="Office", calendar=calendar)
+        request = MakeCalendar(
+            tenant="default", id="office", title="Office", calendar=calendar, actor=SALES_MANAGER
+        )
         (made,) = self._act(make_calendars, [request])
         return str(made.name)
 
@@ -130,7 +132,10 @@ class Engine:
         (proposed,) = self._act(propose, [request])
         if isinstance(proposed, Exception):
             raise proposed
-        self._act(activate, [Activate(name=proposed.name, etag="", effective_time=effective_time)])
+        self._act(
+            activate,
+            [Activate(name=proposed.name, etag="", principal=SALES_MANAGER, effective_time=effective_time)],
+        )
         return str(proposed.name)
 
     def accept(self, name: str, *parties: Party) -> Any:
@@ -141,7 +146,9 @@ class Engine:
 
     def activate(self, name: str) -> Any:
         """Put a version in force."""
-        (answer,) = self._act(activate, [Activate(name=name, etag="", effective_time=None)])
+        (answer,) = self._act(
+            activate, [Activate(name=name, etag="", principal=SALES_MANAGER, effective_time=None)]
+        )
         return answer
 
     def _act(self, use_case: Any, requests: Sequence[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ from services.sla.domain.alert import Alert
 from services.sla.store import schema
 from services.sla.store.rows import alert_of
 from smarketing.names import ALERT
+from smarketing.sql import from_micros
 
 _alert, _clock = schema.alert, schema.clock
 
@@ -42,7 +43,7 @@ def page_of_alerts(
     limit: int,
     after: Sequence[Any] | None,
 ) -> list[Alert]:
-    """Return alerts, newest first; `after` is the creation time and id of the last one seen."""
+    """Return alerts, newest first; `after` is the creation time in µs and the id of the last."""
     query = select(_alert).where(_alert.c.tenant == tenant)
     if states:
         query = query.where(_alert.c.state.in_(states))
@@ -51,7 +52,7 @@ def page_of_alerts(
     if handoff:
         query = query.where(_alert.c.handoff == handoff)
     if after is not None:
-        seen_time, seen_id = after
+        seen_time, seen_id = from_micros(after[0]), after[1]
         query = query.where(
             (_alert.c.create_time < seen_time)
             | and_(_alert.c.create_time == seen_time, _alert.c.id < seen_id)

@@ -11,6 +11,7 @@ from services.sla.domain.almanac import Leave, MadeCalendar
 from services.sla.store import schema
 from services.sla.wire.calendars import calendar_bytes, calendar_from_bytes
 from services.sla.wire.names import LEAVE
+from smarketing.sql import from_micros
 
 _calendar = schema.calendar_version
 _leave = schema.leave
@@ -98,12 +99,12 @@ def page_of_leave(
     limit: int,
     after: Sequence[Any] | None,
 ) -> list[Leave]:
-    """Return leave that has not ended, soonest first; `after` is start, person and id of the last one."""
+    """Return leave that has not ended, soonest first; `after`: start in µs, person, id of the last."""
     query = select(_leave).where(_leave.c.tenant == tenant, _leave.c.end_time > now)
     if person is not None:
         query = query.where(_leave.c.person == person)
     if after is not None:
-        start, seen_person, seen_id = after
+        start, seen_person, seen_id = from_micros(after[0]), after[1], after[2]
         query = query.where(
             (_leave.c.start_time > start)
             | and_(_leave.c.start_time == start, _leave.c.person > seen_person)

@@ -67,11 +67,10 @@ class ClockMoved(Exception):
 class SlaTx:
     """A transaction of this service, for one batch; nothing is written before `flush`."""
 
-    def __init__(self, connection: Connection, archive: Archive, *, now: datetime, actor: str = SELF) -> None:
+    def __init__(self, connection: Connection, archive: Archive, *, now: datetime) -> None:
         self.connection = connection
         self.now = now
         self._archive = archive
-        self._actor = actor
         self._told: list[Told] = []
         self._begun: list[Clock] = []
         self._moved: list[tuple[Clock, Clock]] = []
@@ -155,24 +154,24 @@ class SlaTx:
     def open_alert(self, alert: Alert, measure: Measure) -> None:
         """Keep a new alert, and send it."""
         self._opened.append(alert)
-        self._alert_said(alert)
+        self._alert_said(alert, SELF)
         self._send(alert, measure, alert.message_id, OPENED)
 
-    def change_alert(self, alert: Alert, measure: Measure | None = None) -> None:
+    def change_alert(self, alert: Alert, measure: Measure | None = None, *, actor: str = SELF) -> None:
         """Keep where an alert stands; tell the tenant's endpoints when it is dealt with."""
         self._changed[alert.name] = alert
-        self._alert_said(alert)
+        self._alert_said(alert, actor)
         if measure is not None:
             self._send(alert, measure, f"{alert.message_id}-resolved", RESOLVED)
 
-    def say(self, tenant: str, subject: str, payload: Message, *, occur_time: datetime | None = None) -> None:
+    def say(self, tenant: str, subject: str, payload: Message, *, actor: str = SELF) -> None:
         """Put an event of something other than a clock in the log."""
         self._events.append(
             NewEvent(
                 tenant=f"tenants/{tenant}",
                 subject=subject,
-                occur_time=occur_time or self.now,
-                actor=self._actor,
+                occur_time=self.now,
+                actor=actor,
                 payload=payload,
             )
         )
@@ -216,14 +215,15 @@ class SlaTx:
                 tenant=f"tenants/{clock.tenant}",
                 subject=clock.name,
                 occur_time=happening.occur_time,
-                actor=self._actor,
+                actor=SELF,
                 payload=happening_message(clock, happening),
                 cause=cause,
             )
         )
 
-    def _alert_said(self, alert: Alert) -> None:
-        self.say(alert.tenant, alert.name, slaeventspb.AlertChanged(alert=alert_message(alert)))
+    def _alert_said(self, alert: Alert, actor: str) -> None:
+        payload = slaeventspb.AlertChanged(alert=alert_message(alert))
+        self.say(alert.tenant, alert.name, payload, actor=actor)
 
     def _send(self, alert: Alert, measure: Measure, message_id: str, event_type: str) -> None:
         calendar = measure.calendar

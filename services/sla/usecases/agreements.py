@@ -44,6 +44,7 @@ class Activate:
 
     name: str
     etag: str
+    principal: str
     effective_time: datetime | None
 
 
@@ -93,7 +94,7 @@ def _propose(tx: SlaTx, request: Propose, now: datetime) -> Accord:
         propose_time=now,
     ).accept(request.parties, request.principal, now=now)
     add_accord(tx.connection, accord)
-    tx.say(accord.tenant, accord.name, agreement_changed(accord))
+    tx.say(accord.tenant, accord.name, agreement_changed(accord), actor=request.principal)
     return accord
 
 
@@ -101,7 +102,8 @@ def _accept(tx: SlaTx, request: Accept, now: datetime) -> Accord:
     accord = _found(tx, request.name, request.etag)
     if not request.parties:
         raise NoParty
-    return _saved(tx, accord, accord.accept(request.parties, request.principal, now=now))
+    after = accord.accept(request.parties, request.principal, now=now)
+    return _saved(tx, accord, after, request.principal)
 
 
 def _activate(tx: SlaTx, request: Activate, now: datetime) -> Accord:
@@ -112,11 +114,11 @@ def _activate(tx: SlaTx, request: Activate, now: datetime) -> Accord:
         return accord
     for earlier in accords_of(tx.connection, accord.tenant, accord.agreement):
         if earlier.state is AccordState.ACTIVE:
-            _saved(tx, earlier, earlier.retire(effective))
+            _saved(tx, earlier, earlier.retire(effective), request.principal)
     if effective < now:
         # It reaches into the past: handoffs that nothing measured yet are looked at once more.
         begin_replay(tx.connection, accord.tenant)
-    return _saved(tx, accord, active)
+    return _saved(tx, accord, active, request.principal)
 
 
 def _found(tx: SlaTx, name: str, etag: str) -> Accord:
@@ -127,8 +129,8 @@ def _found(tx: SlaTx, name: str, etag: str) -> Accord:
     return accord
 
 
-def _saved(tx: SlaTx, before: Accord, after: Accord) -> Accord:
+def _saved(tx: SlaTx, before: Accord, after: Accord, actor: str) -> Accord:
     if after is not before:
         save_accord(tx.connection, after)
-        tx.say(after.tenant, after.name, agreement_changed(after))
+        tx.say(after.tenant, after.name, agreement_changed(after), actor=actor)
     return after

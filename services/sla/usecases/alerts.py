@@ -30,7 +30,7 @@ def acknowledge(tx: SlaTx, requests: Sequence[OnAlert], *, now: datetime) -> lis
             answers.append(refused)
             continue
         if seen is not alert:
-            tx.change_alert(seen)
+            tx.change_alert(seen, actor=request.actor)
         answers.append(seen)
     return answers
 
@@ -45,7 +45,8 @@ def resolve(tx: SlaTx, requests: Sequence[OnAlert], *, now: datetime) -> list[Al
         except Refused as refused:
             answers.append(refused)
             continue
-        tx.change_alert(resolved, tx.measure(clock_version_of(tx.connection, alert.clock)))
+        measure = tx.measure(clock_version_of(tx.connection, alert.clock))
+        tx.change_alert(resolved, measure, actor=request.actor)
         answers.append(resolved)
     return answers
 

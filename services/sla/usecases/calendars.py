@@ -20,6 +20,7 @@ class MakeCalendar:
     id: str
     title: str
     calendar: Calendar
+    actor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class RecordLeave:
     """Somebody will be away; `only_for` is the one person the caller may speak for, None for anybody."""
 
     leave: Leave
+    actor: str
     only_for: str | None
 
 
@@ -36,6 +38,7 @@ class CancelLeave:
 
     name: str
     person: str
+    actor: str
     only_for: str | None
 
 
@@ -62,7 +65,7 @@ def record_leave(tx: SlaTx, requests: Sequence[RecordLeave], *, now: datetime) -
         except Refused as refused:
             recorded.append(refused)
             continue
-        recorded.append(_kept(tx, request.leave))
+        recorded.append(_kept(tx, request.leave, request.actor))
     return recorded
 
 
@@ -78,7 +81,7 @@ def cancel_leave(tx: SlaTx, requests: Sequence[CancelLeave], *, now: datetime) -
         except Refused as refused:
             cancelled.append(refused)
             continue
-        cancelled.append(leave if leave.cancel_time else _kept(tx, leave.cancel(now=now)))
+        cancelled.append(leave if leave.cancel_time else _kept(tx, leave.cancel(now=now), request.actor))
     return cancelled
 
 
@@ -97,7 +100,7 @@ def _make(tx: SlaTx, request: MakeCalendar, now: datetime) -> MadeCalendar:
         tzdata_version=tzdata_version(),
     )
     add_calendar(tx.connection, made)
-    tx.say(made.tenant, made.name, calendar_created(made))
+    tx.say(made.tenant, made.name, calendar_created(made), actor=request.actor)
     return made
 
 
@@ -106,7 +109,7 @@ def _may_speak(only_for: str | None, person: str) -> None:
         raise NotYours(person)
 
 
-def _kept(tx: SlaTx, leave: Leave) -> Leave:
+def _kept(tx: SlaTx, leave: Leave, actor: str) -> Leave:
     put_leave(tx.connection, leave)
-    tx.say(leave.tenant, leave.name, leave_changed(leave))
+    tx.say(leave.tenant, leave.name, leave_changed(leave), actor=actor)
     return leave

@@ -1,0 +1,1 @@
+"""The way in of calls: parse, ask a use case or a query, render."""

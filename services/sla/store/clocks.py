@@ -1,0 +1,64 @@
+"""Clocks by name and in lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, select
+
+from services.sla.domain.course import Outcome
+from services.sla.domain.recorded import Clock
+from services.sla.store import schema
+from services.sla.store.rows import CLOCK_COLUMNS, clock_of
+from smarketing.names import CLOCK
+from smarketing.sql import from_micros
+
+_clock = schema.clock
+_columns = [_clock.columns[name] for name in CLOCK_COLUMNS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockFilter:
+    """Which clocks are listed; what is empty asks nothing."""
+
+    states: tuple[str, ...] = ()
+    handoff: str = ""
+    owner: str = ""
+    team: str = ""
+    commitment_id: str = ""
+    overdue_only: bool = False
+
+
+def find_clock(connection: Connection, name: str) -> Clock | None:
+    """Return the clock of this name; None when there is none."""
+    if not CLOCK.matches(name):
+        return None
+    tenant, each = CLOCK.parse(name)
+    row = connection.execute(
+        select(*_columns).where(_clock.c.id == each, _clock.c.tenant == tenant)
+    ).one_or_none()
+    return None if row is None else clock_of(tuple(row))
+
+
+def page_of_clocks(
+    connection: Connection, tenant: str, wanted: ClockFilter, *, limit: int, after: Sequence[Any] | None
+) -> list[Clock]:
+    """Return clocks, the one due first at the top; `after` is due in µs and the id of the last."""
+    query = select(*_columns).where(_clock.c.tenant == tenant)
+    for column, value in (
+        (_clock.c.handoff, wanted.handoff),
+        (_clock.c.owner, wanted.owner),
+        (_clock.c.team, wanted.team),
+        (_clock.c.commitment_id, wanted.commitment_id),
+    ):
+        if value:
+            query = query.where(column == value)
+    if wanted.states:
+        query = query.where(_clock.c.outcome.in_(wanted.states))
+    if wanted.overdue_only:
+        query = query.where(_clock.c.outcome == Outcome.BREACHED.value, _clock.c.end_time.is_(None))
+    if after is not None:
+        due, seen = from_micros(after[0]), after[1]
+        query = query.where((_clock.c.due_time > due) | and_(_clock.c.due_time == due, _clock.c.id > seen))
+    query = query.order_by(_clock.c.due_time, _clock.c.id).limit(limit)
+    return [clock_of(tuple(row)) for row in connection.execute(query)]
