@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.type import date_pb2
 
 from services.reports.domain.errors import PeriodInvalid
 from services.reports.domain.estimators import Point
@@ -168,5 +167,5 @@ def _duration_to(micros: Micros) -> Duration:
     return duration
 
 
-def _date_from(said: date_pb2.Date) -> date:
+def _date_from(said: Any) -> date:
     return date(said.year, said.month, said.day)

@@ -88,7 +88,7 @@ def _by_tenant(
     connection: Connection, table: Table, counter: str, *conditions: ColumnElement[bool]
 ) -> dict[str, int]:
     query = select(table.c.tenant, func.sum(table.c[counter])).where(*conditions).group_by(table.c.tenant)
-    return {tenant: number for tenant, number in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _difference(one: dict[str, int], other: dict[str, int]) -> int:

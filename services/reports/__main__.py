@@ -1,0 +1,294 @@
+"""The reports process: `python -m services.reports`. Builds everything, and nothing else does."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Final
+
+import grpc
+import grpc.aio
+
+from services.reports.config import ReportsConfig
+from services.reports.consumers import lead_events, sla_events
+from services.reports.rpc.policy import POLICY
+from services.reports.rpc.refusals import refusal_of
+from services.reports.rpc.servicer import ReportServicer
+from services.reports.store.database import SCHEMA
+from services.reports.store.figures import Figures
+from services.reports.store.fold import ReadModel
+from services.reports.store.queries import Queries
+from services.reports.web.metrics import FoldObserver, ReportMetrics
+from smarketing import wallclock
+from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer_to_server
+from smarketing.businesstime import tzdata_version
+from smarketing.config import ConfigInvalid, read_config
+from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
+from smarketing.eventlog.reading import ensure_identity
+from smarketing.eventlog.servicer import EventLogServicer
+from smarketing.logs import configure_logs, get_log
+from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.audit_servicer import AuditServicer
+from smarketing.server.auth import Authenticator
+from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer, serve, start_server
+from smarketing.server.denials import DenialRecorder
+from smarketing.server.draining import Draining
+from smarketing.server.edge import Edge
+from smarketing.server.http import HttpHost, http_app, sessions_in
+from smarketing.server.keys import load_or_make_key
+from smarketing.server.paging import PageTokens
+from smarketing.server.storage_telemetry import StorageTelemetry
+from smarketing.server.telemetry import Telemetry
+from smarketing.server.validation import Validator
+from smarketing.sql import Writer, open_database
+from smarketing.sql.migrate import migrate
+
+__all__ = ["Process", "a_process", "main"]
+
+_log = get_log(__name__)
+
+_MIGRATIONS: Final = "services.reports.store.migrations"
+_CONSUMER_OF_LEADS: Final = "reports.leads"
+_CONSUMER_OF_SLA: Final = "reports.sla"
+_EXIT_CONFIG: Final = 78
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A built process: listening, and not ready before its background tasks run."""
+
+    running: RunningServer
+    http: HttpHost
+    writer: Writer
+    figures: Figures
+    metrics: ReportMetrics
+    leads: Consumer
+    sla: Consumer
+    authenticator: Authenticator
+    background: Sequence[BackgroundTask]
+
+    async def ready(self) -> bool:
+        """Say whether calls can be answered: the directory was read at least once."""
+        return self.authenticator.ready
+
+
+@asynccontextmanager
+async def a_process(
+    config: ReportsConfig, *, now: Callable[[], datetime] = wallclock.utc_now
+) -> AsyncIterator[Process]:
+    """Open the database, start to listen, and give what runs; everything is closed at the end."""
+    async with AsyncExitStack() as stack:
+        telemetry = Telemetry()
+        database = stack.enter_context(open_database(f"sqlite:///{config.data_dir / 'reports.db'}"))
+        schema = migrate(database, _MIGRATIONS)
+        with database.writer_engine.begin() as connection:
+            ensure_identity(connection, new_log_id=wallclock.new_uuid)
+        observer = StorageTelemetry(telemetry.registry)
+        writer = await stack.enter_async_context(Writer(database, now=now, observer=observer))
+        observer.watch(writer)
+        telemetry.build(
+            version=version("smarketing"),
+            schema=schema,
+            tzdata=tzdata_version(),
+            sqlite=sqlite3.sqlite_version,
+        )
+        yield await _built(config, stack, telemetry, writer, now)
+
+
+async def _built(
+    config: ReportsConfig,
+    stack: AsyncExitStack,
+    telemetry: Telemetry,
+    writer: Writer,
+    now: Callable[[], datetime],
+) -> Process:
+    authenticator = Authenticator(now=now)
+    keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
+    model = ReadModel(SCHEMA.reports)
+    figures = Figures(Queries(SCHEMA.reports))
+    observer = FoldObserver(telemetry.registry)
+    leads, sla = await _consumers(
+        config, stack, writer, model=model, keeper=keeper, observer=observer, now=now
+    )
+    denials = DenialRecorder(
+        SCHEMA.commands.audit, writer, succeeded=lambda: telemetry.task_succeeded("denials")
+    )
+    metrics = ReportMetrics(
+        telemetry.registry,
+        writer,
+        figures,
+        tenants=config.metrics_tenants,
+        now=now,
+        succeeded=lambda: telemetry.task_succeeded("metrics"),
+    )
+    running = await _listening(
+        config,
+        stack,
+        telemetry=telemetry,
+        writer=writer,
+        figures=figures,
+        authenticator=authenticator,
+        denials=denials,
+        now=now,
+    )
+    app = http_app(
+        config,
+        registry=telemetry.registry,
+        authenticator=authenticator,
+        sessions=sessions_in(config.data_dir, authenticator),
+    )
+    http = HttpHost(config, app)
+    return Process(
+        running=running,
+        http=http,
+        writer=writer,
+        figures=figures,
+        metrics=metrics,
+        leads=leads,
+        sla=sla,
+        authenticator=authenticator,
+        background=(
+            BackgroundTask("directory", keeper.run),
+            BackgroundTask("leads", leads.run),
+            BackgroundTask("sla", sla.run),
+            BackgroundTask("denials", denials.run),
+            BackgroundTask("metrics", metrics.run),
+            BackgroundTask("loop_lag", telemetry.measure_loop_lag),
+            BackgroundTask("http", http.run),
+        ),
+    )
+
+
+async def _consumers(
+    config: ReportsConfig,
+    stack: AsyncExitStack,
+    writer: Writer,
+    *,
+    model: ReadModel,
+    keeper: DirectoryKeeper,
+    observer: FoldObserver,
+    now: Callable[[], datetime],
+) -> tuple[Consumer, Consumer]:
+    of_leads, of_sla = lead_events.LeadEvents(model, keeper.fold), sla_events.SlaEvents(model)
+    leads = Consumer(
+        _CONSUMER_OF_LEADS,
+        feed=await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address),
+        writer=writer,
+        apply=of_leads.apply,
+        payload_types=lead_events.PAYLOAD_TYPES,
+        now=now,
+        batch_events=config.fold_batch_events,
+        observer=observer,
+    )
+    sla = Consumer(
+        _CONSUMER_OF_SLA,
+        feed=await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address),
+        writer=writer,
+        apply=of_sla.apply,
+        payload_types=sla_events.PAYLOAD_TYPES,
+        now=now,
+        batch_events=config.fold_batch_events,
+        observer=observer,
+    )
+    return leads, sla
+
+
+async def _feed(config: ReportsConfig, stack: AsyncExitStack, name: str, address: str) -> Feed:
+    if config.peer_ca is None:
+        channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    else:
+        credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
+        channel = grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+    await stack.enter_async_context(channel)
+    return Feed(channel, name=name, metadata=lambda: _credentials(config))
+
+
+def _credentials(config: ReportsConfig) -> tuple[tuple[str, str], ...]:
+    """Return the credentials as they are now: leads may replace the token, or not have written it yet."""
+    if config.service_token is not None:
+        return (("authorization", f"Bearer {config.service_token.reveal()}"),)
+    path = config.data_dir / "tokens" / "reports.token"
+    if not path.is_file():
+        return ()
+    return (("authorization", f"Bearer {path.read_text(encoding='utf-8').strip()}"),)
+
+
+async def _listening(
+    config: ReportsConfig,
+    stack: AsyncExitStack,
+    *,
+    telemetry: Telemetry,
+    writer: Writer,
+    figures: Figures,
+    authenticator: Authenticator,
+    denials: DenialRecorder,
+    now: Callable[[], datetime],
+) -> RunningServer:
+    draining = Draining()
+    pages = PageTokens(load_or_make_key(config.data_dir / "reports-pages.key"))
+    edge = Edge(
+        authenticator=authenticator,
+        admission=Admission(
+            AdmissionLimits(
+                unary_in_flight=config.unary_in_flight,
+                streams_in_flight=config.streams_in_flight,
+                streams_per_principal=config.streams_per_principal,
+                tenant_calls_per_second=config.tenant_calls_per_second,
+                tenant_burst=config.tenant_burst,
+            )
+        ),
+        telemetry=telemetry,
+        draining=draining,
+        validator=Validator(),
+        refusal_of=refusal_of,
+        note_denial=denials.note,
+        access_log=config.access_log,
+    )
+    event_log = EventLogServicer(writer, draining=draining)
+    stack.callback(event_log.close)
+    running = await start_server(
+        config,
+        edge=edge,
+        draining=draining,
+        policy=POLICY,
+        servicers=[
+            Servicer(
+                add_ReportServiceServicer_to_server, ReportServicer(writer, figures, now=now, pages=pages)
+            ),
+            Servicer(add_EventLogServiceServicer_to_server, event_log),
+            Servicer(add_AuditServiceServicer_to_server, AuditServicer(SCHEMA.commands.audit, writer, pages)),
+        ],
+    )
+    stack.push_async_callback(running.drain)
+    return running
+
+
+async def _run(config: ReportsConfig) -> None:
+    async with a_process(config) as process:
+        _log.info("reports_started", port=process.running.port, http_port=process.http.port)
+        await serve(process.running, background=process.background, ready=process.ready)
+
+
+def main() -> int:
+    """Serve until told to stop, and return the exit status."""
+    try:
+        config = read_config(ReportsConfig, os.environ)
+    except ConfigInvalid as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_CONFIG
+    configure_logs(config.log_format, level=config.log_level)
+    asyncio.run(_run(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

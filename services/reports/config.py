@@ -1,0 +1,33 @@
+"""What an operator sets of reports."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smarketing.config import Secret
+from smarketing.server.settings import ServerConfig
+
+__all__ = ["ReportsConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsConfig(ServerConfig):
+    """Settings of the process; `leads_address` is read from `SMARKETING_LEADS_ADDRESS`, and so on."""
+
+    listen: str = "127.0.0.1:7003"
+    http_listen: str = "127.0.0.1:7103"
+    service_token: Secret | None = None
+    """API token with which the logs of the others are read; None takes the one that leads wrote."""
+    leads_address: str = "127.0.0.1:7001"
+    sla_address: str = "127.0.0.1:7002"
+    peer_ca: Path | None = None
+    """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
+    metrics_tenants: tuple[str, ...] = ("default",)
+    """Ids of the tenants whose business figures are in /metrics; at most three."""
+    fold_batch_events: int = field(default=4000, metadata={"at_least": 1, "at_most": 20_000})
+    """Events folded in by one transaction at most."""
+
+    def __post_init__(self) -> None:
+        # Not super(): a slotted dataclass is made anew, and the cell of super() still holds the first.
+        ServerConfig.__post_init__(self)
+        if len(self.metrics_tenants) > 3:
+            raise ValueError("SMARKETING_METRICS_TENANTS names more than three tenants; name the largest.")

@@ -1,0 +1,1 @@
+"""What is shown to people and to Prometheus: pages, and business metrics from the read model."""
