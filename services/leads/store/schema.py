@@ -95,7 +95,7 @@ def _submission(metadata: MetaData) -> Table:
 _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 _UNROUTED: Final = text("state = 1 AND archived = 0")
-_OWNED: Final = text("state BETWEEN 3 AND 6 AND owner <> ''")
+_OWNED: Final = text("owner <> ''")
 
 
 def _handoff(metadata: MetaData) -> Table:
@@ -129,6 +129,7 @@ def _handoff(metadata: MetaData) -> Table:
         *_qualification_columns(),
         *_offer_columns(),
         Column("next_due_time", UtcMicros),
+        Index("handoff_by_state", "tenant", "state", "archived"),
         Index("handoff_by_owner", "tenant", "owner", sqlite_where=_OWNED, postgresql_where=_OWNED),
         # In the order in which a queue is taken from: the best first, then who waits longest.
         Index(

@@ -1,0 +1,281 @@
+"""The leads process: `python -m services.leads`."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import grpc.aio
+
+from services.leads.config import LeadsConfig
+from services.leads.consumers import sla_events
+from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
+from services.leads.rpc.directory_servicer import DirectoryServicer
+from services.leads.rpc.policy import POLICY
+from services.leads.rpc.refusals import refusal_of
+from services.leads.rpc.servicer import LeadServicer
+from services.leads.store.directory import Directories, DirectoryStore
+from services.leads.store.leads import LeadStore
+from services.leads.store.schema import SCHEMA
+from services.leads.store.sealing import Sealer
+from services.leads.usecases.bootstrap import bootstrap, token_file
+from services.leads.usecases.sweeping import Sweeper
+from services.leads.web.metrics import BusinessMetrics
+from smarketing import wallclock
+from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
+from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
+from smarketing.config import ConfigInvalid, read_config
+from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.eventlog.feed import Feed
+from smarketing.eventlog.reading import ensure_identity
+from smarketing.eventlog.servicer import EventLogServicer
+from smarketing.logs import configure_logs, get_log
+from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.audit_servicer import AuditServicer
+from smarketing.server.auth import Authenticator
+from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer, serve, start_server
+from smarketing.server.denials import DenialRecorder
+from smarketing.server.draining import Draining
+from smarketing.server.edge import Edge
+from smarketing.server.http import HttpHost, http_app, sessions_in
+from smarketing.server.idempotency import purge_records
+from smarketing.server.keys import load_or_make_key
+from smarketing.server.listening import StartRefused
+from smarketing.server.paging import PageTokens
+from smarketing.server.storage_telemetry import StorageTelemetry
+from smarketing.server.telemetry import Telemetry
+from smarketing.server.validation import Limits, Validator
+from smarketing.sql import Database, DatabaseOwned, DatabaseUnsupported, StorageError, Writer, open_database
+from smarketing.sql.migrate import SchemaTooNew, migrate
+
+_log = get_log(__name__)
+
+_MIGRATIONS: Final = "services.leads.store.migrations"
+_PURGE_EVERY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """A started process, for whoever runs it: this module, or several in one process for a test."""
+
+    running: RunningServer
+    http: HttpHost
+    background: tuple[BackgroundTask, ...]
+    ready: Callable[[], bool]
+    store: LeadStore
+
+
+def main(environ: Mapping[str, str] | None = None) -> int:
+    """Serve until told to stop, and return the exit status."""
+    try:
+        config = read_config(LeadsConfig, os.environ if environ is None else environ)
+    except ConfigInvalid as invalid:
+        sys.stderr.write(f"{invalid}\n")
+        return 2
+    configure_logs(config.log_format, level=config.log_level)
+    try:
+        asyncio.run(_serve(config))
+    except (StartRefused, DatabaseOwned, DatabaseUnsupported, SchemaTooNew, StorageError) as refused:
+        sys.stderr.write(f"leads did not start: {refused}\n")
+        return 1
+    return 0
+
+
+async def _serve(config: LeadsConfig) -> None:
+    async with AsyncExitStack() as stack:
+        leads = await start(config, stack)
+        _log.info("server_started", service="leads", port=leads.running.port, http_port=leads.http.port)
+
+        async def ready() -> bool:
+            return leads.ready()
+
+        await serve(leads.running, background=leads.background, ready=ready)
+
+
+async def start(config: LeadsConfig, stack: AsyncExitStack) -> Leads:
+    """Build and start everything; `stack` ends it, the database last."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    telemetry = Telemetry()
+    observed = StorageTelemetry(telemetry.registry)
+    database = stack.enter_context(open_database(config.url))
+    schema = migrate(database, _MIGRATIONS)
+    with database.writer_engine.begin() as connection:
+        ensure_identity(connection, new_log_id=wallclock.new_uuid)
+    telemetry.build(
+        version=version("smarketing"),
+        schema=schema,
+        tzdata=version("tzdata"),
+        sqlite=_sqlite_version(database),
+    )
+    writer = await stack.enter_async_context(
+        Writer(database, now=wallclock.utc_now, max_waiting=config.writer_queue, observer=observed)
+    )
+    observed.watch(writer)
+    return await _Composition(config, stack, telemetry, writer).build()
+
+
+class _Composition:
+    """Puts the parts together, once."""
+
+    def __init__(
+        self, config: LeadsConfig, stack: AsyncExitStack, telemetry: Telemetry, writer: Writer
+    ) -> None:
+        self._config = config
+        self._stack = stack
+        self._telemetry = telemetry
+        self._writer = writer
+        self._draining = Draining()
+        self._authenticator = Authenticator()
+        self._pages = PageTokens(load_or_make_key(config.data_dir / "page.key"))
+        self._sealer = Sealer(load_or_make_key(config.data_dir / "master.key"))
+        directories = Directories(SCHEMA.directory.directory)
+        self._directories = DirectoryStore(writer, SCHEMA.directory, directories)
+        self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
+        self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
+
+    async def build(self) -> Leads:
+        config = self._config
+        await bootstrap(self._directories, config.data_dir)
+        await self._keeper.load()
+        denials = DenialRecorder(SCHEMA.commands.audit, self._writer, succeeded=self._succeeded("denials"))
+        running = await start_server(
+            config,
+            edge=self._edge(denials),
+            draining=self._draining,
+            policy=POLICY,
+            servicers=self._servicers(),
+        )
+        http = HttpHost(
+            config,
+            http_app(
+                config,
+                registry=self._telemetry.registry,
+                authenticator=self._authenticator,
+                sessions=sessions_in(config.data_dir, self._authenticator),
+            ),
+        )
+        background = await self._background(denials, http)
+        return Leads(running, http, background, lambda: self._authenticator.ready, self._store)
+
+    def _edge(self, denials: DenialRecorder) -> Edge:
+        config = self._config
+        limits = AdmissionLimits(
+            unary_in_flight=config.unary_in_flight,
+            streams_in_flight=config.streams_in_flight,
+            streams_per_principal=config.streams_per_principal,
+            tenant_calls_per_second=config.tenant_calls_per_second,
+            tenant_burst=config.tenant_burst,
+        )
+        return Edge(
+            authenticator=self._authenticator,
+            admission=Admission(limits),
+            telemetry=self._telemetry,
+            draining=self._draining,
+            validator=Validator(Limits(items_of=DIRECTORY_ITEMS)),
+            refusal_of=lambda error: refusal_of(error) if isinstance(error, Exception) else None,
+            note_denial=denials.note,
+            access_log=config.access_log,
+        )
+
+    def _servicers(self) -> list[Servicer]:
+        log = EventLogServicer(self._writer, draining=self._draining)
+        self._stack.callback(log.close)
+        leads = LeadServicer(
+            self._store,
+            directories=self._directories,
+            sealer=self._sealer,
+            pages=self._pages,
+            draining=self._draining,
+            registry=self._telemetry.registry,
+        )
+        directory = DirectoryServicer(self._directories, self._keeper, self._pages)
+        audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
+        return [
+            Servicer(add_LeadServiceServicer_to_server, leads),
+            Servicer(add_DirectoryServiceServicer_to_server, directory),
+            Servicer(add_EventLogServiceServicer_to_server, log),
+            Servicer(add_AuditServiceServicer_to_server, audit),
+        ]
+
+    async def _background(self, denials: DenialRecorder, http: HttpHost) -> tuple[BackgroundTask, ...]:
+        sweeper = Sweeper(self._store, now=wallclock.utc_now, succeeded=self._succeeded("sweep"))
+        metrics = BusinessMetrics(
+            self._store,
+            self._telemetry.registry,
+            tenants=self._config.metric_tenants,
+            interval=self._config.metrics_interval,
+            succeeded=self._succeeded("metrics"),
+        )
+        consumer = await self._consumer()
+        return (
+            BackgroundTask("http", http.run),
+            BackgroundTask("denials", denials.run),
+            BackgroundTask("sweep", sweeper.run),
+            BackgroundTask("metrics", metrics.run),
+            BackgroundTask("purge", self._purge),
+            BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),
+            BackgroundTask("sla", consumer.run),
+        )
+
+    async def _consumer(self) -> Consumer:
+        config = self._config
+        channel = await self._stack.enter_async_context(_channel_to(config.sla_address, config))
+        token = token_file(config.data_dir, "leads")
+        return Consumer(
+            sla_events.CONSUMER,
+            feed=Feed(channel, name="leads", metadata=lambda: _credentials(token)),
+            writer=self._writer,
+            apply=sla_events.apply,
+            payload_types=sla_events.PAYLOAD_TYPES,
+            now=wallclock.utc_now,
+        )
+
+    async def _purge(self) -> None:
+        records = SCHEMA.commands.idempotency
+        while True:
+            await self._writer.run(
+                lambda connection, _, now: [purge_records(records, connection, now=now)], [None]
+            )
+            self._succeeded("purge")()
+            await asyncio.sleep(_PURGE_EVERY.total_seconds())
+
+    def _succeeded(self, task: str) -> Callable[[], None]:
+        return lambda: self._telemetry.task_succeeded(task)
+
+
+def _channel_to(address: str, config: LeadsConfig) -> grpc.aio.Channel:
+    if config.tls is None:
+        return grpc.aio.insecure_channel(address)
+    read = Path.read_bytes
+    client = config.tls.client_ca is not None
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=read(config.tls.client_ca) if config.tls.client_ca else None,
+        private_key=read(config.tls.key) if client else None,
+        certificate_chain=read(config.tls.certificate) if client else None,
+    )
+    return grpc.aio.secure_channel(address, credentials)
+
+
+def _credentials(token: Path) -> tuple[tuple[str, str], ...]:
+    # Read anew for each call, so that a rotated token is taken up.
+    return (("authorization", f"Bearer {token.read_text(encoding='utf-8').strip()}"),)
+
+
+def _sqlite_version(database: Database) -> str:
+    dialect = database.writer_engine.dialect
+    module = getattr(dialect, "dbapi", None) or sqlite3
+    return str(getattr(module, "sqlite_version", sqlite3.sqlite_version))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

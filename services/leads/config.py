@@ -1,0 +1,36 @@
+"""What an operator sets of this service."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from smarketing.server.settings import ServerConfig
+
+__all__ = ["LeadsConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadsConfig(ServerConfig):
+    """Settings of `leads`, read from `SMARKETING_…`."""
+
+    listen: str = "127.0.0.1:7001"
+    http_listen: str = "127.0.0.1:7101"
+    database_url: str = ""
+    """Empty for `leads.db` in the data folder."""
+    sla_address: str = "127.0.0.1:7002"
+    """Where the service `sla` serves its log; while it is away, nothing here waits for it."""
+    metric_tenants: tuple[str, ...] = ("default",)
+    """The tenants whose business figures /metrics shows; at most three."""
+    writer_queue: int = field(default=2048, metadata={"at_least": 64})
+    """Requests that may wait for the writer."""
+    metrics_interval: timedelta = timedelta(seconds=10)
+    """How often business figures are read from the database."""
+
+    def __post_init__(self) -> None:
+        super(LeadsConfig, self).__post_init__()
+        if not 1 <= len(self.metric_tenants) <= 3:
+            raise ValueError("SMARKETING_METRIC_TENANTS names one to three tenants.")
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'leads.db'}"

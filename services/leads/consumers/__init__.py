@@ -1,0 +1,1 @@
+"""What this service makes of other services' events."""
