@@ -27,15 +27,15 @@ async def take(leads: LeadsClient, handoff: leadspb.Handoff, person: str) -> Non
     except RefusedError as refused:
         print(f"{handoff.name}: not ours, {refused.reason}")
         return
-    lead = await leads.get_lead(leadspb.GetLeadRequest(name=accepted.name.partition("/handoffs/")[0]))
-    print(
-        f"{accepted.name}: accepted; call {lead.contact.given_name} {lead.contact.phone or lead.contact.email}"
-    )
+    lead_name = accepted.name.partition("/handoffs/")[0]
+    lead = await leads.get_lead(leadspb.GetLeadRequest(name=lead_name))
+    contact = lead.contact
+    print(f"{accepted.name}: accepted; call {contact.given_name} at {contact.phone or contact.email}")
     await leads.log_follow_up(
         leadspb.LogFollowUpRequest(
             parent=accepted.name,
             # No occur_time: the call happens now.
-            follow_up=leadspb.FollowUp(person=person, channel=termspb.FOLLOW_UP_CHANNEL_CALL, contact=False),
+            follow_up=leadspb.FollowUp(person=person, channel=termspb.FOLLOW_UP_CHANNEL_CALL),
         )
     )
     print(f"{accepted.name}: call logged")

@@ -1,6 +1,7 @@
 """Configuration files (`deploy/default/README.md`) as the contract's messages, checked as a whole."""
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -130,9 +131,12 @@ def read_documents(paths: Sequence[Path], tenant: str, readers: Mapping[Kind, Re
     read = [_document(element, path, tenant, readers) for path, element in elements]
     documents = [document for document in read if document is not None]
     directories = [each for each in documents if each.kind is Kind.DIRECTORY]
-    for twice in directories:
-        if [each.tenant for each in directories].count(twice.tenant) > 1:
-            faults.append(f"{twice.place}: document is one of several directories of {twice.tenant}")
+    tenants = Counter(each.tenant for each in directories)
+    faults += [
+        f"{each.place}: document is one of several directories of {each.tenant}"
+        for each in directories
+        if tenants[each.tenant] > 1
+    ]
     if faults:
         raise FileFaulty(faults)
     return sorted(documents, key=lambda document: _ORDER.index(document.kind))

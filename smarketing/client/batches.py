@@ -215,6 +215,8 @@ async def _write(call: grpc.aio.StreamStreamCall[Q, A], request: Q) -> None:
     try:
         await call.write(request)
     except asyncio.InvalidStateError as error:
+        # gRPC says only that the call is over; reading tells how it ended, and a refusal must be heard.
+        await call.read()
         raise _Cut("The stream had ended when the next batch was ready.") from error
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -63,7 +63,8 @@ async def follow_events(
     while True:
         call = stub.WatchEvents(metadata=connection.metadata)
         try:
-            await call.write(eventlogpb.WatchEventsRequest(start=watch))
+            with suppress(asyncio.InvalidStateError):
+                await call.write(eventlogpb.WatchEventsRequest(start=watch))
             granted = 0
             async with aclosing(_received(call, silence_seconds=_SILENCE_SECONDS)) as responses:
                 async for response in responses:
@@ -74,16 +75,24 @@ async def follow_events(
                     watch.log_id = response.log_id
                     granted += len(response.events)
                     if granted * 2 >= watch.credit:
-                        await call.write(eventlogpb.WatchEventsRequest(credit=granted))
-                        granted = 0
+                        granted = await _granted(call, granted)
         except CallError as error:
             await patience.rest(error)
         except grpc.aio.AioRpcError as error:
             await patience.rest(error_of(error))
-        except asyncio.InvalidStateError:
-            await patience.rest(_ended())
         finally:
             call.cancel()
+
+
+async def _granted(
+    call: grpc.aio.StreamStreamCall[eventlogpb.WatchEventsRequest, eventlogpb.WatchEventsResponse],
+    credit: int,
+) -> int:
+    """Grant more credit, and return what is left to grant."""
+    # A stream that has ended takes no credit; the next response to read says how it ended.
+    with suppress(asyncio.InvalidStateError):
+        await call.write(eventlogpb.WatchEventsRequest(credit=credit))
+    return 0
 
 
 def _behind(response: eventlogpb.WatchEventsResponse, position: int) -> eventlogpb.WatchEventsResponse:

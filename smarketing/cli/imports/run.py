@@ -103,20 +103,14 @@ class Import(Generic[M]):
         self._prepare = prepare
         self._on_progress = on_progress
         self._table = Table(options.file, mapping.form)
-        mapping.check(self._table.columns)
-        identity = {
-            "file_sha256": sha256_of(options.file),
-            "mapping_sha256": mapping.sha256,
-            "kind": mapping.kind,
-            "parent": options.parent,
-            "target": options.target,
-            "timing": options.timing.word,
-        }
-        self._journal = Journal(options.state, identity, restart=options.restart)
+        try:
+            mapping.check(self._table.columns)
+            self._journal = Journal(options.state, _identity(mapping, options), restart=options.restart)
+        except BaseException:
+            self._table.close()
+            raise
         self._settled = self._journal.row
-        self._rejects = Rejects(
-            options.rejected, self._table.columns, settled_line=self._journal.line if self._settled else 0
-        )
+        self._rejects = Rejects(options.rejected, self._table.columns, settled_line=self._journal.line)
         self._waiting: deque[Row] = deque()
         self._last: Row | None = None
         self.report = ImportReport()
@@ -188,6 +182,17 @@ class Import(Generic[M]):
         # Rejected rows first: a row that counts as settled is never read again.
         self._rejects.flush()
         self._journal.settle(row.number, row.line)
+
+
+def _identity(mapping: ImportMapping, options: ImportOptions) -> dict[str, str]:
+    return {
+        "file_sha256": sha256_of(options.file),
+        "mapping_sha256": mapping.sha256,
+        "kind": mapping.kind,
+        "parent": options.parent,
+        "target": options.target,
+        "timing": options.timing.word,
+    }
 
 
 def adjusted(submission: Message, timing: Timing) -> leadspb.Submission:

@@ -51,8 +51,12 @@ class Table:
         encoding = "utf-8-sig" if form.encoding == "utf-8" else form.encoding
         text = io.TextIOWrapper(self._raw, encoding=encoding, errors="surrogateescape", newline="")
         self._reader = csv.reader(text, delimiter=form.delimiter, strict=True)
-        self.columns = self._header(path)
-        """Names of the columns, in order."""
+        try:
+            self.columns = self._header(path)
+            """Names of the columns, in order."""
+        except TableFaulty:
+            self._raw.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -89,6 +89,8 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
         """Natural keys of what was taken."""
         self.break_after: deque[int] = deque()
         """For each coming batch stream: after how many answered batches it is cut."""
+        self.refuse_after: int | None = None
+        """After how many answered batches of a stream the caller is denied."""
         self.offers: list[leadspb.WatchOffersResponse] = []
         """What a watch of offers brings; its tokens are positions in this list."""
         self.offers_per_stream: int | None = None
@@ -223,6 +225,7 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
 
     async def _batches_of(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         answers_left = self.break_after.popleft() if self.break_after else -1
+        answered = 0
         async for request in request_iterator:
             self.batches.append(request)
             if answers_left == 0:
@@ -230,7 +233,9 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
                 for item in getattr(request, "submissions", ()) or getattr(request, "outcomes", ()):
                     self._known(item)
                 await Failure().abort(context)
-            answers_left -= 1
+            if self.refuse_after == answered:
+                await Failure(code=grpc.StatusCode.UNAUTHENTICATED, reason="UNAUTHENTICATED").abort(context)
+            answers_left, answered = answers_left - 1, answered + 1
             yield request
 
     def _known(self, item: Any) -> bool:
