@@ -6,6 +6,7 @@ Writes one line to standard output for each event that was acknowledged.
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +63,8 @@ def keep(connection: Connection, contents: Sequence[str], now: datetime) -> Sequ
 
 def fold(connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
     """Count each subject's events and chain their contents: doubling, losing or swapping one shows."""
+    # Long inside the transaction, so that most kills fall between its beginning and its commit.
+    time.sleep(0.005)
     for event in events:
         content = StringValue.FromString(event.payload.value).value
         connection.exec_driver_sql(

@@ -188,6 +188,22 @@ async def test_an_idle_watch_gets_bookmarks(tmp_path: Path) -> None:
     await log.close()
 
 
+async def test_a_commit_wakes_the_watch_long_before_it_would_look_by_itself(tmp_path: Path) -> None:
+    log = ServedLog(tmp_path, bookmark_seconds=3600)
+    await log.start()
+    async with log.channel() as channel:
+        watching = Watching(channel)
+        await watching.start(credit=10)
+        await watching.next()  # the first bookmark: the watch is asleep now
+
+        for content in ("a", "b"):
+            await log.record(content)
+            async with asyncio.timeout(10):
+                assert await watching.contents(1) == [content]
+        watching.cancel()
+    await log.close()
+
+
 async def test_a_watch_without_credit_left_still_learns_of_the_head(tmp_path: Path) -> None:
     log = ServedLog(tmp_path, bookmark_seconds=0.05)
     await log.start()
