@@ -1,16 +1,42 @@
-"""The sla process: `python -m services.sla COMMAND`."""
+"""The sla process: `python -m services.sla [COMMAND]`; without a command it serves.
+
+Imports stand in the functions that need them: `evaluate` must start without gRPC and SQL.
+"""
 
 import io
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from services.sla.config import SlaConfig
+    from services.sla.store.archive import Archive
+    from services.sla.usecases.replay import Replayer
+    from services.sla.usecases.sweep import Sweeper
+    from services.sla.web.metrics import SlaMetrics, TimerMetrics
+    from smarketing.delivery import Sealer, Sender
+    from smarketing.eventlog.consumer import Consumer
+    from smarketing.server.auth import Authenticator
+    from smarketing.server.bootstrap import BackgroundTask, RunningServer
+    from smarketing.server.http import HttpHost
+    from smarketing.server.telemetry import Telemetry
+    from smarketing.sql import Writer
+
+_MIGRATIONS: Final = "services.sla.store.migrations"
+_EXIT_USAGE: Final = 2
+_EXIT_CONFIG: Final = 78
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command and return the exit status; each command loads only what it needs."""
-    command = COMMANDS.get(argv[0]) if argv else None
+    command = COMMANDS.get(argv[0] if argv else "serve")
     if command is None:
-        sys.stderr.write(f"usage: python -m services.sla {{{','.join(COMMANDS)}}}\n")
-        return 2
+        sys.stderr.write(f"usage: python -m services.sla [{'|'.join(COMMANDS)}]\n")
+        return _EXIT_USAGE
     return command(argv[1:])
 
 
@@ -22,7 +48,204 @@ def evaluate(_arguments: Sequence[str]) -> int:
         return 0 if evaluate_lines(sys.stdin.buffer, out) else 1
 
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"evaluate": evaluate}
+def serve(_arguments: Sequence[str]) -> int:
+    """Serve until told to stop."""
+    import asyncio
+
+    from services.sla.config import SlaConfig
+    from smarketing.config import ConfigInvalid, read_config
+    from smarketing.logs import configure_logs
+
+    try:
+        config = read_config(SlaConfig, os.environ)
+    except ConfigInvalid as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_CONFIG
+    configure_logs(config.log_format, level=config.log_level)
+    asyncio.run(_run(config))
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"serve": serve, "evaluate": evaluate}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A built process: listening, and not ready before its background tasks run."""
+
+    running: "RunningServer"
+    http: "HttpHost"
+    writer: "Writer"
+    archive: "Archive"
+    leads: "Consumer"
+    sweeper: "Sweeper"
+    replayer: "Replayer"
+    metrics: "SlaMetrics"
+    authenticator: "Authenticator"
+    background: "Sequence[BackgroundTask]"
+
+    async def ready(self) -> bool:
+        """Say whether calls can be answered: the directory was read at least once."""
+        return self.authenticator.ready
+
+
+async def _run(config: "SlaConfig") -> None:
+    from smarketing.logs import get_log
+    from smarketing.server.bootstrap import serve as serve_until_stopped
+
+    async with a_process(config) as process:
+        get_log(__name__).info("sla_started", port=process.running.port, http_port=process.http.port)
+        await serve_until_stopped(process.running, background=process.background, ready=process.ready)
+
+
+@asynccontextmanager
+async def a_process(
+    config: "SlaConfig", *, now: Callable[[], datetime] | None = None
+) -> AsyncIterator[Process]:
+    """Open the database, start to listen, and give what runs; everything is closed at the end."""
+    import sqlite3
+    from importlib.metadata import version
+
+    from smarketing import wallclock
+    from smarketing.businesstime import tzdata_version
+    from smarketing.eventlog.reading import ensure_identity
+    from smarketing.server.storage_telemetry import StorageTelemetry
+    from smarketing.server.telemetry import Telemetry
+    from smarketing.sql import Writer, open_database
+    from smarketing.sql.migrate import migrate
+
+    now = now or wallclock.utc_now
+    async with AsyncExitStack() as stack:
+        telemetry = Telemetry()
+        database = stack.enter_context(open_database(f"sqlite:///{config.data_dir / 'sla.db'}"))
+        schema = migrate(database, _MIGRATIONS)
+        with database.writer_engine.begin() as connection:
+            ensure_identity(connection, new_log_id=wallclock.new_uuid)
+        observer = StorageTelemetry(telemetry.registry)
+        writer = await stack.enter_async_context(Writer(database, now=now, observer=observer))
+        observer.watch(writer)
+        telemetry.build(
+            version=version("smarketing"),
+            schema=schema,
+            tzdata=tzdata_version(),
+            sqlite=sqlite3.sqlite_version,
+        )
+        yield await _built(config, stack, telemetry, writer, now)
+
+
+async def _built(
+    config: "SlaConfig",
+    stack: AsyncExitStack,
+    telemetry: "Telemetry",
+    writer: "Writer",
+    now: Callable[[], datetime],
+) -> Process:
+    from services.sla.consumers.following import follow_leads
+    from services.sla.consumers.leads_log import CONSUMER, LeadsLog
+    from services.sla.rpc.listening import start_listening
+    from services.sla.rpc.servicer import SlaServicer
+    from services.sla.store.archive import Archive
+    from services.sla.store.schema import command_tables, directory_tables
+    from services.sla.usecases.replay import Replayer
+    from services.sla.web.metrics import SlaMetrics, TimerMetrics
+    from smarketing.delivery import AddressPolicy, load_or_create_sealer
+    from smarketing.eventlog.directory import DirectoryKeeper
+    from smarketing.server.auth import Authenticator
+    from smarketing.server.bootstrap import BackgroundTask
+    from smarketing.server.denials import DenialRecorder
+    from smarketing.server.keys import load_or_make_key
+    from smarketing.server.paging import PageTokens
+
+    def told(task: str) -> Callable[[], None]:
+        return lambda: telemetry.task_succeeded(task)
+
+    archive, authenticator = Archive(), Authenticator(now=now)
+    keeper = DirectoryKeeper(directory_tables, writer, authenticator, consumer=CONSUMER)
+    timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
+    log = LeadsLog(archive, keeper, observe=timers.timer_fired)
+    leads = await follow_leads(config, stack, writer, log.apply, now=now)
+    sweeper = _sweeper(config, writer, archive, leads, timers, now)
+    replayer = Replayer(writer, archive)
+    metrics = SlaMetrics(
+        telemetry.registry, writer, tenants=config.metrics_tenants, now=now, succeeded=told("metrics")
+    )
+    denials = DenialRecorder(command_tables.audit, writer, succeeded=told("denials"))
+    addresses = AddressPolicy(allow_loopback=config.webhook_loopback)
+    sealer = load_or_create_sealer(config.data_dir / "sla-webhooks.key")
+    sender = _sender(config, writer, sealer, now)
+    pages = PageTokens(load_or_make_key(config.data_dir / "sla-pages.key"))
+    running = await start_listening(
+        config,
+        stack,
+        servicer=SlaServicer(writer, archive, pages, sealer=sealer, addresses=addresses, now=now),
+        writer=writer,
+        pages=pages,
+        authenticator=authenticator,
+        denials=denials,
+        telemetry=telemetry,
+    )
+    http = _http(config, telemetry, authenticator)
+    return Process(
+        running=running,
+        http=http,
+        writer=writer,
+        archive=archive,
+        leads=leads,
+        sweeper=sweeper,
+        replayer=replayer,
+        metrics=metrics,
+        authenticator=authenticator,
+        background=(
+            BackgroundTask("directory", keeper.run),
+            BackgroundTask("leads", leads.run),
+            BackgroundTask("sla_sweep", sweeper.run),
+            BackgroundTask("sla_replay", replayer.run),
+            BackgroundTask("webhooks", sender.run),
+            BackgroundTask("denials", denials.run),
+            BackgroundTask("metrics", metrics.run),
+            BackgroundTask("loop_lag", telemetry.measure_loop_lag),
+            BackgroundTask("http", http.run),
+        ),
+    )
+
+
+def _sweeper(
+    config: "SlaConfig",
+    writer: "Writer",
+    archive: "Archive",
+    leads: "Consumer",
+    timers: "TimerMetrics",
+    now: Callable[[], datetime],
+) -> "Sweeper":
+    from services.sla.consumers.leads_log import CaughtUp
+    from services.sla.usecases.sweep import Sweeper, WallGuard
+    from smarketing.wallclock import monotonic
+
+    return Sweeper(
+        writer,
+        archive,
+        guard=WallGuard(now=now, monotonic=monotonic),
+        now=now,
+        may_fire=CaughtUp(leads, monotonic=monotonic),
+        observer=timers,
+        batch_clocks=config.sweep_batch_clocks,
+    )
+
+
+def _http(config: "SlaConfig", telemetry: "Telemetry", authenticator: "Authenticator") -> "HttpHost":
+    from smarketing.server.http import HttpHost, http_app, sessions_in
+
+    sessions = sessions_in(config.data_dir, authenticator)
+    app = http_app(config, registry=telemetry.registry, authenticator=authenticator, sessions=sessions)
+    return HttpHost(config, app)
+
+
+def _sender(config: "SlaConfig", writer: "Writer", sealer: "Sealer", now: Callable[[], datetime]) -> "Sender":
+    from services.sla.store.schema import delivery_tables
+    from smarketing.delivery import AddressPolicy, Sender, SenderSettings
+
+    settings = SenderSettings(addresses=AddressPolicy(allow_loopback=config.webhook_loopback))
+    return Sender(writer, delivery_tables, sealer=sealer, now=now, settings=settings)
 
 
 if __name__ == "__main__":

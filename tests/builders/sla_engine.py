@@ -27,6 +27,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.businesstime import BusinessTime, Calendar
+from smarketing.eventlog.directory import fold_events
 from smarketing.sql import Database, from_micros
 from smarketing.sql.migrate import migrate
 
@@ -189,7 +190,9 @@ class Engine:
     def deliver(self, events: Iterable[eventlogpb.Event]) -> None:
         """Have the service take events from the leads log, as one batch."""
         with self.database.writer_engine.begin() as connection:
-            ingest(connection, self.archive, list(events), now=self.now)
+            batch = list(events)
+            fold_events(schema.directory_tables, connection, batch)
+            ingest(connection, self.archive, batch, now=self.now)
 
     def tell(self, subject: str, payload: Message, *, at: datetime | None = None) -> eventlogpb.Event:
         """Record an event in the leads log and deliver it at once."""

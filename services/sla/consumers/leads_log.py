@@ -1,12 +1,10 @@
 """The leads log: who may call, who answers for a queue, and what happened to handoffs."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 from services.sla.store.archive import Archive
-from services.sla.store.schema import directory_tables
 from services.sla.store.staff import put_queues
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.settle import Observer, record
@@ -15,10 +13,10 @@ from services.sla.wire.instants import instant
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.eventlog.consumer import Consumer
-from smarketing.eventlog.directory import DirectoryKeeper, fold_events
+from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
-from smarketing.sql import Connection, Writer
+from smarketing.sql import Connection
 
 CONSUMER: Final = "sla.leads"
 
@@ -37,14 +35,13 @@ def ingest(
     *,
     now: datetime,
     observe: Observer | None = None,
-) -> bool:
-    """Take in contiguous events in one transaction; return whether the directory changed.
+) -> None:
+    """Take in what contiguous events say of queues and handoffs, in one transaction.
 
     Clocks are decided as of the newest event, not as of now: what happened until then is all here, so
     nothing is called missed that a later event of a backlog shows to have been done. What is due between
     then and now is the sweeper's.
     """
-    changed = fold_events(directory_tables, connection, events)
     put_queues(connection, [queue for event in events for queue in _queues(event)])
     told = [each for event in events for each in told_of(event)]
     if told:
@@ -53,7 +50,6 @@ def ingest(
         tx = SlaTx(connection, archive, now=now)
         record(tx, told, as_of=as_of, causes=causes, observe=observe)
         tx.flush()
-    return changed
 
 
 def _queues(event: eventlogpb.Event) -> list[tuple[str, str, str, str]]:
@@ -64,33 +60,17 @@ def _queues(event: eventlogpb.Event) -> list[tuple[str, str, str, str]]:
 
 
 class LeadsLog:
-    """Gives the consumer of the leads log its `apply`, and keeps the callers' directory as new as the log."""
+    """Gives the consumer of the leads log its `apply`."""
 
     def __init__(self, archive: Archive, keeper: DirectoryKeeper, *, observe: Observer | None = None) -> None:
         self._archive = archive
         self._keeper = keeper
         self._observe = observe
-        self._directory_changed = False
-        self._committed = asyncio.Event()
 
     def apply(self, connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take in a batch; on the writer's thread."""
-        if ingest(connection, self._archive, events, now=now, observe=self._observe):
-            self._directory_changed = True
-
-    async def keep_directory(self, writer: Writer) -> None:
-        """Load the directory now, and after each commit that changed it, until cancelled."""
-        stop_listening = writer.when_committed(self._committed.set)
-        try:
-            await self._keeper.load()
-            while True:
-                await self._committed.wait()
-                self._committed.clear()
-                if self._directory_changed:
-                    self._directory_changed = False
-                    await self._keeper.load()
-        finally:
-            stop_listening()
+        self._keeper.fold(connection, events)
+        ingest(connection, self._archive, events, now=now, observe=self._observe)
 
 
 class CaughtUp:

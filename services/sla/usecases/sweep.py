@@ -33,6 +33,9 @@ class SweepObserver(Protocol):
     def swept(self, seconds: float) -> None:
         """A batch was committed."""
 
+    def turned(self) -> None:
+        """What is due was looked at, and settled."""
+
     def clock_stepped_back(self) -> None:
         """The wall clock went back; nothing fires until it has caught up."""
 
@@ -117,6 +120,8 @@ class Sweeper:
         try:
             await self.sweep()
             following = await self._writer.read(next_due)
+            if self._observer is not None:
+                self._observer.turned()
         except StorageError as error:
             _log.warning("sweep_failed", problem=str(error))
             return _LONGEST_SLEEP_SECONDS

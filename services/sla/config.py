@@ -1,0 +1,34 @@
+"""What an operator sets of sla."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smarketing.config import Secret
+from smarketing.server.settings import ServerConfig
+
+__all__ = ["SlaConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaConfig(ServerConfig):
+    """Settings of the process; `leads_address` is read from `SMARKETING_LEADS_ADDRESS`, and so on."""
+
+    listen: str = "127.0.0.1:7002"
+    http_listen: str = "127.0.0.1:7102"
+    service_token: Secret | None = None
+    """API token with which the leads log is read; None takes the one that leads wrote."""
+    leads_address: str = "127.0.0.1:7001"
+    peer_ca: Path | None = None
+    """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
+    metrics_tenants: tuple[str, ...] = ("default",)
+    """Ids of the tenants whose business figures are in /metrics; at most three."""
+    webhook_loopback: bool = False
+    """Let webhooks go to this machine, also without TLS: for trying things out."""
+    sweep_batch_clocks: int = field(default=256, metadata={"at_least": 1, "at_most": 5_000})
+    """Clocks settled by one transaction at most."""
+
+    def __post_init__(self) -> None:
+        # Not super(): a slotted dataclass is made anew, and the cell of super() still holds the first.
+        ServerConfig.__post_init__(self)
+        if len(self.metrics_tenants) > 3:
+            raise ValueError("SMARKETING_METRICS_TENANTS names more than three tenants; name the largest.")

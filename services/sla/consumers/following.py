@@ -1,0 +1,44 @@
+"""How the leads log is followed: over which channel, with whose credentials."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+import grpc
+import grpc.aio
+
+from services.sla.config import SlaConfig
+from services.sla.consumers.leads_log import CONSUMER, PAYLOAD_TYPES
+from smarketing.eventlog.consumer import Apply, Consumer
+from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
+from smarketing.sql import Writer
+
+
+async def follow_leads(
+    config: SlaConfig, stack: AsyncExitStack, writer: Writer, apply: Apply, *, now: Callable[[], datetime]
+) -> Consumer:
+    """Return the consumer of the leads log; its channel is closed with `stack`."""
+    if config.peer_ca is None:
+        channel = grpc.aio.insecure_channel(config.leads_address, options=CHANNEL_OPTIONS)
+    else:
+        credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
+        channel = grpc.aio.secure_channel(config.leads_address, credentials, options=CHANNEL_OPTIONS)
+    await stack.enter_async_context(channel)
+    return Consumer(
+        CONSUMER,
+        feed=Feed(channel, name=CONSUMER, metadata=lambda: _credentials(config)),
+        writer=writer,
+        apply=apply,
+        payload_types=PAYLOAD_TYPES,
+        now=now,
+    )
+
+
+def _credentials(config: SlaConfig) -> tuple[tuple[str, str], ...]:
+    """Return the credentials as they are now: leads may replace the token, or not have written it yet."""
+    if config.service_token is not None:
+        return (("authorization", f"Bearer {config.service_token.reveal()}"),)
+    path = config.data_dir / "tokens" / "sla.token"
+    if not path.is_file():
+        return ()
+    return (("authorization", f"Bearer {path.read_text(encoding='utf-8').strip()}"),)

@@ -1,0 +1,69 @@
+"""The gRPC side of the process: everything that it serves, behind one edge."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from services.sla.config import SlaConfig
+from services.sla.rpc.policy import POLICY
+from services.sla.rpc.refusals import refusal_of
+from services.sla.rpc.servicer import SlaServicer
+from services.sla.store.schema import command_tables
+from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.sla.v1.sla_pb2_grpc import add_SlaServiceServicer_to_server
+from smarketing.eventlog.servicer import EventLogServicer
+from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.audit_servicer import AuditServicer
+from smarketing.server.auth import Authenticator
+from smarketing.server.bootstrap import RunningServer, Servicer, start_server
+from smarketing.server.denials import DenialRecorder
+from smarketing.server.draining import Draining
+from smarketing.server.edge import Edge
+from smarketing.server.paging import PageTokens
+from smarketing.server.telemetry import Telemetry
+from smarketing.server.validation import Validator
+from smarketing.sql import Writer
+
+__all__ = ["start_listening"]
+
+
+async def start_listening(
+    config: SlaConfig,
+    stack: AsyncExitStack,
+    *,
+    servicer: SlaServicer,
+    writer: Writer,
+    pages: PageTokens,
+    authenticator: Authenticator,
+    denials: DenialRecorder,
+    telemetry: Telemetry,
+) -> RunningServer:
+    """Return the server, listening and not ready; it is drained with `stack`."""
+    draining = Draining()
+    limits = AdmissionLimits(
+        unary_in_flight=config.unary_in_flight,
+        streams_in_flight=config.streams_in_flight,
+        streams_per_principal=config.streams_per_principal,
+        tenant_calls_per_second=config.tenant_calls_per_second,
+        tenant_burst=config.tenant_burst,
+    )
+    edge = Edge(
+        authenticator=authenticator,
+        admission=Admission(limits),
+        telemetry=telemetry,
+        draining=draining,
+        validator=Validator(),
+        refusal_of=refusal_of,
+        note_denial=denials.note,
+        access_log=config.access_log,
+    )
+    event_log = EventLogServicer(writer, draining=draining)
+    stack.callback(event_log.close)
+    servicers: Sequence[Servicer] = [
+        Servicer(add_SlaServiceServicer_to_server, servicer),
+        Servicer(add_EventLogServiceServicer_to_server, event_log),
+        Servicer(add_AuditServiceServicer_to_server, AuditServicer(command_tables.audit, writer, pages)),
+    ]
+    running = await start_server(config, edge=edge, draining=draining, policy=POLICY, servicers=servicers)
+    stack.push_async_callback(running.drain)
+    return running
