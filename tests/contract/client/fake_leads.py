@@ -90,7 +90,9 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
         self.break_after: deque[int] = deque()
         """For each coming batch stream: after how many answered batches it is cut."""
         self.refuse_after: int | None = None
-        """After how many answered batches of a stream the caller is denied."""
+        """After how many answered batches, over all streams, the caller is denied."""
+        self.answered = 0
+        """Batches answered, over all streams."""
         self.offers: list[leadspb.WatchOffersResponse] = []
         """What a watch of offers brings; its tokens are positions in this list."""
         self.offers_per_stream: int | None = None
@@ -225,7 +227,6 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
 
     async def _batches_of(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         answers_left = self.break_after.popleft() if self.break_after else -1
-        answered = 0
         async for request in request_iterator:
             self.batches.append(request)
             if answers_left == 0:
@@ -233,9 +234,10 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
                 for item in getattr(request, "submissions", ()) or getattr(request, "outcomes", ()):
                     self._known(item)
                 await Failure().abort(context)
-            if self.refuse_after == answered:
+            if self.refuse_after == self.answered:
                 await Failure(code=grpc.StatusCode.UNAUTHENTICATED, reason="UNAUTHENTICATED").abort(context)
-            answers_left, answered = answers_left - 1, answered + 1
+            answers_left -= 1
+            self.answered += 1
             yield request
 
     def _known(self, item: Any) -> bool:
