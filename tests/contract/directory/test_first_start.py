@@ -4,9 +4,11 @@ import logging
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from services.leads.domain.directory import Directory
 from services.leads.store.directory import DirectoryStore
@@ -78,6 +80,44 @@ async def test_the_tenant_default_starts_with_two_teams_one_queue_and_nobody(tmp
     assert [team.party.name for team in directory.teams] == ["MARKETING", "SALES"]
     assert directory.people == ()
     assert directory.routing.fallback_queue == directory.queues[0].name
+
+
+async def test_the_offered_file_says_what_the_first_start_made(tmp_path: Path) -> None:
+    file = Path(__file__).parents[3] / "deploy" / "default" / "directory.yaml"
+    said = yaml.safe_load(file.read_text())
+    async with an_install(tmp_path) as store:
+        await bootstrap(store, tmp_path)
+        directory = await store.find("tenants/default")
+
+    prefix = "tenants/default"
+    assert directory is not None
+    assert [
+        {
+            "id": team.name.removeprefix(f"{prefix}/teams/"),
+            "display_name": team.display_name,
+            "party": team.party.lower(),
+        }
+        for team in directory.teams
+    ] == said["teams"]
+    assert [
+        {
+            "id": each.name.removeprefix(f"{prefix}/queues/"),
+            "display_name": each.display_name,
+            "team": "sales",
+        }
+        for each in directory.queues
+    ] == said["queues"]
+    assert (directory.settings.time_zone, directory.settings.currency_code) == (
+        said["time_zone"],
+        said["currency_code"],
+    )
+    assert directory.routing.offer_duration == timedelta(hours=1)
+    assert said["routing"] == {
+        "fallback_queue": "inbound",
+        "offer_duration": "1h",
+        "max_offers": 3,
+        "rules": [],
+    }
 
 
 async def test_token_files_are_their_owners_alone_and_their_text_is_said_nowhere(

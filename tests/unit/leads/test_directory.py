@@ -78,7 +78,8 @@ def test_every_fault_is_named_with_its_path_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tenants/other/people/lee", "people/lee", f"{T}/people/Lee", f"{T}/people/", f"{T}/teams/lee"]
+    "name",
+    ["tenants/other/people/lee", "people/lee", "lee", f"{T}/people/Lee", f"{T}/people/", f"{T}/teams/lee"],
 )
 def test_a_person_is_named_within_the_tenant(name: str) -> None:
     assert "people[0].name" in paths(a_directory(people=(replace(LEE, name=name), KIM, MOON)))
@@ -152,6 +153,17 @@ def test_a_directory_that_was_read_can_be_applied_as_it_is() -> None:
 
     assert again == present
     assert diff(present, again) == ()
+
+
+def test_an_inactive_entry_of_a_wanted_directory_makes_nobody_and_changes_nobody() -> None:
+    old = succeed(None, a_directory())
+    stranger = Person(name=f"{T}/people/stranger", roles=frozenset({Role.AUDITOR}), inactive=True)
+    renamed = replace(LEE, display_name="Somebody else", inactive=True)
+
+    new = succeed(old, a_directory(people=(KIM, MOON, renamed, stranger), routing=a_routing(KIM)))
+
+    assert new.person(stranger.name) is None
+    assert new.person(LEE.name) == replace(LEE, inactive=True)
 
 
 def test_the_order_in_a_file_changes_nothing() -> None:
