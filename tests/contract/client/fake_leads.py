@@ -126,6 +126,10 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
             await missing.abort(context)
         return known[0]
 
+    async def GetLead(self, request: Any, context: Any) -> leadspb.Lead:
+        await self._taken(request, context)
+        return leadspb.Lead(name=request.name, contact=leadspb.Contact(given_name="Jo", phone="+4930123"))
+
     async def SubmitLead(self, request: Any, context: Any) -> leadspb.SubmitLeadResponse:
         await self._taken(request, context)
         return leadspb.SubmitLeadResponse(
