@@ -102,14 +102,22 @@ class FunnelTally(NamedTuple):
     undecided: int = 0
 
 
+# Plain words and sets of marks: these are read for every event, and an enum's members cost a call each.
+_STAGE_WORDS: Final = tuple(stage.value for stage in STAGES)
+_EXITED: Final = (
+    Mark.LOST.value | Mark.REJECTED.value | Mark.DISQUALIFIED.value | Mark.RECYCLED.value | Mark.VOID.value
+)
+
+
 def reached_times(fact: HandoffFact) -> tuple[Micros | None, ...]:
     """Return when each of `STAGES` was reached: its own time or that of a later stage, the earlier counts."""
     won = fact.won_time
-    converted = _earliest(fact.convert_time, won, fact.lost_time)
-    qualified = _earliest(fact.qualify_time, converted)
-    worked = _earliest(fact.first_follow_up_time, qualified)
+    converted = _earlier(_earlier(fact.convert_time, won), fact.lost_time)
+    qualified = _earlier(fact.qualify_time, converted)
+    worked = _earlier(fact.first_follow_up_time, qualified)
     # Sales can only give up, or give back, what it had accepted.
-    accepted = _earliest(fact.accept_time, worked, fact.disqualify_time, fact.recycle_time)
+    given_back = _earlier(fact.disqualify_time, fact.recycle_time)
+    accepted = _earlier(_earlier(fact.accept_time, worked), given_back)
     return fact.submit_time, accepted, worked, qualified, converted, won
 
 
@@ -122,11 +130,14 @@ def handoff_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
     marks = _marks(fact, times)
     tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
     cells: list[tuple[Cell, int]] = [
-        ((tenant, stage.value, day_of(time), labels), 0 if stage is Stage.WON else marks)
-        for stage, time in zip(STAGES, times, strict=True)
+        ((tenant, stage, day_of(time), labels), 0 if stage == "won" else marks)
+        for stage, time in zip(_STAGE_WORDS, times, strict=True)
         if time is not None
     ]
-    cells += [((tenant, stage, day_of(time), labels), 0) for stage, time in _exits(fact) if time is not None]
+    if marks & _EXITED:
+        cells += [
+            ((tenant, stage, day_of(time), labels), 0) for stage, time in _exits(fact) if time is not None
+        ]
     return cells
 
 
@@ -186,5 +197,7 @@ def _marks(fact: HandoffFact, times: tuple[Micros | None, ...]) -> int:
     )
 
 
-def _earliest(*times: Micros | None) -> Micros | None:
-    return min((time for time in times if time is not None), default=None)
+def _earlier(one: Micros | None, other: Micros | None) -> Micros | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one if one < other else other

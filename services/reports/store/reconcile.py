@@ -29,7 +29,7 @@ class Mismatches(NamedTuple):
 
 
 def reconcile(connection: Connection, tables: Tables) -> Mismatches:
-    """Count every fact anew and compare; costs a pass over the facts by their narrowest index."""
+    """Count every fact anew and compare; costs one pass over the facts."""
     return Mismatches(
         conservation=_conservation(connection, tables),
         clock_pairs=_clock_pairs(connection, tables),

@@ -73,7 +73,6 @@ def define_tables(metadata: MetaData) -> Tables:
     """Declare the tables of the read model in `metadata`."""
     handoff_fact = Table("handoff_fact", metadata, *_columns_of(HandoffFact, key="handoff"))
     Index("handoff_fact_by_submission", handoff_fact.c.tenant, handoff_fact.c.submit_time)
-    Index("handoff_fact_by_state", handoff_fact.c.tenant, handoff_fact.c.state)
     Index(
         "handoff_fact_unattended",
         handoff_fact.c.tenant,

@@ -30,7 +30,7 @@ _QUANTILES: Final = (0.5, 0.75, 0.9, 0.95)
 _CLOCKS: Final = {"buyer": Measure.BUYER_FIRST_FOLLOW_UP, "owner": Measure.OWNER_FIRST_FOLLOW_UP}
 _COHORT_DAYS: Final = 28
 _REFRESH_SECONDS: Final = 10.0
-_ROUNDS_BETWEEN_CHECKS: Final = 6
+_ROUNDS_BETWEEN_CHECKS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class FoldObserver(UnobservedConsumer):
 
 
 class ReportMetrics(Collector):
-    """Publishes the newest snapshot; `run` renews it every ten seconds, the reconciliation every minute.
+    """Publishes the newest snapshot; `run` renews it every 10 s, the reconciliation every 5 min.
 
     `tenants` are the ids that are published; all others are left out of Prometheus.
     """
