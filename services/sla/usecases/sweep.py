@@ -107,7 +107,7 @@ class Sweeper:
             if self._observer is not None:
                 self._observer.clock_stepped_back()
             return 0
-        if not self._may_fire():
+        if not self._may_fire() or not await self._is_due():
             return 0
         total, limit, again = 0, self._batch_clocks, True
         while again:
@@ -128,6 +128,11 @@ class Sweeper:
         if following is None:
             return _LONGEST_SLEEP_SECONDS
         return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
+
+    async def _is_due(self) -> bool:
+        # Asked by a reader first: a commit of our own that found nothing would wake us again, for ever.
+        following = await self._writer.read(next_due)
+        return following is not None and following <= self._now()
 
     async def _rest(self, seconds: float) -> None:
         # The pause in front lets a burst of commits share one look.
