@@ -57,7 +57,7 @@ def addresses_from(port_base: int) -> dict[str, Addresses]:
 def environment_of(
     name: str, *, data_dir: Path, addresses: Mapping[str, Addresses], environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return what one service is told: where it listens and keeps its data, its token, and its peers."""
+    """Return what one service is told: where it listens, where its data and token are, and its peers."""
     peers = {f"SMARKETING_{peer.upper()}_ADDRESS": addresses[peer].grpc for peer in addresses}
     return {
         **environ,
@@ -65,7 +65,6 @@ def environment_of(
         "SMARKETING_LISTEN": addresses[name].grpc,
         "SMARKETING_HTTP_LISTEN": addresses[name].http,
         "SMARKETING_DATA_DIR": str(data_dir),
-        "SMARKETING_TOKEN_FILE": str(data_dir / "tokens" / f"{name}.token"),
         SUPERVISOR_VARIABLE: str(os.getpid()),
     }
 

@@ -213,7 +213,7 @@ def test_free_ports_are_six_different_ones() -> None:
     assert len({each.grpc for each in addresses.values()} | {each.http for each in addresses.values()}) == 6
 
 
-def test_each_service_is_told_its_own_addresses_token_and_all_peers(tmp_path: Path) -> None:
+def test_each_service_is_told_its_own_addresses_the_data_folder_and_all_peers(tmp_path: Path) -> None:
     addresses = addresses_from(7001)
 
     told = environment_of("sla", data_dir=tmp_path, addresses=addresses, environ={"LANG": "C"})
@@ -223,7 +223,6 @@ def test_each_service_is_told_its_own_addresses_token_and_all_peers(tmp_path: Pa
         "SMARKETING_LISTEN": "127.0.0.1:7002",
         "SMARKETING_HTTP_LISTEN": "127.0.0.1:7102",
         "SMARKETING_DATA_DIR": str(tmp_path),
-        "SMARKETING_TOKEN_FILE": str(tmp_path / "tokens" / "sla.token"),
         "SMARKETING_LEADS_ADDRESS": "127.0.0.1:7001",
         "SMARKETING_SLA_ADDRESS": "127.0.0.1:7002",
         "SMARKETING_REPORTS_ADDRESS": "127.0.0.1:7003",
