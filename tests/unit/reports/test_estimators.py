@@ -31,7 +31,10 @@ def _synthetic() -> list[tuple[float, float]]:
 
 def _read_at(hour: float, leads: list[tuple[float, float]]) -> list[tuple[int, Outcome]]:
     return [
-        (round(min(time, hour - start) * _HOUR), Outcome.ANSWERED if start + time <= hour else Outcome.WAITING)
+        (
+            round(min(time, hour - start) * _HOUR),
+            Outcome.ANSWERED if start + time <= hour else Outcome.WAITING,
+        )
         for start, time in leads
     ]
 
@@ -78,7 +81,9 @@ def test_the_last_three_days_read_38_hours_at_p75_where_completed_ones_read_5_6(
 
 
 _items = st.lists(
-    st.tuples(st.integers(1, 40), st.sampled_from([Outcome.ANSWERED, Outcome.WAITING])), min_size=1, max_size=60
+    st.tuples(st.integers(1, 40), st.sampled_from([Outcome.ANSWERED, Outcome.WAITING])),
+    min_size=1,
+    max_size=60,
 )
 
 
@@ -119,7 +124,9 @@ def test_with_exits_the_curve_is_aalen_and_johansens(outcomes: list[Outcome]) ->
 
 
 def test_answers_exits_and_survivors_are_all_there_are() -> None:
-    curve = estimate([(1, Outcome.ANSWERED), (2, Outcome.EXITED), (2, Outcome.ANSWERED), (3, Outcome.WAITING)])
+    curve = estimate(
+        [(1, Outcome.ANSWERED), (2, Outcome.EXITED), (2, Outcome.ANSWERED), (3, Outcome.WAITING)]
+    )
 
     assert curve.points[-1].answered == pytest.approx(0.5)
     assert curve.points[-1].survival == pytest.approx(0.25)

@@ -41,7 +41,9 @@ def test_a_day_on_which_midnight_is_skipped_begins_when_the_gap_ends() -> None:
 
 
 @given(
-    st.sampled_from(["Asia/Seoul", "America/Havana", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"]),
+    st.sampled_from(
+        ["Asia/Seoul", "America/Havana", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"]
+    ),
     st.datetimes(datetime(2005, 1, 1), datetime(2030, 1, 1)),
 )
 def test_every_instant_lies_between_the_starts_of_its_day_and_the_next(zone: str, instant: datetime) -> None:

@@ -1,0 +1,487 @@
+"""The smallest log on which the right reading of a figure of handoffs and the plausible wrong one differ."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from services.reports.domain.agreements import TenantSet
+from services.reports.domain.errors import BasisRequired, DimensionUnsupported, FactMissing, KpiUnknown
+from services.reports.domain.figures import Amount, Figure, Undefined
+from services.reports.domain.handoffs import (
+    Accepted,
+    Closed,
+    Converted,
+    Disqualified,
+    FollowedUp,
+    Offered,
+    OfferEnded,
+    OfferOutcome,
+    Origin,
+    Qualified,
+    Recycled,
+    Rejected,
+    Revised,
+    Voided,
+)
+from services.reports.domain.kpis import KPIS, Basis
+from services.reports.domain.labels import Dimension
+from services.reports.domain.periods import Period
+from services.reports.store.figures import Figures, FunnelRow
+from services.reports.store.queries import Queries, Question
+from tests.builders.reports import TENANT, Ledger, a_ledger, at, handoff, submitted
+
+_HOUR = 3_600_000_000
+_NOW = at(days=100)
+_MARCH, _APRIL = Period.month(2026, 3), Period.month(2026, 4)
+_NORTH, _SOUTH = f"{TENANT}/teams/north", f"{TENANT}/teams/south"
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with a_ledger() as empty:
+        yield empty
+
+
+def _head(number: int, **when: float) -> tuple[str, str, int]:
+    return (TENANT, handoff(number), at(**when))
+
+
+def _question(*group_by: Dimension, period: Period | None = None, now: int = _NOW) -> Question:
+    return Question(tenant=TENANT, period=period, group_by=group_by, now=now)
+
+
+def _ask(
+    ledger: Ledger,
+    kpi_id: str,
+    *group_by: Dimension,
+    basis: Basis | None = None,
+    period: Period | None = None,
+    now: int = _NOW,
+) -> dict[tuple[str | None, ...], Figure]:
+    figures = Figures(Queries(ledger.tables))
+    with ledger.database.reading() as connection:
+        rows = figures.query(connection, kpi_id, _question(*group_by, period=period, now=now), basis)
+    return {row.group: row.figure for row in rows}
+
+
+def _funnel(
+    ledger: Ledger, *group_by: Dimension, basis: Basis = Basis.COHORT, period: Any = None
+) -> list[FunnelRow]:
+    with ledger.database.reading() as connection:
+        return Figures(Queries(ledger.tables)).funnel(connection, _question(*group_by, period=period), basis)
+
+
+def _of(figure: Figure) -> tuple[int | None, int | None]:
+    return figure.numerator, figure.denominator
+
+
+# The funnel.
+
+
+def test_a_skipped_stage_is_credited_to_whoever_passed_it(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), Closed(*_head(1, days=3), True, "EUR", 500))
+
+    tally = _funnel(ledger)[0].tally
+
+    assert (tally.items, tally.accepted, tally.worked, tally.qualified, tally.converted, tally.won) == (
+        1,
+    ) * 6
+
+
+def test_a_lost_opportunity_was_an_opportunity_and_no_win(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), Closed(*_head(1, days=3), False))
+
+    tally = _funnel(ledger)[0].tally
+
+    assert (tally.converted, tally.won, tally.lost) == (1, 0, 1)
+
+
+def test_by_cohort_a_win_in_april_belongs_to_the_march_it_was_submitted_in(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), submitted(2), Closed(*_head(1, days=35), True, "EUR", 500))
+
+    assert _of(_ask(ledger, "H5", basis=Basis.COHORT, period=_MARCH)[()]) == (1, 2)
+    assert _of(_ask(ledger, "H5", basis=Basis.EVENT, period=_MARCH)[()]) == (0, 2)
+    assert _ask(ledger, "H5", basis=Basis.EVENT, period=_APRIL)[()].undefined is Undefined.NO_DENOMINATOR
+
+
+def test_an_absent_source_and_the_word_unknown_are_two_groups(ledger: Ledger) -> None:
+    ledger.leads(submitted(1, source=None), submitted(2, source="unknown"), submitted(3, source=""))
+
+    groups = [row.group for row in _funnel(ledger, Dimension.SOURCE)]
+
+    assert groups == [(None,), ("",), ("unknown",)]
+
+
+def test_months_are_those_of_the_tenants_zone_also_for_what_was_counted_before_it_was_told(
+    ledger: Ledger,
+) -> None:
+    late = at(since=_utc(2026, 3, 31, 16))
+    ledger.leads(submitted(1, late))
+    assert [row.group for row in _funnel(ledger, Dimension.MONTH)] == [("2026-03",)]
+
+    ledger.leads(TenantSet(TENANT, "Asia/Seoul", "KRW"))
+
+    assert [row.group for row in _funnel(ledger, Dimension.MONTH)] == [("2026-04",)]
+    assert [row.tally.items for row in _funnel(ledger, period=_APRIL)] == [1]
+    assert [row.tally.items for row in _funnel(ledger, period=_MARCH)] == [0]
+
+
+def test_a_revision_moves_the_handoff_to_its_new_group_and_leaves_none_behind(ledger: Ledger) -> None:
+    ledger.leads(submitted(1, source="expo"))
+    ledger.leads(Revised(*_head(1, hours=1), Origin("referral", "referral_program")))
+
+    rows = _funnel(ledger, Dimension.SOURCE)
+
+    assert [(row.group, row.tally.items) for row in rows] == [(("referral",), 1)]
+
+
+def test_won_amounts_of_two_currencies_are_never_added(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        submitted(2),
+        Closed(*_head(1, days=1), True, "EUR", 500),
+        Closed(*_head(2, days=1), True, "KRW", 7000),
+    )
+
+    assert _funnel(ledger)[0].won_amounts == (Amount("EUR", 500), Amount("KRW", 7000))
+    assert _ask(ledger, "V1")[()].undefined is Undefined.MIXED_CURRENCIES
+
+
+def test_archived_history_is_in_the_funnel_and_told_apart(ledger: Ledger) -> None:
+    ledger.leads(submitted(1, historical=True, archived=True), submitted(2))
+
+    tally = _funnel(ledger)[0].tally
+
+    assert (tally.items, tally.archived) == (2, 1)
+
+
+def test_a_void_handoff_stays_submitted_so_that_the_states_add_up(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), Voided(*_head(1, hours=1), "test"))
+
+    tally = _funnel(ledger)[0].tally
+
+    assert (tally.items, tally.void) == (1, 1)
+
+
+def test_an_event_of_a_handoff_that_never_began_stops_the_fold(ledger: Ledger) -> None:
+    with pytest.raises(FactMissing):
+        ledger.leads(Qualified(*_head(1)))
+
+
+# H, K, P, V.
+
+
+def test_h1_leaves_the_undecided_out_instead_of_counting_them_as_refused(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number) for number in (1, 2, 3)),
+        Accepted(*_head(1), "", "kim", _NORTH),
+        Rejected(*_head(2), "", "bad_data", "marketing"),
+    )
+
+    figure = _ask(ledger, "H1", basis=Basis.COHORT)[()]
+
+    assert (*_of(figure), figure.open_count) == (1, 2, 1)
+
+
+def test_an_overturned_rejection_leaves_every_figure_of_rejections(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), Rejected(*_head(1), "", "bad_data", "marketing"))
+    assert _of(_ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 1)
+
+    ledger.leads(Offered(*_head(1, days=1), "o2", "queue", _NORTH))
+
+    assert _ask(ledger, "K12", basis=Basis.COHORT)[()].undefined is Undefined.NO_DENOMINATOR
+    assert _ask(ledger, "H9", basis=Basis.COHORT) == {}
+
+
+def test_k12_counts_only_rejections_on_marketings_account_of_all_decided(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number) for number in (1, 2, 3, 4)),
+        Accepted(*_head(1), "", "kim", _NORTH),
+        Rejected(*_head(2), "", "bad_data", "marketing"),
+        Rejected(*_head(3), "", "no_capacity", "sales"),
+    )
+
+    assert _of(_ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 3)
+    assert _of(_ask(ledger, "K12", basis=Basis.EVENT)[()]) == (1, 3)
+
+
+def test_k11_leaves_out_what_sales_brought_itself(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1, source_channel="cold_call"),
+        submitted(2),
+        submitted(3, source_channel=None),
+        Accepted(*_head(1), "", "kim", _NORTH),
+        Accepted(*_head(2), "", "kim", _NORTH),
+        Rejected(*_head(3), "", "bad_data", "marketing"),
+    )
+
+    assert _of(_ask(ledger, "K11", basis=Basis.COHORT)[()]) == (1, 2)
+    assert _of(_ask(ledger, "K11", basis=Basis.EVENT)[()]) == (1, 2)
+
+
+def test_h2_is_the_cohort_of_acceptance_not_of_submission(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), Accepted(*_head(1, days=35), "", "kim", _NORTH), Qualified(*_head(1, days=70)))
+
+    assert _ask(ledger, "H2", basis=Basis.COHORT, period=_MARCH)[()].denominator == 0
+    assert _of(_ask(ledger, "H2", basis=Basis.COHORT, period=_APRIL)[()]) == (1, 1)
+
+
+def test_h3_counts_all_submitted_not_the_accepted_alone(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), submitted(2), Qualified(*_head(1, days=1)))
+
+    assert _of(_ask(ledger, "H3", basis=Basis.COHORT)[()]) == (1, 2)
+
+
+def test_h5_says_how_much_of_the_cohort_is_old_enough(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), submitted(2, at(days=95)), Closed(*_head(1, days=3), True))
+
+    figure = _ask(ledger, "H5", basis=Basis.COHORT)[()]
+
+    assert (*_of(figure), figure.maturity) == (1, 2, 0.5)
+
+
+def test_h6_counts_entries_of_the_stage_in_the_period_and_reentries_once(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        submitted(2),
+        Accepted(*_head(1), "", "kim", _NORTH),
+        Accepted(*_head(1, days=2), "", "lee", _NORTH, "kim"),
+        FollowedUp(*_head(1, days=40), contact=False, counts=True),
+    )
+
+    rows = _ask(ledger, "H6", basis=Basis.COHORT, period=_MARCH)
+
+    assert _of(rows["submitted",]) == (1, 2)
+    assert _of(rows["accepted",]) == (1, 1)
+    assert _of(rows["worked",]) == (0, 0)
+
+
+def test_h9_and_h10_divide_the_rejections_of_each_group_among_themselves(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number, source=source) for number, source in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))),
+        Rejected(*_head(1), "", "bad_data", "marketing"),
+        Rejected(*_head(2), "", "no_capacity", "sales"),
+        Rejected(*_head(3), "", "bad_data", "marketing"),
+        Disqualified(*_head(4, days=1), "no_budget", "marketing"),
+    )
+
+    reasons = _ask(ledger, "H9", Dimension.REASON_CODE, Dimension.SOURCE, basis=Basis.COHORT)
+    parties = _ask(ledger, "H10", basis=Basis.EVENT)
+
+    assert {group: _of(figure) for group, figure in reasons.items()} == {
+        ("bad_data", "a"): (1, 2),
+        ("bad_data", "b"): (1, 1),
+        ("no_capacity", "a"): (1, 2),
+    }
+    assert {group: _of(figure) for group, figure in parties.items()} == {
+        ("marketing",): (2, 3),
+        ("sales",): (1, 3),
+    }
+
+
+def test_h11_takes_a_recycled_handoff_for_one_that_was_accepted(ledger: Ledger) -> None:
+    ledger.leads(submitted(1), submitted(2), Recycled(*_head(1, days=1), "timing", "sales"))
+
+    assert _of(_ask(ledger, "H11", basis=Basis.COHORT)[()]) == (1, 1)
+
+
+def test_h12_counts_an_open_handoff_whose_offer_ended_and_none_that_waits_in_a_queue(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number) for number in (1, 2, 3)),
+        Offered(*_head(1), "o1", "kim", _NORTH),
+        OfferEnded(*_head(1, hours=1), "o1", OfferOutcome.EXPIRED),
+        Offered(*_head(2), "o2", "queue", _NORTH),
+    )
+    assert _ask(ledger, "H12")[()].count == 1
+
+    ledger.leads(Offered(*_head(1, hours=1), "o3", "lee", _NORTH))
+    assert _ask(ledger, "H12")[()].count == 0
+
+
+def test_p6_by_cohort_keeps_open_opportunities_in_the_denominator(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number) for number in (1, 2, 3)),
+        *(Converted(*_head(number, days=1), "kim") for number in (1, 2, 3)),
+        Closed(*_head(1, days=2), True),
+        Closed(*_head(2, days=40), False),
+    )
+
+    cohort = _ask(ledger, "P6", basis=Basis.COHORT, period=_MARCH)[()]
+
+    assert (*_of(cohort), cohort.open_count) == (1, 3, 1)
+    assert _of(_ask(ledger, "P6", basis=Basis.EVENT, period=_MARCH)[()]) == (1, 1)
+    assert _of(_ask(ledger, "P6", basis=Basis.EVENT)[()]) == (1, 2)
+
+
+def test_a_reopened_opportunity_is_neither_won_nor_paid(ledger: Ledger) -> None:
+    ledger.leads(
+        TenantSet(TENANT, "Etc/UTC", "EUR"),
+        submitted(1),
+        Closed(*_head(1, days=1), True, "EUR", 500),
+        Converted(*_head(1, days=2), "kim"),
+    )
+
+    assert _ask(ledger, "V1")[()].amount == Amount("EUR", 0)
+    assert _funnel(ledger)[0].tally.won == 0
+
+
+def test_v1_counts_by_the_day_of_the_win_and_v3_leaves_renewals_out(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        submitted(2, source_channel="renewal"),
+        Closed(*_head(1, days=35), True, "EUR", 500),
+        Closed(*_head(2, days=35), True, "EUR", 301),
+    )
+
+    assert _ask(ledger, "V1", period=_APRIL)[()].amount == Amount("EUR", 801)
+    assert _ask(ledger, "P8", period=_APRIL)[()].amount == Amount("EUR", 400)
+    assert _ask(ledger, "V3", period=_APRIL)[()].count == 1
+    assert _ask(ledger, "V3", period=_MARCH)[()].count == 0
+
+
+def test_s23_charges_an_expiry_to_the_team_that_let_it_expire(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        Offered(*_head(1), "o1", "kim", _NORTH),
+        OfferEnded(*_head(1, hours=1), "o1", OfferOutcome.EXPIRED),
+        Offered(*_head(1, hours=1), "o2", "lee", _SOUTH),
+        Accepted(*_head(1, hours=2), "o2", "lee", _SOUTH),
+    )
+
+    rows = _ask(ledger, "S23", Dimension.TEAM)
+
+    assert {group: _of(figure) for group, figure in rows.items()} == {(_NORTH,): (1, 1), (_SOUTH,): (0, 1)}
+
+
+# How long it took.
+
+
+def test_s8_counts_those_who_have_not_answered_and_an_expiry_does_not_end_the_waiting(ledger: Ledger) -> None:
+    ledger.leads(
+        *(submitted(number) for number in (1, 2, 3)),
+        *(Offered(*_head(number), f"o{number}", "kim", _NORTH) for number in (1, 2, 3)),
+        Accepted(*_head(1, hours=1), "o1", "kim", _NORTH),
+        OfferEnded(*_head(2, hours=2), "o2", OfferOutcome.EXPIRED),
+        Rejected(*_head(3, minutes=30), "o3", "bad_data", "marketing"),
+    )
+
+    figure = _ask(ledger, "S8")[()]
+    decided = _ask(ledger, "S9")[()]
+
+    assert (figure.undefined, figure.denominator, figure.open_count) == (Undefined.QUANTILE_NOT_REACHED, 3, 1)
+    assert decided.duration == _HOUR
+
+
+def test_s11_is_buyer_time_from_the_first_inquiry_whatever_was_told_later(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1, inquire_time=at(hours=-2)),
+        Revised(*_head(1, hours=1), Origin("webform", "website_form", inquire_time=at(hours=1))),
+        FollowedUp(*_head(1, hours=3), contact=False, counts=True),
+    )
+
+    assert _ask(ledger, "S11")[()].duration == 5 * _HOUR
+    assert _ask(ledger, "K10")[()].duration == 2 * _HOUR
+
+
+def test_evidence_that_does_not_count_is_no_follow_up_and_an_attempt_is_no_contact(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        FollowedUp(*_head(1, hours=1), contact=True, counts=False),
+        FollowedUp(*_head(1, hours=4), contact=False, counts=True),
+    )
+
+    assert _ask(ledger, "S11")[()].duration == 4 * _HOUR
+    assert _ask(ledger, "S12")[()].undefined is Undefined.QUANTILE_NOT_REACHED
+
+
+def test_a_follow_up_told_late_but_made_early_is_the_first(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        FollowedUp(*_head(1, hours=9), contact=False, counts=True),
+        FollowedUp(*_head(1, hours=2), contact=False, counts=True),
+    )
+
+    assert _ask(ledger, "S11")[()].duration == 2 * _HOUR
+
+
+def test_a_deal_won_before_the_first_contact_is_in_the_funnel_and_out_of_every_duration(
+    ledger: Ledger,
+) -> None:
+    ledger.leads(
+        submitted(1, historical=True),
+        Closed(*_head(1, days=-2), True, "EUR", 500),
+        submitted(2),
+        Closed(*_head(2, hours=1), True),
+        FollowedUp(*_head(2, hours=2), contact=True, counts=True),
+    )
+
+    figure = _ask(ledger, "S11")[()]
+
+    assert _funnel(ledger)[0].tally.won == 2
+    assert (figure.denominator, figure.invalid_count) == (0, 2)
+
+
+def test_s14_waits_until_a_handoff_is_a_day_old_and_then_counts_the_untouched(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1),
+        submitted(2),
+        submitted(3, at(hours=20)),
+        FollowedUp(*_head(1, hours=1), contact=False, counts=True),
+        FollowedUp(*_head(3, hours=21), contact=False, counts=True),
+    )
+
+    touched = _ask(ledger, "S13", now=at(hours=30))[()]
+    untouched = _ask(ledger, "S14", now=at(hours=30))[()]
+
+    assert (*_of(touched), touched.open_count) == (1, 2, 1)
+    assert _of(untouched) == (1, 2)
+
+
+def test_archived_history_waits_for_nobody(ledger: Ledger) -> None:
+    ledger.leads(submitted(1, historical=True, archived=True))
+
+    assert _ask(ledger, "S11")[()].undefined is Undefined.NO_DENOMINATOR
+
+
+# The asking.
+
+
+def test_a_figure_that_reads_differently_by_basis_wants_one(ledger: Ledger) -> None:
+    with pytest.raises(BasisRequired):
+        _ask(ledger, "H5")
+
+
+def test_what_is_not_a_figure_or_not_a_way_to_group_it_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(KpiUnknown):
+        _ask(ledger, "Z99")
+    with pytest.raises(DimensionUnsupported):
+        _ask(ledger, "S23", Dimension.SOURCE)
+    with pytest.raises(DimensionUnsupported):
+        _ask(ledger, "S11", Dimension.TEAM, Dimension.TEAM)
+
+
+@pytest.mark.parametrize("kpi_id", KPIS)
+def test_every_listed_figure_answers_an_empty_ledger_with_a_reason_or_a_count(
+    ledger: Ledger, kpi_id: str
+) -> None:
+    kpi = KPIS[kpi_id]
+    for basis in kpi.bases or (None,):
+        for group_by in ((), *((dimension,) for dimension in kpi.dimensions)):
+            for figure in _ask(ledger, kpi_id, *group_by, basis=basis).values():
+                assert figure.undefined is not None or figure.count == 0
+
+
+def _utc(*parts: int) -> Any:
+    from datetime import UTC, datetime
+
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+
+
+def test_the_period_of_a_figure_is_half_open(ledger: Ledger) -> None:
+    ledger.leads(submitted(1, at(since=_utc(2026, 3, 31))), submitted(2, at(since=_utc(2026, 4, 1))))
+
+    rows = _funnel(ledger, period=Period.of(date(2026, 3, 31), date(2026, 4, 1)))
+
+    assert [row.tally.items for row in rows] == [1]
