@@ -110,6 +110,8 @@ async def test_a_stream_survives_a_restart_of_the_server_at_its_port() -> None:
 
 
 async def test_no_more_batches_are_read_ahead_than_may_be_in_flight() -> None:
+    fake = FakeLeads()
+    fake.is_silent = True
     taken = 0
 
     def counted() -> Iterator[leadspb.Submission]:
@@ -118,15 +120,14 @@ async def test_no_more_batches_are_read_ahead_than_may_be_in_flight() -> None:
             taken += 1
             yield submission
 
-    answered = 0
-    async with running(FakeLeads()) as (leads, _):
-        stream = leads.submit_leads("tenants/default", counted(), TENS)
-        async with contextlib.aclosing(stream) as batches:
-            async for batch in batches:
-                answered += len(batch)
-                assert taken - answered <= 10 * TENS.batches_in_flight
-                if answered == 500:
-                    break
+    soon = timedelta(milliseconds=100)
+    options = BatchOptions(batch_size=10, batches_in_flight=3, answer_timeout=soon, patience=soon)
+    async with running(fake) as (leads, _):
+        with pytest.raises(UnavailableError, match=r"No answer came for 0\.1 s"):
+            async for _batch in leads.submit_leads("tenants/default", counted(), options):
+                pass
+
+    assert taken == 30
 
 
 async def test_a_slow_source_is_answered_item_by_item() -> None:
