@@ -1,0 +1,220 @@
+"""The services `leads` and `sla` without their edge, both at an instant that the player sets.
+
+The databases, writers, use cases, consumers and sweeps are those of live operation, on the files on
+which the live services go on afterwards. Only the clock is another, and nobody calls over a network.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from services.leads.consumers import sla_events
+from services.leads.store.directory import Directories, DirectoryStore
+from services.leads.store.leads import LeadStore
+from services.leads.store.schema import SCHEMA
+from services.leads.store.sealing import Sealer
+from services.sla.consumers import leads_log
+from services.sla.store.archive import Archive
+from services.sla.store.due import next_due
+from services.sla.usecases.sweep import Sweeper, WallGuard
+from smarketing import wallclock
+from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.feed import FeedBatch
+from smarketing.eventlog.reading import ensure_identity, head, read
+from smarketing.server.keys import load_or_make_key
+from smarketing.sql import Database, Writer, open_database
+from smarketing.sql.migrate import migrate
+
+__all__ = ["Clock", "Houses", "open_houses"]
+
+T = TypeVar("T")
+
+_WHOLE_LOG: Final = "tenants/-"
+_PAGE_EVENTS: Final = 2_000
+
+
+@dataclass(slots=True)
+class Clock:
+    """The one clock of everything that is played; it never goes back."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        """Return the instant that is played."""
+        return self.now
+
+    def reach(self, instant: datetime) -> None:
+        """Let it be that instant, unless it is later already."""
+        self.now = max(self.now, instant)
+
+
+class Log:
+    """A service's log, read by the other from the same process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._grown = asyncio.Event()
+
+    async def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
+        """Yield what is behind `after` whenever `look` is called."""
+        while True:
+            self._grown.clear()
+            batch = await self.read(log_id=log_id, after=after, limit=_PAGE_EVENTS)
+            if batch.events:
+                after = batch.events[-1].position
+                yield batch
+            else:
+                await self._grown.wait()
+
+    async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
+        """Return one page."""
+        with self._database.reading() as connection:
+            page = read(connection, _WHOLE_LOG, after=after, limit=limit, log_id=log_id)
+        return FeedBatch(page.log_id, page.events, page.head_position)
+
+    def look(self) -> int:
+        """Wake who follows, and return the newest position."""
+        self._grown.set()
+        with self._database.reading() as connection:
+            return head(connection, _WHOLE_LOG)[1]
+
+
+@dataclass(slots=True)
+class Houses:
+    """Both services, and what moves them on in the order in which live operation would."""
+
+    clock: Clock
+    directories: DirectoryStore
+    leads: LeadStore
+    sla: Writer
+    archive: Archive
+    sweeper: Sweeper
+    leads_log: Log
+    sla_log: Log
+    of_leads: Consumer
+    """`sla` reading the leads log."""
+    of_sla: Consumer
+    """`leads` reading the sla log."""
+    due: datetime | None = None
+    """When the next clock must be looked at."""
+    _heads: dict[str, int] = field(default_factory=dict)
+
+    async def catch_up(self) -> None:
+        """Let each service read what the other said."""
+        said = await self._read_on(self.of_leads, self.leads_log)
+        if said:
+            await self._answered()
+
+    async def sweep(self) -> None:
+        """Let `sla` settle what is due now, and `leads` hear of it."""
+        await self.sweeper.sweep()
+        await self._answered()
+
+    async def run_sla(self, unit: Callable[..., Any], request: T) -> Any:
+        """Run one request of `sla`, and raise what it is refused with."""
+        (outcome,) = await self.sla.run(unit, [request])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _answered(self) -> None:
+        await self._read_on(self.of_sla, self.sla_log)
+        self.due = await self.sla.read(next_due)
+
+    async def _read_on(self, consumer: Consumer, log: Log) -> bool:
+        position = log.look()
+        if self._heads.get(consumer.name) == position:
+            return False
+        await consumer.wait_until(position)
+        self._heads[consumer.name] = position
+        return True
+
+
+@asynccontextmanager
+async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]) -> AsyncIterator[Houses]:
+    """Open both services on a folder that nobody else uses yet; close them at the end."""
+    async with _a_database(data_dir / "leads.db", "services.leads.store.migrations") as leads_database:
+        async with _a_database(data_dir / "sla.db", "services.sla.store.migrations") as sla_database:
+            async with Writer(leads_database, now=clock) as leads, Writer(sla_database, now=clock) as sla:
+                houses = _houses(data_dir, clock, leads, sla, Log(leads_database), Log(sla_database), new_id)
+                async with asyncio.TaskGroup() as tasks:
+                    following = [
+                        tasks.create_task(consumer.run()) for consumer in (houses.of_leads, houses.of_sla)
+                    ]
+                    yield houses
+                    for each in following:
+                        each.cancel()
+
+
+def _houses(
+    data_dir: Path,
+    clock: Clock,
+    leads: Writer,
+    sla: Writer,
+    leads_log_: Log,
+    sla_log: Log,
+    new_id: Callable[[], str],
+) -> Houses:
+    directories = Directories(SCHEMA.directory.directory)
+    archive = Archive()
+
+    def ingest(connection: Connection, events: Sequence[Any], now: datetime) -> None:
+        leads_log.ingest(connection, archive, events, now=now)
+
+    # The played clock jumps; what guards against a real one set back is shown one that does likewise.
+    guard = WallGuard(now=clock, monotonic=lambda: clock.now.timestamp())
+    return Houses(
+        clock=clock,
+        directories=DirectoryStore(leads, SCHEMA.directory, directories),
+        leads=LeadStore(
+            leads,
+            directories=directories,
+            sealer=Sealer(load_or_make_key(data_dir / "master.key")),
+            new_id=new_id,
+        ),
+        sla=sla,
+        archive=archive,
+        sweeper=Sweeper(sla, archive, guard=guard, now=clock),
+        leads_log=leads_log_,
+        sla_log=sla_log,
+        of_leads=Consumer(
+            leads_log.CONSUMER,
+            feed=leads_log_,
+            writer=sla,
+            apply=ingest,
+            payload_types=leads_log.PAYLOAD_TYPES,
+            now=clock,
+        ),
+        of_sla=Consumer(
+            sla_events.CONSUMER,
+            feed=sla_log,
+            writer=leads,
+            apply=sla_events.apply,
+            payload_types=sla_events.PAYLOAD_TYPES,
+            now=clock,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _a_database(path: Path, migrations: str) -> AsyncIterator[Database]:
+    with open_database(f"sqlite:///{path}") as database:
+        _without_fsync(database)
+        migrate(database, migrations)
+        with database.writer_engine.begin() as connection:
+            ensure_identity(connection, new_log_id=wallclock.new_uuid)
+        yield database
+
+
+def _without_fsync(database: Database) -> None:
+    """Let nothing wait for the disk: a crash while playing throws the whole folder away."""
+    connection = database.writer_engine.raw_connection()
+    connection.cursor().execute("PRAGMA synchronous=OFF")
+    # Back into its pool of one, from which every transaction has it.
+    connection.close()
