@@ -17,6 +17,8 @@ _PLAIN_EMAIL: Final = re.compile(
 ).fullmatch
 _PUNYCODE: Final = re.compile(r"@(?:.*\.)?..--").search
 _INTERNATIONAL: Final = re.compile(r"\+[1-9][0-9 ().-]{6,24}").fullmatch
+_FEWEST_DIGITS: Final = 8
+"""With the country code. Shorter ones exist, and are more often a typing error than a lead."""
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
 
 
@@ -54,7 +56,7 @@ def spelled_phone(number: str, region_code: str) -> str:
     """Return the number as it is compared, `+` and digits; empty when it is none."""
     if _INTERNATIONAL(number):
         digits = _NOT_DIGITS.sub("", number)
-        if 8 <= len(digits) <= 15 and "(0)" not in number:
+        if _FEWEST_DIGITS <= len(digits) <= 15 and "(0)" not in number:
             return f"+{digits}"
     try:
         parsed = phonenumbers.parse(number, region_code or None)
@@ -62,4 +64,5 @@ def spelled_phone(number: str, region_code: str) -> str:
         return ""
     if not phonenumbers.is_possible_number(parsed):
         return ""
-    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    spelled = str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    return spelled if len(spelled) > _FEWEST_DIGITS else ""
