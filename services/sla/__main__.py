@@ -164,7 +164,7 @@ async def _built(
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
     log = LeadsLog(archive, keeper, observe=timers.timer_fired)
     leads = await follow_leads(config, stack, writer, log.apply, now=now)
-    sweeper = _sweeper(config, writer, archive, leads, timers, now)
+    sweeper = _sweeper(config, writer, archive, leads=leads, timers=timers, now=now)
     replayer = Replayer(writer, archive)
     metrics = SlaMetrics(
         telemetry.registry, writer, tenants=config.metrics_tenants, now=now, succeeded=told("metrics")
@@ -172,7 +172,6 @@ async def _built(
     denials = DenialRecorder(command_tables.audit, writer, succeeded=told("denials"))
     addresses = AddressPolicy(allow_loopback=config.webhook_loopback)
     sealer = load_or_create_sealer(config.data_dir / "sla-webhooks.key")
-    sender = _sender(config, writer, sealer, now)
     pages = PageTokens(load_or_make_key(config.data_dir / "sla-pages.key"))
     running = await start_listening(
         config,
@@ -200,7 +199,7 @@ async def _built(
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
-            BackgroundTask("webhooks", sender.run),
+            BackgroundTask("webhooks", _sender(config, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
@@ -213,6 +212,7 @@ def _sweeper(
     config: "SlaConfig",
     writer: "Writer",
     archive: "Archive",
+    *,
     leads: "Consumer",
     timers: "TimerMetrics",
     now: Callable[[], datetime],

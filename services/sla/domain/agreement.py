@@ -188,6 +188,8 @@ class AgreementVersion:
     scope: Condition = ANY
     pause_reasons: tuple[PauseReason, ...] = ()
     back_date_days: int = 2
+    back_date_limit: BusinessTime | None = None
+    """The same as an amount of open time; it goes before `back_date_days`."""
 
     def __post_init__(self) -> None:
         if len({commitment.id for commitment in self.commitments}) != len(self.commitments):

@@ -145,7 +145,7 @@ def standing_facts(agreement: AgreementVersion, calendars: Calendars, timeline: 
             # An inquiry is always older than its record; how much older is just what is measured.
             return True
         calendar = calendars.in_force(fact.team, fact.record_time) or WALL
-        limit = calendar.calendar.business_days(agreement.back_date_days)
+        limit = agreement.back_date_limit or calendar.calendar.business_days(agreement.back_date_days)
         return calendar.openings.between(fact.occur_time, fact.record_time) <= limit
 
     return [fact for fact in timeline.facts if stands(fact)]

@@ -126,6 +126,7 @@ def agreed(terms: Terms, *, name: str, number: int) -> AgreementVersion:
         name=name,
         version=number,
         effective_time=ALWAYS,
+        back_date_limit=terms.back_date_limit or None,
         commitments=tuple(commitment_of(terms, promise) for promise in terms.promises),
     )
 

@@ -74,27 +74,13 @@ def _attributes(of: leadspb.Qualification) -> Attributes:
 
 
 def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:
-    told = [
-        teller.tell(
-            FactKind.SUBMITTED,
-            attributes=_attributes(payload.qualification),
-            is_history=payload.historical,
-            is_archived=payload.archived,
-        )
-    ]
-    inquired = payload.qualification.inquire_time
-    if payload.qualification.HasField("inquire_time") and instant(inquired) <= told[0].fact.occur_time:
-        told.insert(
-            0,
-            teller.tell(
-                FactKind.INQUIRED,
-                at=instant(inquired),
-                before=True,
-                is_history=payload.historical,
-                is_archived=payload.archived,
-            ),
-        )
-    return told
+    flags: dict[str, Any] = {"is_history": payload.historical, "is_archived": payload.archived}
+    attributes = _attributes(payload.qualification)
+    submitted = teller.tell(FactKind.SUBMITTED, attributes=attributes, **flags)
+    if not payload.qualification.HasField("inquire_time"):
+        return [submitted]
+    inquired = instant(payload.qualification.inquire_time)
+    return [teller.tell(FactKind.INQUIRED, at=inquired, before=True, **flags), submitted]
 
 
 def _revised(payload: leadeventspb.HandoffRevised, teller: _Teller) -> Sequence[Told]:
