@@ -98,6 +98,7 @@ class BatchStream(Generic[Item, Q, A, R]):
         self._sent_count = 0
         self._gathering: asyncio.Task[Sequence[Item]] | None = None
         self._ended = False
+        self._welcome = False
 
     async def answers(
         self, items: Iterable[Item] | AsyncIterable[Item]
@@ -135,8 +136,11 @@ class BatchStream(Generic[Item, Q, A, R]):
     async def _converse(
         self, call: grpc.aio.StreamStreamCall[Q, A], source: "_Source[Item]"
     ) -> AsyncGenerator[list[Answer[Item, R]], None]:
-        for batch in self._unanswered:
-            await _write(call, batch.request)
+        # A refused stream that is still being written to loses its status in gRPC: so one batch goes
+        # first, and the others follow when its answer has shown that the caller is welcome.
+        self._welcome = False
+        if self._unanswered:
+            await _write(call, self._unanswered[0].request)
         reading: asyncio.Future[object] | None = None
         try:
             while True:
@@ -147,12 +151,13 @@ class BatchStream(Generic[Item, Q, A, R]):
                     await self._end(call)
                     return
                 await self._wait(reading)
-                if self._gathering is not None and self._gathering.done():
+                if self._may_send() and self._gathering is not None and self._gathering.done():
                     await self._send(call)
                 if reading is not None and reading.done():
                     answers = self._matched(await reading)
                     reading = None
                     yield answers
+                    await self._resend(call)
         finally:
             await _cancelled(reading)
 
@@ -162,13 +167,24 @@ class BatchStream(Generic[Item, Q, A, R]):
         with suppress(TimeoutError, grpc.aio.AioRpcError):
             await asyncio.wait_for(call.read(), self._options.answer_timeout.total_seconds())
 
+    def _may_send(self) -> bool:
+        return self._welcome or not self._unanswered
+
+    async def _resend(self, call: grpc.aio.StreamStreamCall[Q, A]) -> None:
+        if not self._welcome:
+            self._welcome = True
+            for batch in self._unanswered:
+                await _write(call, batch.request)
+
     def _gather(self, source: "_Source[Item]") -> None:
-        has_room = len(self._unanswered) < self._options.batches_in_flight
+        most = self._options.batches_in_flight if self._welcome else 1
+        has_room = len(self._unanswered) < most
         if self._gathering is None and not self._ended and has_room:
             self._gathering = asyncio.ensure_future(source.next_batch())
 
     async def _wait(self, reading: asyncio.Future[object] | None) -> None:
-        tasks = {task for task in (reading, self._gathering) if task is not None}
+        gathering = self._gathering if self._may_send() else None
+        tasks = {task for task in (reading, gathering) if task is not None}
         timeout = None if reading is None else self._options.answer_timeout.total_seconds()
         done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not done:

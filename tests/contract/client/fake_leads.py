@@ -106,7 +106,9 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
         self.silent = asyncio.Event()
         """Never set: a call that waits for it never answers."""
         self.is_silent = False
-        """Whether unary calls and batches wait for ever."""
+        """Whether unary calls wait for ever."""
+        self.silent_after: int | None = None
+        """After how many answered batches, over all streams, no further one is answered."""
 
     async def _taken(self, request: Any, context: Any) -> None:
         self.requests.append(request)
@@ -233,7 +235,7 @@ class FakeLeads(LeadServiceServicer, EventLogServiceServicer):
         answers_left = self.break_after.popleft() if self.break_after else -1
         async for request in request_iterator:
             self.batches.append(request)
-            if self.is_silent:
+            if self.silent_after == self.answered:
                 await self.silent.wait()
             if answers_left == 0:
                 # Kept, but the answer is lost: what a crash behind the commit looks like.

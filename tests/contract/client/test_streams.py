@@ -11,7 +11,14 @@ import grpc
 import pytest
 
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
-from smarketing.client import BatchOptions, ClientSettings, LeadsClient, RefusedError, UnavailableError
+from smarketing.client import (
+    BatchOptions,
+    ClientSettings,
+    DeniedError,
+    LeadsClient,
+    RefusedError,
+    UnavailableError,
+)
 from tests.contract.client.fake_leads import Failure, FakeLeads, Running, run_fake, submissions
 
 CREATED = leadspb.SubmitLeadResponse.OUTCOME_CREATED
@@ -111,7 +118,7 @@ async def test_a_stream_survives_a_restart_of_the_server_at_its_port() -> None:
 
 async def test_no_more_batches_are_read_ahead_than_may_be_in_flight() -> None:
     fake = FakeLeads()
-    fake.is_silent = True
+    fake.silent_after = 1
     taken = 0
 
     def counted() -> Iterator[leadspb.Submission]:
@@ -127,7 +134,20 @@ async def test_no_more_batches_are_read_ahead_than_may_be_in_flight() -> None:
             async for _batch in leads.submit_leads("tenants/default", counted(), options):
                 pass
 
-    assert taken == 30
+    assert len(fake.kept) == 10
+    assert taken == 10 + 30
+
+
+async def test_a_caller_who_is_denied_hears_it_at_once() -> None:
+    fake = FakeLeads()
+    fake.refuse_after = 0
+
+    async with running(fake) as (leads, _):
+        with pytest.raises(DeniedError):
+            async for _batch in leads.submit_leads("tenants/default", submissions(100), TENS):
+                pass
+
+    assert len(fake.batches) == 1
 
 
 async def test_a_slow_source_is_answered_item_by_item() -> None:
