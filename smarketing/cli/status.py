@@ -9,9 +9,9 @@ import typer
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.cli.output import table
-from smarketing.cli.services import Service, client_of
+from smarketing.cli.services import AnyClient, Service, client_of
 from smarketing.cli.session import Exit, Session, session_of
-from smarketing.client import CallError, ReportsClient
+from smarketing.client import CallError, DeniedError, ReportsClient
 
 __all__ = ["show"]
 
@@ -78,13 +78,19 @@ async def _state_of(session: Session, service: Service) -> _State:
         async with client_of(session, service) as client:
             state.live = await client.is_serving()
             state.ready = await client.is_serving(_READY_NAMES[service])
-            # A read behind no event at the smallest limit costs nothing and tells the head.
-            request = eventlogpb.ReadEventsRequest(parent=session.parent, limit=1)
-            head = await client.events.read_events(request)
+            head = await _head(client, session.parent)
             state.log_id, state.head_position = head.log_id, head.head_position
     except CallError as error:
         state.fault = str(error)
     return state
+
+
+async def _head(client: AnyClient, parent: str) -> eventlogpb.ReadEventsResponse:
+    """Return where the log stands: the whole one, which `reports` counts in, or else the tenant's own."""
+    try:
+        return await client.events.read_events(eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1))
+    except DeniedError:
+        return await client.events.read_events(eventlogpb.ReadEventsRequest(parent=parent, limit=1))
 
 
 async def _folded(session: Session) -> dict[str, int]:
