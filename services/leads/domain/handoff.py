@@ -105,8 +105,6 @@ class Handoff:
         """What to do next."""
         return NextAction.NOTHING if self.archived else NEXT_ACTIONS.get(self.state, NextAction.NOTHING)
 
-    # What a caller must know first.
-
     def check_etag(self, etag: str) -> None:
         """Refuse who read an older version.
 
@@ -115,8 +113,6 @@ class Handoff:
         """
         if etag and etag != self.etag:
             raise EtagStale(self.name, self.etag)
-
-    # Marketing's side.
 
     def revise(
         self, qualification: Qualification, *, revision: int, now: datetime
@@ -133,8 +129,6 @@ class Handoff:
         if qualification == self.qualification:
             return changed, ()
         return changed, (HandoffRevised(handoff=self.id, occur_time=now, qualification=qualification),)
-
-    # Routing's side.
 
     def place(
         self, placement: Placement, *, expire_time: datetime | None, now: datetime
@@ -205,8 +199,6 @@ class Handoff:
         """
         self._must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
         return self._step(now, state=HandoffState.SUBMITTED, owner="", queue="")
-
-    # Sales' side.
 
     def accept(
         self, person: str, team: str, manner: Manner, *, at: datetime, now: datetime
@@ -475,8 +467,6 @@ class Handoff:
             HandoffState.VOID, now, now, reason_code=reason_code, accountable_party=None
         )
         return voided, (*happened, HandoffVoided(handoff=self.id, occur_time=now, reason_code=reason_code))
-
-    # Inside.
 
     def _without_offer(self, now: datetime) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
         if self.open_offer is None:
