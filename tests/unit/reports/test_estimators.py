@@ -1,4 +1,4 @@
-"""The estimators against an independent library, and against the published evidence of the KPI definitions."""
+"""The estimators against an independent library and the evidence that the definitions are published with."""
 
 import math
 import random
@@ -13,7 +13,7 @@ _HOUR = 3_600_000_000
 
 
 def _synthetic() -> list[tuple[float, float]]:
-    """Return (start, time to service) in hours of the 3,000 leads of the evidence; never served is infinite."""
+    """Return (start, time to service) in hours of the evidence's 3,000 leads; never is infinite."""
     random.seed(7)
     leads = []
     for day in range(30):

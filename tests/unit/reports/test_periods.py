@@ -10,6 +10,8 @@ from services.reports.domain.errors import PeriodInvalid
 from services.reports.domain.periods import LocalDays, Period, Span, first_of_month, micros_of
 from smarketing.businesstime import load_zone
 
+_MILLENNIUM = datetime(2005, 1, 1, tzinfo=UTC)
+
 
 def _days(zone: str) -> LocalDays:
     return LocalDays(load_zone(zone).info)
@@ -44,11 +46,11 @@ def test_a_day_on_which_midnight_is_skipped_begins_when_the_gap_ends() -> None:
     st.sampled_from(
         ["Asia/Seoul", "America/Havana", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"]
     ),
-    st.datetimes(datetime(2005, 1, 1), datetime(2030, 1, 1)),
+    st.integers(0, 25 * 365 * 24 * 60).map(lambda minutes: _MILLENNIUM + timedelta(minutes=minutes)),
 )
 def test_every_instant_lies_between_the_starts_of_its_day_and_the_next(zone: str, instant: datetime) -> None:
     days = _days(zone)
-    at = micros_of(instant.replace(tzinfo=UTC))
+    at = micros_of(instant)
 
     day = days.day_of(at)
 

@@ -1,0 +1,84 @@
+"""The page of definitions: every figure that can be asked for, from the registry and nothing else.
+
+`python -m services.reports.web.definitions > docs/kpis.md`
+"""
+
+import sys
+
+from services.reports.domain.kpis import KPIS, Kpi
+from services.reports.domain.labels import Dimension
+
+__all__ = ["definitions_page"]
+
+_HEAD = """# Figures
+
+Generated from the registry in `services/reports/domain/kpis.py`; edit that, then run
+`python -m services.reports.web.definitions > docs/kpis.md`.
+
+Every figure that `QueryKpi` answers is here, under the id by which it is asked for.
+A figure whose inputs are not recorded yet is not listed.
+A figure that has no value says why: there is no zero in its place.
+
+A clock counts on the day it is due, also when it was met earlier.
+A handoff counts on the day, in the tenant's zone, on which it reached the stage that is asked about.
+By cohort, those who entered in the period are followed to whatever became of them.
+By event, each stage counts when it happened.
+A time that people wait is estimated over everybody, those who still wait included.
+Leaving without an answer is an outcome of its own there.
+Archived history waits for nobody and is left out of waiting times.
+
+| id | figure | formula | unit | basis | party | edge cases |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+_DIMENSIONS = """
+## Dimensions
+
+| figures | can be grouped by |
+| --- | --- |
+"""
+
+_CODES = """
+## Edge cases
+
+| code | what is done |
+| --- | --- |
+| A | Reassignment sets neither the buyer's time nor the team's clock back. |
+| C | Those who still wait are counted in; a quantile beyond what was observed is not reached. |
+| K | Cohort and event read differently, so the question says which. |
+| L | Late events restate past periods; the answer says as of which log positions it holds. |
+| M | Amounts are whole minor units; several currencies without a rate are undefined. |
+| O | Open items are in neither part and are shown beside. |
+| R | Groups are summed before they are divided. |
+| T | Times that contradict one another are counted as invalid and kept out of durations. |
+| W | A share comes with its 95 % interval. |
+| X | Leaving without an answer is an outcome, not an answer still to come. |
+| Z | Nothing to divide by is undefined. |
+"""
+
+
+def definitions_page() -> str:
+    """Return the page in Markdown."""
+    rows = "".join(_row(kpi) for kpi in KPIS.values())
+    return f"{_HEAD}{rows}{_DIMENSIONS}{_groupings()}{_CODES}"
+
+
+def _row(kpi: Kpi) -> str:
+    bases = ", ".join(basis.value for basis in kpi.bases) or "–"
+    parties = ", ".join(kpi.parties)
+    codes = " ".join(kpi.edge_cases) or "–"
+    return f"| {kpi.kpi_id} | {kpi.title} | {kpi.formula} | {kpi.unit} | {bases} | {parties} | {codes} |\n"
+
+
+def _groupings() -> str:
+    by_dimensions: dict[tuple[Dimension, ...], list[str]] = {}
+    for kpi in KPIS.values():
+        by_dimensions.setdefault(kpi.dimensions, []).append(kpi.kpi_id)
+    return "".join(
+        f"| {', '.join(ids)} | {', '.join(each.name.lower() for each in dimensions) or 'nothing'} |\n"
+        for dimensions, ids in by_dimensions.items()
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(definitions_page())
