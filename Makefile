@@ -46,7 +46,7 @@ lint: setup ## ruff, mypy, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 
 unit: setup ## Unit and property tests alone (< 60 s)
 	$(BIN)/pytest tests/unit tests/property -n 2
