@@ -300,7 +300,7 @@ async def test_metrics_tell_the_database_as_it_is(yard: Yard) -> None:
     await yard.tell((HANDOFF, accepted))
     await yard.advance(hours=5)
     await yard.process.metrics.refresh()
-    shown = generate_latest(yard.process.metrics)  # type: ignore[arg-type] # collects like a registry
+    shown = generate_latest(yard.process.metrics)
 
     for line in (
         'smarketing_sla_clocks_started_total{commitment="first-follow-up",tenant="default"} 1.0',
