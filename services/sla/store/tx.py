@@ -26,9 +26,9 @@ from services.sla.store.rows import (
 )
 from services.sla.store.staff import staff_of
 from services.sla.store.tallies import Tallies
-from services.sla.wire.clocks import alert_message, happening_message
+from services.sla.wire.changes import alert_changed
+from services.sla.wire.clocks import happening_message
 from services.sla.wire.messages import OPENED, RESOLVED, alert_json
-from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.businesstime import BusinessTime
 from smarketing.delivery import NewMessage, enqueue
 from smarketing.eventlog.outbox import Cause, NewEvent, append
@@ -222,7 +222,7 @@ class SlaTx:
         )
 
     def _alert_said(self, alert: Alert, actor: str) -> None:
-        payload = slaeventspb.AlertChanged(alert=alert_message(alert))
+        payload = alert_changed(alert)
         self.say(alert.tenant, alert.name, payload, actor=actor)
 
     def _send(self, alert: Alert, measure: Measure, message_id: str, event_type: str) -> None:

@@ -1,9 +1,11 @@
-"""What the log says of agreements, calendars and leave."""
+"""What the log says of agreements, calendars, leave and alerts."""
 
 from services.sla.domain.accord import Accord
+from services.sla.domain.alert import Alert
 from services.sla.domain.almanac import Leave, MadeCalendar
 from services.sla.wire.agreements import agreement_message
 from services.sla.wire.calendars import calendar_message, leave_message
+from services.sla.wire.clocks import alert_message
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 
 
@@ -20,3 +22,8 @@ def calendar_created(made: MadeCalendar) -> slaeventspb.CalendarVersionCreated:
 def leave_changed(leave: Leave) -> slaeventspb.LeaveChanged:
     """Return the event of leave that was recorded or taken back."""
     return slaeventspb.LeaveChanged(leave=leave_message(leave))
+
+
+def alert_changed(alert: Alert) -> slaeventspb.AlertChanged:
+    """Return the event of an alert that was made, acknowledged or resolved."""
+    return slaeventspb.AlertChanged(alert=alert_message(alert))
