@@ -377,13 +377,7 @@ class Handoff:
             StateForbids: nobody owns it, or it is converted or closed.
         """
         self._must_be(self.state in UNDECIDED_STATES)
-        recycled = self._closed(
-            HandoffState.RECYCLED,
-            now,
-            now,
-            **_because(reason),
-            recycle_until_time=until,
-        )
+        recycled = self._closed(HandoffState.RECYCLED, now, now, **_because(reason), recycle_until_time=until)
         happened = HandoffRecycled(
             handoff=self.id,
             occur_time=now,

@@ -10,7 +10,7 @@ from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
 from services.leads.store.rows import handoff_row
 from services.leads.store.schema import SCHEMA
-from smarketing.sql import FindRows, InsertRows, UpdateRows, UpsertRows
+from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpdateRows, UpsertRows
 
 _T = SCHEMA.leads
 _h = _T.handoff.c
@@ -71,15 +71,12 @@ _next_expiry: Final = (
     .order_by(_h.offer_expire_time)
     .limit(1)
 )
-_credit: Final = _T.routing_credit.c
-_credits: Final = select(_credit.rule_id, _credit.person, _credit.credit).where(
-    _credit.tenant == bindparam("tenant")
-)
+_find_credits: Final = FindRows(_T.routing_credit, key=["tenant"], columns=["rule_id", "person", "credit"])
 _leave: Final = _T.leave.c
-_away: Final = select(_leave.person).where(
-    _leave.tenant == bindparam("tenant"),
-    _leave.end_time > bindparam("now"),
-    _leave.start_time <= bindparam("now"),
+_find_away: Final = KeyedStatement(
+    [_leave.tenant, _leave.end_time, _leave.start_time],
+    'SELECT "leave".person FROM k CROSS JOIN "leave"'
+    ' WHERE "leave".tenant = k.k0 AND "leave".end_time > k.k1 AND "leave".start_time <= k.k2',
 )
 _person: Final = _T.lead_person.c
 _change_person: Final = (
@@ -127,13 +124,14 @@ def next_expiry(connection: Connection) -> datetime | None:
 
 def credits_of(connection: Connection, tenant: str) -> Mapping[tuple[str, str], int]:
     """Return routing's accounts by (rule, person)."""
-    found = connection.execute(_credits, {"tenant": tenant})
+    found = _find_credits.find(connection, [(tenant,)])
     return {(rule_id, person): credit for rule_id, person, credit in found}
 
 
 def on_leave(connection: Connection, tenant: str, now: datetime) -> frozenset[str]:
     """Return who is away."""
-    return frozenset(person for (person,) in connection.execute(_away, {"tenant": tenant, "now": now}))
+    found, _ = _find_away.run(connection, [(tenant, now, now)])
+    return frozenset(person for (person,) in found)
 
 
 def _ids(connection: Connection, statement: Any, values: Mapping[str, Any]) -> list[HandoffId]:
