@@ -1,6 +1,7 @@
 # ruff: noqa: N802, ARG002 -- the contract chooses the names, gRPC the arguments
 """Leads and outcomes coming in: one by one, and in streams of batches."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from smarketing.server.errors import field_invalid
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 LARGEST_BATCH: Final = 500
+_BATCHES_AT_WRITER: Final = 3
+"""Of all streams together. The others wait, so that a stream is slowed where a call would be refused."""
 
 
 class Intake:
@@ -33,6 +36,7 @@ class Intake:
     def __init__(self, store: LeadStore, submissions: Counter) -> None:
         self._store = store
         self._submissions = submissions
+        self._room = asyncio.Semaphore(_BATCHES_AT_WRITER)
 
     async def SubmitLead(
         self, request: leadspb.SubmitLeadRequest, context: _Context
@@ -65,7 +69,8 @@ class Intake:
         _check_size(request.submissions, "submissions")
         tenant, by = current_call().tenant, by_caller()
         wanted = [SubmitLead(submission_of(each, tenant), by) for each in request.submissions]
-        outcomes = await self._store.batch(submit, Batch(wanted, batch_call(request.request_id)))
+        async with self._room:
+            outcomes = await self._store.batch(submit, Batch(wanted, batch_call(request.request_id)))
         results = [_submit_result(outcome) for outcome in outcomes]
         for result in results:
             self._submissions.labels(_outcome_name(result.outcome)).inc()
@@ -75,7 +80,9 @@ class Intake:
         _check_size(request.outcomes, "outcomes")
         tenant, by = current_call().tenant, by_caller()
         wanted = [_outcome_of(each, tenant, by) for each in request.outcomes]
-        outcomes = await self._store.batch(record_outcomes, Batch(wanted, batch_call(request.request_id)))
+        batch = Batch(wanted, batch_call(request.request_id))
+        async with self._room:
+            outcomes = await self._store.batch(record_outcomes, batch)
         return leadspb.RecordOutcomesResponse(
             request_id=request.request_id, results=[_record_result(outcome) for outcome in outcomes]
         )

@@ -1,6 +1,7 @@
 # ruff: noqa: N802, ARG002 -- the contract chooses the names, gRPC the arguments
 """Sales' side: offers answered, handoffs worked."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -11,9 +12,9 @@ from services.leads.domain.errors import FieldInvalid, LeadError, OfferTaken
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.opportunity import OpportunityState
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
-from services.leads.rpc.asking import asker, batch_call, handoff_in, offer_in
+from services.leads.rpc.asking import asker, handoff_in, offer_in
 from services.leads.rpc.refusals import status_of
-from services.leads.store.leads import Batch, LeadStore, UseCase
+from services.leads.store.leads import LeadStore, UseCase
 from services.leads.usecases import offers, work
 from services.leads.usecases.offers import AnswerOffer, ClaimOffer, ReassignHandoff
 from services.leads.usecases.work import CloseOpportunity, Decide, LogFollowUp
@@ -78,14 +79,9 @@ class Working:
         if not request.requests:
             raise field_invalid("requests", "1 to 1,000 of them")
         parsed = [_parsed_follow_up(each) for each in request.requests]
-        good = [each for each in parsed if isinstance(each, LogFollowUp)]
-        logged = iter(
-            await self._store.batch(work.log_follow_ups, Batch(good, batch_call(request.request_id)))
-            if good
-            else ()
-        )
-        results = [next(logged) if isinstance(each, LogFollowUp) else each for each in parsed]
-        return leadspb.LogFollowUpsResponse(results=[_log_result(each) for each in results])
+        command = Command(parsed, call_for(request))
+        outcome = await self._store.command(work.log_batches, command, render=_logged)
+        return answer(outcome, leadspb.LogFollowUpsResponse)
 
     async def QualifyHandoff(
         self, request: leadspb.QualifyHandoffRequest, context: _Context
@@ -187,6 +183,10 @@ def _parsed_follow_up(request: leadspb.LogFollowUpRequest) -> LogFollowUp | Exce
         return _follow_up_of(request)
     except (names.NameInvalid, Refusal, LeadError) as refused:
         return refused
+
+
+def _logged(results: Sequence[FollowUp | Exception]) -> leadspb.LogFollowUpsResponse:
+    return leadspb.LogFollowUpsResponse(results=[_log_result(result) for result in results])
 
 
 def _log_result(result: FollowUp | Exception) -> leadspb.LogFollowUpsResult:

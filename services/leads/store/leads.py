@@ -67,9 +67,11 @@ class LeadStore:
         return outcome
 
     async def batch(self, use_case: UseCase[Q, A], batch: Batch[Q]) -> Sequence[A | Exception]:
-        """Run the requests of a batch in one transaction; the batch is audited as one."""
-        [outcomes] = await self._writer.run(_Batches(self, use_case), [batch])
-        return outcomes
+        """Run the requests of a batch, one or more, in one transaction; the batch is audited as one."""
+        first, *others = batch.requests
+        items = [_Item(first, batch.call), *(_Item(other, None) for other in others)]
+        # Request by request, so that the writer's bounds on a transaction and its queue hold for them.
+        return await self._writer.run(_Batches(self, use_case), items)
 
     async def sweep(self, step: Callable[[LeadTx], A]) -> A:
         """Run a step of the service's own in a transaction."""
@@ -118,26 +120,28 @@ class _Commands(Generic[Q, A]):
         return outcomes
 
 
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[Q]):
+    """One request of a batch; the first brings the batch's call."""
+
+    request: Q
+    call: Call | None
+
+
 @dataclass(frozen=True)
 class _Batches(Generic[Q, A]):
     store: LeadStore
     use_case: UseCase[Q, A]
 
     def __call__(
-        self, connection: Connection, batches: Sequence[Batch[Q]], now: datetime
-    ) -> list[Sequence[A | Exception]]:
+        self, connection: Connection, items: Sequence[_Item[Q]], now: datetime
+    ) -> Sequence[A | Exception]:
         tx = self.store.begin(connection, now=now)
-        flat = [request for batch in batches for request in batch.requests]
-        outcomes = self.use_case(tx, flat)
+        outcomes = self.use_case(tx, [item.request for item in items])
         self.store.end(tx)
-        entries = [_audit_entry(batch.call) for batch in batches]
+        entries = [_audit_entry(item.call) for item in items if item.call is not None]
         append_entries(SCHEMA.commands.audit, connection, entries, now=now)
-        answers: list[Sequence[A | Exception]] = []
-        first = 0
-        for batch in batches:
-            answers.append(outcomes[first : first + len(batch.requests)])
-            first += len(batch.requests)
-        return answers
+        return outcomes
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,15 @@ def log_follow_ups(tx: LeadTx, requests: Sequence[LogFollowUp]) -> list[FollowUp
     return each(requests, decide)
 
 
+def log_batches(
+    tx: LeadTx, requests: Sequence[Sequence[LogFollowUp | Exception]]
+) -> list[Sequence[FollowUp | Exception] | Exception]:
+    """Count the attempts of each batch; what was refused before it came here stays refused, alone."""
+    good = [one for batch in requests for one in batch if isinstance(one, LogFollowUp)]
+    logged = iter(log_follow_ups(tx, good))
+    return [[next(logged) if isinstance(one, LogFollowUp) else one for one in batch] for batch in requests]
+
+
 def _follow_up(tx: LeadTx, request: LogFollowUp, person: str) -> FollowUp:
     if request.channel is None:
         raise FieldInvalid("follow_up.channel", "the channel on which it was tried")

@@ -215,6 +215,34 @@ async def test_a_follow_up_in_a_batch_cannot_reach_into_another_tenant(office: O
     assert response.results[1].follow_up.person == ANNA
 
 
+async def test_follow_ups_asked_for_twice_are_counted_once(office: Office) -> None:
+    handoff = await office.submit(1)
+    told = leadspb.FollowUp(channel=termspb.FOLLOW_UP_CHANNEL_CALL)
+    one = leadspb.LogFollowUpRequest(parent=handoff.name, follow_up=told, request_id=wallclock.new_uuid())
+    request = leadspb.LogFollowUpsRequest(parent=TENANT, request_id=wallclock.new_uuid(), requests=[one, one])
+
+    first = await office.stub.LogFollowUps(request, metadata=office.of(ANNA))
+    again = await office.stub.LogFollowUps(request, metadata=office.of(ANNA))
+
+    assert first == again
+    stored = await office.stub.GetHandoff(
+        leadspb.GetHandoffRequest(name=handoff.name), metadata=office.of(ANNA)
+    )
+    assert stored.follow_up_count == 2
+
+
+async def test_many_streams_at_once_are_slowed_and_none_is_refused(office: Office) -> None:
+    async def stream(number: int) -> int:
+        batches = [
+            a_batch(*(a_submission(number * 10_000 + batch * 400 + n) for n in range(400)))
+            for batch in range(2)
+        ]
+        call = office.stub.SubmitLeads(iter(batches), metadata=office.of(FORM))
+        return sum([len(response.results) async for response in call])
+
+    assert await asyncio.gather(*(stream(number) for number in range(4))) == [800] * 4
+
+
 _CODES = ("PERMISSION_DENIED", "OK", "INVALID_ARGUMENT", "NOT_FOUND")
 
 
