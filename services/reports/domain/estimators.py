@@ -9,9 +9,7 @@ import enum
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["Curve", "Interval", "Outcome", "Point", "estimate", "fixed_horizon", "wilson"]
 
@@ -34,8 +32,7 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """The curve from one duration on."""
 
     duration: int
@@ -92,25 +89,28 @@ def estimate(items: Iterable[tuple[int, Outcome]]) -> Curve:
 
     Items that end at the same instant are one step, those that wait until then still at risk in it.
     """
-    ordered = sorted(items)
+    steps: dict[int, list[int]] = {}
+    for duration, outcome in items:
+        step = steps.get(duration)
+        if step is None:
+            step = steps[duration] = [0, 0, 0]
+        step[outcome] += 1
     points: list[Point] = []
-    counts = [0, 0, 0]
-    at_risk = len(ordered)
+    item_count = at_risk = sum(map(sum, steps.values()))
     survival, answered, variance = 1.0, 0.0, 0.0
-    for duration, same in groupby(ordered, key=itemgetter(0)):
-        here = [0, 0, 0]
-        for _, outcome in same:
-            here[outcome] += 1
-        ended = here[Outcome.ANSWERED] + here[Outcome.EXITED]
+    for duration in sorted(steps):
+        answered_here, exited_here, waiting_here = steps[duration]
+        ended = answered_here + exited_here
         if ended:
-            answered += survival * here[Outcome.ANSWERED] / at_risk
+            answered += survival * answered_here / at_risk
             # All who are left end together: survival is zero, not a rounding of it.
             survival = survival * (at_risk - ended) / at_risk
             variance += ended / (at_risk * (at_risk - ended)) if at_risk > ended else math.inf
             points.append(Point(duration, answered, survival, at_risk, variance))
-        at_risk -= sum(here)
-        counts = [total + more for total, more in zip(counts, here, strict=True)]
-    return Curve(tuple(points), len(ordered), counts[Outcome.WAITING], counts[Outcome.EXITED])
+        at_risk -= ended + waiting_here
+    waiting_count = sum(step[Outcome.WAITING] for step in steps.values())
+    exited_count = sum(step[Outcome.EXITED] for step in steps.values())
+    return Curve(tuple(points), item_count, waiting_count, exited_count)
 
 
 def wilson(numerator: int, denominator: int) -> Interval | None:
