@@ -128,9 +128,9 @@ class Scores:
 class Figures:
     """Computes figures inside the caller's read transaction."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, responses: ResponseQueries | None = None) -> None:
         self.queries = queries
-        self._responses = ResponseQueries(queries)
+        self._responses = responses or ResponseQueries(queries)
 
     def query(
         self, connection: Connection, kpi_id: str, question: Question, basis: Basis | None
@@ -218,16 +218,18 @@ class Figures:
             (item.commitment_id, party) for item in terms.values() for party in item.parties if item.active
         }
         counted = {(commitment or "", party or "") for commitment, party in by_commitment}
+        # Several lines rest on the same items: within this answer they are read once.
+        once = Figures(self.queries, self._responses.remembering())
         parties = []
         for party in ("marketing", "sales", "system"):
             commitments = tuple(
                 _score(commitment, party, terms, by_commitment.get((commitment, party), ClockTally()))
                 for commitment in sorted(known for known, of in promised | counted if of == party)
             )
-            lines = self._lines(connection, question, party)
+            lines = once._lines(connection, question, party)
             if commitments or lines:
                 parties.append(PartyScores(party, commitments, lines))
-        return Scores(tuple(parties), self._lines(connection, question, "joint"))
+        return Scores(tuple(parties), once._lines(connection, question, "joint"))
 
     def _lines(self, connection: Connection, question: Question, party: str) -> tuple[ScoreLine, ...]:
         wanted: Sequence[tuple[str, Basis | None]] = {

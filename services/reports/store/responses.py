@@ -18,7 +18,7 @@ from services.reports.store.queries import GroupKey, Queries, Question, month_of
 from services.reports.store.schema import Tables
 from smarketing.businesstime import Openings
 
-__all__ = ["ResponseQueries"]
+__all__ = ["RememberedResponses", "ResponseQueries"]
 
 _STOPPED: Final = frozenset({"met", "breached", "excused"})
 
@@ -26,10 +26,14 @@ _STOPPED: Final = frozenset({"met", "breached", "excused"})
 class ResponseQueries:
     """Items of each measure, by group. Remembers compiled calendars: a version never changes."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, openings: dict[str, Openings] | None = None) -> None:
         self._queries = queries
         self._tables: Tables = queries.tables
-        self._openings: dict[str, Openings] = {}
+        self._openings: dict[str, Openings] = {} if openings is None else openings
+
+    def remembering(self) -> "RememberedResponses":
+        """Return one that reads the same items only once, for a single answer."""
+        return RememberedResponses(self._queries, self._openings)
 
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
         """Return the items of handoffs submitted in the period.
@@ -112,6 +116,21 @@ class ResponseQueries:
                 return None
             known = self._openings[calendar_version] = Openings(calendar_of(definition))
         return known
+
+
+class RememberedResponses(ResponseQueries):
+    """The same items, each read once; lives no longer than one answer, in one transaction."""
+
+    def __init__(self, queries: Queries, openings: dict[str, Openings]) -> None:
+        super().__init__(queries, openings)
+        self._known: dict[tuple[Question, Measure], dict[GroupKey, ResponseItems]] = {}
+
+    def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
+        """Return the items as `ResponseQueries.items` does."""
+        key = (question, of)
+        if key not in self._known:
+            self._known[key] = super().items(connection, question, of)
+        return self._known[key]
 
 
 def _owner_item(row: Any, openings: Openings | None, now: Micros) -> tuple[Micros, Outcome, Micros] | None:
