@@ -3,37 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
 
 from services.leads.domain.directory import Party
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
+from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.routing import Decision
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
-
-if TYPE_CHECKING:
-    from services.leads.domain.opportunity import Opportunity
-
-
-class HandoffId(NamedTuple):
-    """Which handoff: its lead's id and its number within the lead."""
-
-    tenant: str
-    lead: str
-    number: int
-
-    @property
-    def name(self) -> str:
-        """The resource name."""
-        return f"tenants/{self.tenant}/leads/{self.lead}/handoffs/{self.number}"
-
-    @property
-    def lead_name(self) -> str:
-        """The resource name of its lead."""
-        return f"tenants/{self.tenant}/leads/{self.lead}"
-
-    def offer_name(self, number: int) -> str:
-        """The resource name of one of its offers."""
-        return f"{self.name}/offers/{number}"
 
 
 class OfferState(IntEnum):
@@ -172,7 +148,7 @@ class HandoffRecycled(HandoffEvent):
 class HandoffConverted(HandoffEvent):
     """It became an opportunity."""
 
-    opportunity: "Opportunity"
+    opportunity: Opportunity
     historical: bool = False
 
 
@@ -180,7 +156,7 @@ class HandoffConverted(HandoffEvent):
 class OpportunityClosed(HandoffEvent):
     """Its opportunity, and so the handoff, ended."""
 
-    opportunity: "Opportunity"
+    opportunity: Opportunity
     historical: bool = False
     segment: str = ""
     lead_type: str = ""

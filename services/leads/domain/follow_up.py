@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from services.leads.domain.errors import EtagStale, StateForbids
-from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.terms import Money
 
 
