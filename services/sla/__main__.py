@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from services.sla.config import SlaConfig
+    from services.sla.consumers.leads_log import LeadsLog
     from services.sla.store.archive import Archive
     from services.sla.usecases.replay import Replayer
     from services.sla.usecases.sweep import Sweeper
@@ -164,7 +165,7 @@ async def _built(
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
     log = LeadsLog(archive, keeper, observe=timers.timer_fired)
     leads = await follow_leads(config, stack, writer, log.apply, now=now)
-    sweeper = _sweeper(config, writer, archive, leads=leads, timers=timers, now=now)
+    sweeper = _sweeper(config, writer, archive, leads=leads, log=log, timers=timers, now=now)
     replayer = Replayer(writer, archive)
     metrics = SlaMetrics(
         telemetry.registry, writer, tenants=config.metrics_tenants, now=now, succeeded=told("metrics")
@@ -214,6 +215,7 @@ def _sweeper(
     archive: "Archive",
     *,
     leads: "Consumer",
+    log: "LeadsLog",
     timers: "TimerMetrics",
     now: Callable[[], datetime],
 ) -> "Sweeper":
@@ -226,7 +228,7 @@ def _sweeper(
         archive,
         guard=WallGuard(now=now, monotonic=monotonic),
         now=now,
-        may_fire=CaughtUp(leads, monotonic=monotonic),
+        may_fire=CaughtUp(leads, now=now, monotonic=monotonic, read_until=lambda: log.read_until),
         observer=timers,
         batch_clocks=config.sweep_batch_clocks,
     )

@@ -1,7 +1,7 @@
 """The leads log: who may call, who answers for a queue, and what happened to handoffs."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.sla.store.archive import Archive
@@ -26,6 +26,7 @@ PAYLOAD_TYPES: Final = frozenset(
 """Everything that this build's contract of the log knows; what is of no concern here is passed over."""
 
 _PATIENCE_SECONDS: Final = 30.0
+_A_MOMENT: Final = timedelta(seconds=2)
 
 
 def ingest(
@@ -66,28 +67,36 @@ class LeadsLog:
         self._archive = archive
         self._keeper = keeper
         self._observe = observe
+        self.read_until: datetime | None = None
+        """When the newest event taken in was recorded; None before the first of this process."""
 
     def apply(self, connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take in a batch; on the writer's thread."""
         self._keeper.fold(connection, events)
         ingest(connection, self._archive, events, now=now, observe=self._observe)
+        self.read_until = instant(events[-1].record_time)
 
 
 class CaughtUp:
     """Whether the leads log is read to its end, so that what is due now may be called missed.
 
-    A peer that is away has nothing newer to say after a while: then due is due.
+    A reader that is a moment behind a busy log is as good as at its end. A peer that is away has nothing
+    newer to say after a while: then due is due.
     """
 
     def __init__(
         self,
         consumer: Consumer,
         *,
+        now: Callable[[], datetime],
         monotonic: Callable[[], float],
+        read_until: Callable[[], datetime | None],
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._consumer = consumer
+        self._now = now
         self._monotonic = monotonic
+        self._read_until = read_until
         self._patience_seconds = patience_seconds
         self._position = -1
         self._moved_at = monotonic()
@@ -97,6 +106,9 @@ class CaughtUp:
         consumer = self._consumer
         if consumer.log_id and consumer.head_position > 0 and consumer.position >= consumer.head_position:
             self._moved_at, self._position = self._monotonic(), consumer.position
+            return True
+        read_until = self._read_until()
+        if read_until is not None and self._now() - read_until < _A_MOMENT:
             return True
         if consumer.position != self._position:
             self._moved_at, self._position = self._monotonic(), consumer.position
