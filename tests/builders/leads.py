@@ -22,8 +22,9 @@ from services.leads.domain.directory import (
     Team,
     TenantSettings,
 )
-from services.leads.domain.events import HandoffId, OfferState
+from services.leads.domain.events import OfferState
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Qualification, Submission
 from services.leads.domain.routing import Placement, route
 from services.leads.domain.states import HandoffState, Offer

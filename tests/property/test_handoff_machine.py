@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.leads.domain.errors import LeadError
-from services.leads.domain.events import HandoffId, OfferState
+from services.leads.domain.events import OfferState
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, History
 from services.leads.domain.opportunity import OpportunityState
 from services.leads.domain.states import HandoffState

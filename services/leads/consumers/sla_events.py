@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.due import Absence, ClockDue, put_absences, put_due_times
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb

@@ -12,7 +12,6 @@ from services.leads.domain.events import (
     HandoffConverted,
     HandoffDisqualified,
     HandoffEvent,
-    HandoffId,
     HandoffOffered,
     HandoffQualified,
     HandoffRecycled,
@@ -25,6 +24,7 @@ from services.leads.domain.events import (
     OpportunityClosed,
 )
 from services.leads.domain.follow_up import FollowUp
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonCode

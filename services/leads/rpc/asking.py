@@ -1,6 +1,6 @@
 """Who is calling, and which resources the request names, in this domain's words."""
 
-from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.transaction import By
 from services.leads.usecases.asking import Asker
 from smarketing import names

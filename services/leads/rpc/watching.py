@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import grpc.aio
 
-from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.rpc.asking import asker
 from services.leads.rpc.assignees import Assignees
 from services.leads.store import queries

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete
 
-from services.leads.domain.events import HandoffId
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.schema import SCHEMA
 from smarketing.sql import FindRows, UpdateRows, UpsertRows
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_
 
-from services.leads.domain.events import HandoffId
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact
 from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.states import HandoffState

@@ -5,9 +5,10 @@ from datetime import date
 from typing import Any
 
 from services.leads.domain.directory import Party
-from services.leads.domain.events import HandoffId, OfferState
+from services.leads.domain.events import OfferState
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.routing import Decision, PassedOver, Reason

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.rows import handoff_row
 from services.leads.store.schema import SCHEMA
 from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpdateRows, UpsertRows

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from services.leads.domain import events as happened
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import TenantUnknown
-from services.leads.domain.events import HandoffEvent, HandoffId
+from services.leads.domain.events import HandoffEvent
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Submission
 from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.routing import Credits

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import FieldInvalid, HandoffUnknown, LeadError, NotYours
-from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.transaction import By, LeadTx
 
 Q = TypeVar("Q")

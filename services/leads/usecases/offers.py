@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from services.leads.domain.answers import answerable_offer, check_may_answer
 from services.leads.domain.errors import AssigneeUnknown, NotYourOffer, QueueEmpty, StateForbids
-from services.leads.domain.events import HandoffId, Manner, OfferState
+from services.leads.domain.events import Manner, OfferState
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.states import Offer

@@ -12,8 +12,8 @@ from services.leads.domain.errors import (
     SubmissionUnknown,
     TimeInFuture,
 )
-from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import FUTURE_TOLERANCE
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonUse, find_reason

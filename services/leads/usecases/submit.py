@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from services.leads.domain.errors import LeadError, SubmissionInvalid
-from services.leads.domain.events import HandoffId, HandoffSubmitted
+from services.leads.domain.events import HandoffSubmitted
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
 from services.leads.domain.routing import to_fallback
 from services.leads.store.transaction import By, LeadTx
