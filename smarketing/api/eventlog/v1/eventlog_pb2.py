@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)smarketing/api/eventlog/v1/eventlog.proto\x12\x1asmarketing.api.eventlog.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\x05\x45vent\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x17\n\x0fsubject_version\x18\x05 \x01(\x03\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x39\n\x05\x63\x61use\x18\n \x01(\x0b\x32*.smarketing.api.eventlog.v1.EventReference\x12\x11\n\tskippable\x18\x0b \x01(\x08\x12%\n\x07payload\x18\x0c \x01(\x0b\x32\x14.google.protobuf.Any\"2\n\x0e\x45ventReference\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\"Z\n\x11ReadEventsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\"n\n\x12ReadEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.smarketing.api.eventlog.v1.Event\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x15\n\rhead_position\x18\x03 \x01(\x03\"j\n\x12WatchEventsRequest\x12\x37\n\x05start\x18\x01 \x01(\x0b\x32&.smarketing.api.eventlog.v1.WatchStartH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\x05H\x00\x42\t\n\x07request\"T\n\nWatchStart\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\x0e\n\x06\x63redit\x18\x04 \x01(\x05\"o\n\x13WatchEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.smarketing.api.eventlog.v1.Event\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x15\n\rhead_position\x18\x03 \x01(\x03\x32\xf2\x01\n\x0f\x45ventLogService\x12k\n\nReadEvents\x12-.smarketing.api.eventlog.v1.ReadEventsRequest\x1a..smarketing.api.eventlog.v1.ReadEventsResponse\x12r\n\x0bWatchEvents\x12..smarketing.api.eventlog.v1.WatchEventsRequest\x1a/.smarketing.api.eventlog.v1.WatchEventsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)smarketing/api/eventlog/v1/eventlog.proto\x12\x1asmarketing.api.eventlog.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x02\n\x05\x45vent\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x17\n\x0fsubject_version\x18\x05 \x01(\x03\x12.\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x39\n\x05\x63\x61use\x18\n \x01(\x0b\x32*.smarketing.api.eventlog.v1.EventReference\x12\x11\n\tskippable\x18\x0b \x01(\x08\x12%\n\x07payload\x18\x0c \x01(\x0b\x32\x14.google.protobuf.Any\x12\x17\n\x0ftenant_position\x18\r \x01(\x03\"2\n\x0e\x45ventReference\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\"\x91\x01\n\x11ReadEventsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x35\n\x11\x61\x66ter_record_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x12ReadEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.smarketing.api.eventlog.v1.Event\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x15\n\rhead_position\x18\x03 \x01(\x03\"j\n\x12WatchEventsRequest\x12\x37\n\x05start\x18\x01 \x01(\x0b\x32&.smarketing.api.eventlog.v1.WatchStartH\x00\x12\x10\n\x06\x63redit\x18\x02 \x01(\x05H\x00\x42\t\n\x07request\"\x8b\x01\n\nWatchStart\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03\x12\x0e\n\x06\x63redit\x18\x04 \x01(\x05\x12\x35\n\x11\x61\x66ter_record_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x13WatchEventsResponse\x12\x31\n\x06\x65vents\x18\x01 \x03(\x0b\x32!.smarketing.api.eventlog.v1.Event\x12\x0e\n\x06log_id\x18\x02 \x01(\t\x12\x15\n\rhead_position\x18\x03 \x01(\x03\x32\xf2\x01\n\x0f\x45ventLogService\x12k\n\nReadEvents\x12-.smarketing.api.eventlog.v1.ReadEventsRequest\x1a..smarketing.api.eventlog.v1.ReadEventsResponse\x12r\n\x0bWatchEvents\x12..smarketing.api.eventlog.v1.WatchEventsRequest\x1a/.smarketing.api.eventlog.v1.WatchEventsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smarketing.api.eventlog.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=134
-  _globals['_EVENT']._serialized_end=483
-  _globals['_EVENTREFERENCE']._serialized_start=485
-  _globals['_EVENTREFERENCE']._serialized_end=535
-  _globals['_READEVENTSREQUEST']._serialized_start=537
-  _globals['_READEVENTSREQUEST']._serialized_end=627
-  _globals['_READEVENTSRESPONSE']._serialized_start=629
-  _globals['_READEVENTSRESPONSE']._serialized_end=739
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=741
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=847
-  _globals['_WATCHSTART']._serialized_start=849
-  _globals['_WATCHSTART']._serialized_end=933
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=935
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1046
-  _globals['_EVENTLOGSERVICE']._serialized_start=1049
-  _globals['_EVENTLOGSERVICE']._serialized_end=1291
+  _globals['_EVENT']._serialized_end=508
+  _globals['_EVENTREFERENCE']._serialized_start=510
+  _globals['_EVENTREFERENCE']._serialized_end=560
+  _globals['_READEVENTSREQUEST']._serialized_start=563
+  _globals['_READEVENTSREQUEST']._serialized_end=708
+  _globals['_READEVENTSRESPONSE']._serialized_start=710
+  _globals['_READEVENTSRESPONSE']._serialized_end=820
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=822
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=928
+  _globals['_WATCHSTART']._serialized_start=931
+  _globals['_WATCHSTART']._serialized_end=1070
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1072
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1183
+  _globals['_EVENTLOGSERVICE']._serialized_start=1186
+  _globals['_EVENTLOGSERVICE']._serialized_end=1428
 # @@protoc_insertion_point(module_scope)

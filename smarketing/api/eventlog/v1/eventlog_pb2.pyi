@@ -40,6 +40,7 @@ class Event(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     SKIPPABLE_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    TENANT_POSITION_FIELD_NUMBER: _builtins.int
     log_id: _builtins.str
     """The log, and view of it, in which `position` counts."""
     position: _builtins.int
@@ -57,6 +58,11 @@ class Event(_message.Message):
     skippable: _builtins.bool
     """A reader that does not know the payload's type may pass over the event.
     Without it such a reader must stop.
+    """
+    tenant_position: _builtins.int
+    """The event's position in its tenant's own view, whichever view is read: what a reader of the whole log
+    may tell a tenant. That view's `log_id` is the UUID of version 5 made of the whole log's and `tenant`.
+    The installation's own events (`tenants/-`) are in no tenant's view; theirs equals their position.
     """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -89,10 +95,11 @@ class Event(_message.Message):
         cause: Global___EventReference | None = ...,
         skippable: _builtins.bool = ...,
         payload: _any_pb2.Any | None = ...,
+        tenant_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "occur_time", b"occur_time", "payload", b"payload", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cause", b"cause", "log_id", b"log_id", "occur_time", b"occur_time", "payload", b"payload", "position", b"position", "record_time", b"record_time", "skippable", b"skippable", "subject", b"subject", "subject_version", b"subject_version", "tenant", b"tenant", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cause", b"cause", "log_id", b"log_id", "occur_time", b"occur_time", "payload", b"payload", "position", b"position", "record_time", b"record_time", "skippable", b"skippable", "subject", b"subject", "subject_version", b"subject_version", "tenant", b"tenant", "tenant_position", b"tenant_position", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,7 +114,7 @@ class EventReference(_message.Message):
     LOG_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     log_id: _builtins.str
-    """The log of the event."""
+    """The log of the event, in the same view as the event that refers to it: the tenant's own, or the whole log."""
     position: _builtins.int
     """Its position there."""
     def __init__(
@@ -134,6 +141,7 @@ class ReadEventsRequest(_message.Message):
     LOG_ID_FIELD_NUMBER: _builtins.int
     AFTER_POSITION_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    AFTER_RECORD_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`, or `tenants/-` for the whole log."""
     log_id: _builtins.str
@@ -144,6 +152,12 @@ class ReadEventsRequest(_message.Message):
     """At most so many events: 0 means 500, more than 5,000 means 5,000, negative is refused.
     A response also ends early at about 2 MiB.
     """
+    @_builtins.property
+    def after_record_time(self) -> _timestamp_pb2.Timestamp:
+        """`record_time` of the event at `after_position`, for a reader that kept it. Without it a log that was restored
+        from an older copy is not told from the one it was, once it has grown beyond `after_position` again.
+        """
+
     def __init__(
         self,
         *,
@@ -151,10 +165,11 @@ class ReadEventsRequest(_message.Message):
         log_id: _builtins.str = ...,
         after_position: _builtins.int = ...,
         limit: _builtins.int = ...,
+        after_record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_record_time", b"after_record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "limit", b"limit", "log_id", b"log_id", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "after_record_time", b"after_record_time", "limit", b"limit", "log_id", b"log_id", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,6 +247,7 @@ class WatchStart(_message.Message):
     LOG_ID_FIELD_NUMBER: _builtins.int
     AFTER_POSITION_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
+    AFTER_RECORD_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`, or `tenants/-` for the whole log."""
     log_id: _builtins.str
@@ -240,6 +256,10 @@ class WatchStart(_message.Message):
     """Send events behind this position; 0 starts at the beginning."""
     credit: _builtins.int
     """The first credit, as in `credit`."""
+    @_builtins.property
+    def after_record_time(self) -> _timestamp_pb2.Timestamp:
+        """As in `ReadEventsRequest`."""
+
     def __init__(
         self,
         *,
@@ -247,10 +267,11 @@ class WatchStart(_message.Message):
         log_id: _builtins.str = ...,
         after_position: _builtins.int = ...,
         credit: _builtins.int = ...,
+        after_record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_record_time", b"after_record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "credit", b"credit", "log_id", b"log_id", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "after_record_time", b"after_record_time", "credit", b"credit", "log_id", b"log_id", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

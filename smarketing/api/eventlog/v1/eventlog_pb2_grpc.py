@@ -66,7 +66,7 @@ class EventLogServiceServicer:
 
         A read at the head answers at once, with no events.
         Errors: `LOG_REGRESSED` (`FAILED_PRECONDITION`) when `log_id` is not this
-        log's or `after_position` lies beyond its head.
+        log's, `after_position` lies beyond its head, or the event there was not recorded at `after_record_time`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

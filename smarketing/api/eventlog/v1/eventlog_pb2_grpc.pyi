@@ -46,7 +46,7 @@ class EventLogServiceStub:
 
     A read at the head answers at once, with no events.
     Errors: `LOG_REGRESSED` (`FAILED_PRECONDITION`) when `log_id` is not this
-    log's or `after_position` lies beyond its head.
+    log's, `after_position` lies beyond its head, or the event there was not recorded at `after_record_time`.
     """
     WatchEvents: _grpc.StreamStreamMultiCallable[_eventlog_pb2.WatchEventsRequest, _eventlog_pb2.WatchEventsResponse]
     """Follows a log: what is there after a position, then each event as it is recorded.
@@ -74,7 +74,7 @@ class EventLogServiceAsyncStub(EventLogServiceStub):
 
     A read at the head answers at once, with no events.
     Errors: `LOG_REGRESSED` (`FAILED_PRECONDITION`) when `log_id` is not this
-    log's or `after_position` lies beyond its head.
+    log's, `after_position` lies beyond its head, or the event there was not recorded at `after_record_time`.
     """
     WatchEvents: _aio.StreamStreamMultiCallable[_eventlog_pb2.WatchEventsRequest, _eventlog_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """Follows a log: what is there after a position, then each event as it is recorded.
@@ -105,7 +105,7 @@ class EventLogServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A read at the head answers at once, with no events.
         Errors: `LOG_REGRESSED` (`FAILED_PRECONDITION`) when `log_id` is not this
-        log's or `after_position` lies beyond its head.
+        log's, `after_position` lies beyond its head, or the event there was not recorded at `after_record_time`.
         """
 
     @_abc_1.abstractmethod

@@ -119,6 +119,8 @@ class ClockFacts(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     HISTORICAL_FIELD_NUMBER: _builtins.int
+    TARGET_DURATION_FIELD_NUMBER: _builtins.int
+    CALENDAR_VERSION_FIELD_NUMBER: _builtins.int
     clock: _builtins.str
     """The clock."""
     handoff: _builtins.str
@@ -139,6 +141,8 @@ class ClockFacts(_message.Message):
     """Their team."""
     historical: _builtins.bool
     """Part of imported history."""
+    calendar_version: _builtins.str
+    """The calendar version that it is counted in; empty for wall time."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """Who promised."""
@@ -154,6 +158,10 @@ class ClockFacts(_message.Message):
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it is due."""
+
+    @_builtins.property
+    def target_duration(self) -> _duration_pb2.Duration:
+        """The time that was granted, in the clock's own time."""
 
     def __init__(
         self,
@@ -172,10 +180,12 @@ class ClockFacts(_message.Message):
         owner: _builtins.str = ...,
         team: _builtins.str = ...,
         historical: _builtins.bool = ...,
+        target_duration: _duration_pb2.Duration | None = ...,
+        calendar_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "original_due_time", b"original_due_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "original_due_time", b"original_due_time", "start_time", b"start_time", "target_duration", b"target_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "clock", b"clock", "commitment_id", b"commitment_id", "cycle", b"cycle", "due_time", b"due_time", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "start_time", b"start_time", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "calendar_version", b"calendar_version", "clock", b"clock", "commitment_id", b"commitment_id", "cycle", b"cycle", "due_time", b"due_time", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "start_time", b"start_time", "target_duration", b"target_duration", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
