@@ -7,7 +7,7 @@ which the live services go on afterwards. Only the clock is another, and nobody 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,10 +19,10 @@ from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
-from services.sla.consumers import leads_log
+from services.sla.consumers import leads_log as lead_events
 from services.sla.store.archive import Archive
 from services.sla.store.due import next_due
-from services.sla.usecases.sweep import Sweeper, WallGuard
+from services.sla.usecases.sweep import sweep_batch
 from smarketing import wallclock
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.feed import FeedBatch
@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _WHOLE_LOG: Final = "tenants/-"
 _PAGE_EVENTS: Final = 2_000
+_SWEPT_CLOCKS: Final = 256
 
 
 @dataclass(slots=True)
@@ -60,17 +61,17 @@ class Log:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._grown = asyncio.Event()
+        self._head = 0
 
     async def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
-        """Yield what is behind `after` whenever `look` is called."""
+        """Yield what is behind `after` whenever `look` found more."""
         while True:
-            self._grown.clear()
-            batch = await self.read(log_id=log_id, after=after, limit=_PAGE_EVENTS)
-            if batch.events:
-                after = batch.events[-1].position
-                yield batch
-            else:
+            while after >= self._head:
+                self._grown.clear()
                 await self._grown.wait()
+            batch = await self.read(log_id=log_id, after=after, limit=_PAGE_EVENTS)
+            after = batch.events[-1].position
+            yield batch
 
     async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
         """Return one page."""
@@ -80,9 +81,10 @@ class Log:
 
     def look(self) -> int:
         """Wake who follows, and return the newest position."""
-        self._grown.set()
         with self._database.reading() as connection:
-            return head(connection, _WHOLE_LOG)[1]
+            self._head = head(connection, _WHOLE_LOG)[1]
+        self._grown.set()
+        return self._head
 
 
 @dataclass(slots=True)
@@ -93,8 +95,8 @@ class Houses:
     directories: DirectoryStore
     leads: LeadStore
     sla: Writer
+    sla_database: Database
     archive: Archive
-    sweeper: Sweeper
     leads_log: Log
     sla_log: Log
     of_leads: Consumer
@@ -103,18 +105,21 @@ class Houses:
     """`leads` reading the sla log."""
     due: datetime | None = None
     """When the next clock must be looked at."""
-    _heads: dict[str, int] = field(default_factory=dict)
 
-    async def catch_up(self) -> None:
-        """Let each service read what the other said."""
-        said = await self._read_on(self.of_leads, self.leads_log)
-        if said:
-            await self._answered()
+    async def sla_reads(self) -> None:
+        """Let `sla` read what `leads` said."""
+        await self.of_leads.wait_until(self.leads_log.look())
+        self._look_ahead()
+
+    async def leads_reads(self) -> None:
+        """Let `leads` read what `sla` said."""
+        await self.of_sla.wait_until(self.sla_log.look())
 
     async def sweep(self) -> None:
-        """Let `sla` settle what is due now, and `leads` hear of it."""
-        await self.sweeper.sweep()
-        await self._answered()
+        """Let `sla` settle what is due now."""
+        while self.due is not None and self.due <= self.clock.now:
+            await self.sla.run(self._sweep_unit, [_SWEPT_CLOCKS])
+            self._look_ahead()
 
     async def run_sla(self, unit: Callable[..., Any], request: T) -> Any:
         """Run one request of `sla`, and raise what it is refused with."""
@@ -123,17 +128,12 @@ class Houses:
             raise outcome
         return outcome
 
-    async def _answered(self) -> None:
-        await self._read_on(self.of_sla, self.sla_log)
-        self.due = await self.sla.read(next_due)
+    def _sweep_unit(self, connection: Connection, limits: Sequence[int], now: datetime) -> list[int]:
+        return [sweep_batch(connection, self.archive, limit, now=now) for limit in limits]
 
-    async def _read_on(self, consumer: Consumer, log: Log) -> bool:
-        position = log.look()
-        if self._heads.get(consumer.name) == position:
-            return False
-        await consumer.wait_until(position)
-        self._heads[consumer.name] = position
-        return True
+    def _look_ahead(self) -> None:
+        with self.sla_database.reading() as connection:
+            self.due = next_due(connection)
 
 
 @asynccontextmanager
@@ -142,7 +142,16 @@ async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]
     async with _a_database(data_dir / "leads.db", "services.leads.store.migrations") as leads_database:
         async with _a_database(data_dir / "sla.db", "services.sla.store.migrations") as sla_database:
             async with Writer(leads_database, now=clock) as leads, Writer(sla_database, now=clock) as sla:
-                houses = _houses(data_dir, clock, leads, sla, Log(leads_database), Log(sla_database), new_id)
+                sealer = Sealer(load_or_make_key(data_dir / "master.key"))
+                directories = Directories(SCHEMA.directory.directory)
+                houses = _houses(
+                    clock,
+                    DirectoryStore(leads, SCHEMA.directory, directories),
+                    LeadStore(leads, directories=directories, sealer=sealer, new_id=new_id),
+                    sla,
+                    leads_database,
+                    sla_database,
+                )
                 async with asyncio.TaskGroup() as tasks:
                     following = [
                         tasks.create_task(consumer.run()) for consumer in (houses.of_leads, houses.of_sla)
@@ -153,48 +162,40 @@ async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]
 
 
 def _houses(
-    data_dir: Path,
     clock: Clock,
-    leads: Writer,
+    directories: DirectoryStore,
+    leads: LeadStore,
     sla: Writer,
-    leads_log_: Log,
-    sla_log: Log,
-    new_id: Callable[[], str],
+    leads_database: Database,
+    sla_database: Database,
 ) -> Houses:
-    directories = Directories(SCHEMA.directory.directory)
     archive = Archive()
+    leads_log, sla_log = Log(leads_database), Log(sla_database)
 
     def ingest(connection: Connection, events: Sequence[Any], now: datetime) -> None:
-        leads_log.ingest(connection, archive, events, now=now)
+        lead_events.ingest(connection, archive, events, now=now)
 
-    # The played clock jumps; what guards against a real one set back is shown one that does likewise.
-    guard = WallGuard(now=clock, monotonic=lambda: clock.now.timestamp())
     return Houses(
         clock=clock,
-        directories=DirectoryStore(leads, SCHEMA.directory, directories),
-        leads=LeadStore(
-            leads,
-            directories=directories,
-            sealer=Sealer(load_or_make_key(data_dir / "master.key")),
-            new_id=new_id,
-        ),
+        directories=directories,
+        leads=leads,
         sla=sla,
+        sla_database=sla_database,
         archive=archive,
-        sweeper=Sweeper(sla, archive, guard=guard, now=clock),
-        leads_log=leads_log_,
+        leads_log=leads_log,
         sla_log=sla_log,
         of_leads=Consumer(
-            leads_log.CONSUMER,
-            feed=leads_log_,
+            lead_events.CONSUMER,
+            feed=leads_log,
             writer=sla,
             apply=ingest,
-            payload_types=leads_log.PAYLOAD_TYPES,
+            payload_types=lead_events.PAYLOAD_TYPES,
             now=clock,
         ),
         of_sla=Consumer(
             sla_events.CONSUMER,
             feed=sla_log,
-            writer=leads,
+            writer=leads.writer,
             apply=sla_events.apply,
             payload_types=sla_events.PAYLOAD_TYPES,
             now=clock,

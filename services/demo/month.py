@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.demo.cast import REJECTIONS, SOURCES, contact_of
+from services.demo.cast import REJECTIONS, SOURCES, URGENT, contact_of
 from services.leads.domain.lead import Qualification, Submission
 from services.leads.domain.terms import FollowUpChannel
 from smarketing.businesstime import BusinessTime, Calendar, Openings
@@ -23,7 +23,7 @@ __all__ = ["Answer", "Deal", "Echo", "Ending", "OfferAnswer", "Outcome", "Story"
 
 TENANT: Final = "default"
 SOURCE_SYSTEM: Final = "website"
-_LEADS_ON: Final = (35, 38, 37, 34, 30, 9, 10)
+_LEADS_ON: Final = (32, 35, 34, 31, 27, 8, 9)
 """Inquiries on an ordinary Monday, Tuesday …"""
 _BY_HOUR: Final = (1, 1, 1, 1, 1, 2, 4, 8, 14, 22, 26, 24, 18, 20, 24, 23, 20, 16, 12, 11, 10, 8, 5, 3)
 """How inquiries spread over the hours of a day."""
@@ -126,6 +126,11 @@ class Story:
     echo_after: timedelta = timedelta()
     comes_back: bool = False
     """Whether the lead, once recycled, is qualified again."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for a call."""
+        return self.submission.qualification.source_channel is URGENT.channel
 
 
 def month(*, seed: int, start: datetime, end: datetime, calendar: Calendar) -> list[Story]:

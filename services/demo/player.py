@@ -40,8 +40,12 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 _SERVICE: Final = "/smarketing.api.leads.v1.LeadService"
-_READING_LAG: Final = timedelta(seconds=2)
-"""How soon the services have read what the other said; in live operation it is less."""
+_SLA_READS_WITHIN: Final = timedelta(minutes=15)
+"""How soon `sla` reads what `leads` said: before anything that this starts could fall due."""
+_IN_A_HURRY: Final = timedelta(seconds=1)
+"""The same, where seconds are promised."""
+_LEADS_READS_WITHIN: Final = timedelta(hours=1)
+"""How soon `leads` reads what `sla` said; nobody of this month looks at the due times it keeps."""
 
 
 @dataclass(slots=True)
@@ -80,7 +84,8 @@ class Player:
         self._agenda: list[tuple[datetime, int, Callable[[], Awaitable[None]]]] = []
         self._cases: dict[HandoffId, _Case] = {}
         self._leases: dict[HandoffId, datetime] = {}
-        self._unread_since: datetime | None = None
+        self._sla_reads_at: datetime | None = None
+        self._leads_reads_at: datetime | None = None
         for story in stories:
             self._plan(story.submit_time, partial(self._submit, story, story.submission))
         self._plan(self._leave[0] - timedelta(days=3), self._announce_leave)
@@ -92,28 +97,36 @@ class Player:
             at, _, act = heapq.heappop(self._agenda)
             await self._pass_time(at)
             await act()
-            self._unread_since = self._unread_since or at
+            self._read_within(_SLA_READS_WITHIN)
             self._said(at)
         await self._pass_time(end)
-        await self._houses.catch_up()
+        await self._houses.sla_reads()
+        await self._houses.leads_reads()
         self._said(end)
 
     async def _pass_time(self, until: datetime) -> None:
         """Let time do what it does, each thing at its instant."""
         houses = self._houses
         while True:
-            unread = self._unread_since
-            instants = [houses.due, None if unread is None else unread + _READING_LAG]
+            instants = (houses.due, self._sla_reads_at, self._leads_reads_at)
             nearest = min((each for each in instants if each is not None and each <= until), default=None)
             if nearest is None:
                 break
             houses.clock.reach(nearest)
-            if unread is not None:
-                self._unread_since = None
-                await houses.catch_up()
-            if houses.due is not None and houses.due <= houses.clock.now:
-                await houses.sweep()
+            if self._sla_reads_at is not None:
+                # Also before a sweep: nothing is called missed that is known to have been done.
+                self._sla_reads_at = None
+                await houses.sla_reads()
+            await houses.sweep()
+            self._leads_reads_at = self._leads_reads_at or self._now + _LEADS_READS_WITHIN
+            if self._leads_reads_at <= self._now:
+                self._leads_reads_at = None
+                await houses.leads_reads()
         houses.clock.reach(until)
+
+    def _read_within(self, lag: timedelta) -> None:
+        at = self._now + lag
+        self._sla_reads_at = at if self._sla_reads_at is None else min(at, self._sla_reads_at)
 
     # Marketing.
 
@@ -198,16 +211,25 @@ class Player:
         if not self._is_open(case, number):
             return
         lapsed = [each for each, expires in self._leases.items() if expires <= self._now]
-        await self._houses.leads.sweep(expire_offers)
-        for each in lapsed:
+
+        def pass_on(tx: LeadTx) -> list[Handoff | None]:
+            expire_offers(tx)
+            tx.load_handoffs(lapsed)
+            return [tx.handoff(each) for each in lapsed]
+
+        passed_on = await self._houses.leads.sweep(pass_on)
+        for each, handoff in zip(lapsed, passed_on, strict=True):
             del self._leases[each]
-            await self._look_at(self._cases[each])
-            self._offered(self._cases[each])
+            moved = self._cases[each]
+            moved.handoff = handoff or moved.handoff
+            self._offered(moved)
 
     # Sales: work.
 
     def _owned(self, case: _Case) -> None:
         """Plan what the owner does first."""
+        if case.story.is_urgent:
+            self._read_within(_IN_A_HURRY)
         if case.story.touches:
             self._plan_touch(case, 0)
 
@@ -284,7 +306,7 @@ class Player:
 
     async def _announce_leave(self) -> None:
         await take_leave(self._houses, self._leave, self._new_id())
-        await self._houses.catch_up()
+        await self._houses.leads_reads()
 
     async def _hand_over(self) -> None:
         """Let the manager give what the absent rep was working on to the others."""

@@ -60,7 +60,7 @@ async def set_up(houses: Houses, company: Company, data_dir: Path, *, new_id: Ca
     await _apply_directory(houses, company, new_id())
     for principal in _PRINCIPALS:
         await _issue(houses, principal, data_dir, new_id())
-    await houses.catch_up()
+    await houses.sla_reads()
     made = MakeCalendar(
         tenant="default",
         id=company.calendar_id,
@@ -70,7 +70,7 @@ async def set_up(houses: Houses, company: Company, data_dir: Path, *, new_id: Ca
     )
     await _ask_sla(houses, make_calendars, calendar_message, SALES_MANAGER, made, new_id())
     await _agree(houses, company, new_id)
-    await houses.catch_up()
+    await houses.leads_reads()
 
 
 async def take_leave(houses: Houses, leave: tuple[datetime, datetime], request_id: str) -> None:
