@@ -1,4 +1,4 @@
-"""The three services as real processes: in a folder of their own, on free ports, and always taken away again."""
+"""The three services as real processes: in a folder of their own, on free ports, always taken away again."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,12 @@ class Installation:
         """Return the environment of a program that calls as the token's owner."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SMARKETING_")}
         targets = {f"SMARKETING_{name.upper()}": each["grpc"] for name, each in self.addresses.items()}
-        own = {"SMARKETING_TOKEN": token, "SMARKETING_TENANT": tenant, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+        own = {
+            "SMARKETING_TOKEN": token,
+            "SMARKETING_TENANT": tenant,
+            "COLUMNS": "200",
+            "PYTHONPATH": str(ROOT),
+        }
         return kept | targets | own
 
     async def smarketing(
@@ -145,7 +150,16 @@ def an_installation(data_dir: Path, environ: Mapping[str, str] | None = None) ->
     """Start the three services on free ports, wait until they serve, and end them afterwards."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "said.log"
-    command = [sys.executable, "-m", "services", "--data", str(data_dir), "--port-base", "0", "--print-addresses"]
+    command = [
+        sys.executable,
+        "-m",
+        "services",
+        "--data",
+        str(data_dir),
+        "--port-base",
+        "0",
+        "--print-addresses",
+    ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SMARKETING_")}
     with log.open("ab") as said:
         process = subprocess.Popen(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smarketing.client import ClientSettings
+from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.client import ClientSettings, LeadsClient
 from tests.builders.processes import Installation
 
 __all__ = ["Company", "settled_in"]
@@ -59,7 +60,7 @@ commitments:
      rungs: [{id: due, at: due, tell: [owner, manager]}]}
 """
 
-_PRINCIPALS = ("mara", "sven", "rosa", "systems/website", "systems/crm")
+_PRINCIPALS = ("people/mara", "people/sven", "people/rosa", "systems/website", "systems/crm")
 
 
 @dataclass
@@ -111,9 +112,11 @@ async def settled_in(
         assert ran.status == 0, ran.err + ran.out
 
     await run("operator", "apply", paths["directory"], "--yes")
-    for principal in _PRINCIPALS:
-        issued = await installation.json("tokens", "issue", principal, token=installation.operator, tenant=tenant)
-        company.tokens[principal.removeprefix("systems/")] = issued["bearer"]
+    async with LeadsClient(company.operator) as leads:
+        for principal in _PRINCIPALS:
+            request = directorypb.IssueTokenRequest(parent=f"{company.name}/{principal}")
+            issued = await leads.directory.issue_token(request)
+            company.tokens[principal.rpartition("/")[2]] = issued.bearer
     await run("mara", "apply", paths["calendar"], paths["agreement"], "--yes")
     await run("sven", "sla", "accept", "handover/versions/1")
     await run("sven", "sla", "activate", "handover/versions/1")

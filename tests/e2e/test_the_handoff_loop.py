@@ -178,7 +178,9 @@ async def test_a_forgotten_lead_is_breached_told_and_counted_at_its_due_instant(
         missed = (await desk.clocks(forgotten))["first-follow-up"]
         assert instant(missed.due_time) == instant(forgotten.accept_time) + TARGET
         _breached_at_due(missed)
-        slow = (await until(lambda: desk.clocks(unanswered), lambda found: _states(found) > {"MET"}))["accept"]
+        slow = (await until(lambda: desk.clocks(unanswered), lambda found: _states(found) > {"MET"}))[
+            "accept"
+        ]
         assert instant(slow.due_time) == instant(unanswered.offer.offer_time) + TARGET
         _breached_at_due(slow)
 
@@ -186,7 +188,9 @@ async def test_a_forgotten_lead_is_breached_told_and_counted_at_its_due_instant(
         _told_once(told, endpoint.secret, missed)
         _told_once(told, endpoint.secret, slow)
         await until(
-            lambda: _metric(installation, "smarketing_sla_clocks_settled_total", "first-follow-up", "breached"),
+            lambda: _metric(
+                installation, "smarketing_sla_clocks_settled_total", "first-follow-up", "breached"
+            ),
             lambda shown: shown == 1,
             seconds=15,
         )
@@ -252,7 +256,7 @@ async def _metric(installation: Installation, name: str, commitment: str, outcom
     async with httpx.AsyncClient() as http:
         page = (await http.get(f"http://{installation.addresses['sla']['http']}/metrics")).text
     for line in page.splitlines():
-        wanted = (f'tenant="default"', f'commitment="{commitment}"', f'outcome="{outcome}"')
+        wanted = ('tenant="default"', f'commitment="{commitment}"', f'outcome="{outcome}"')
         if line.startswith(f"{name}{{") and all(label in line for label in wanted):
             return float(line.rpartition(" ")[2])
     return None
