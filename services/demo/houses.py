@@ -22,11 +22,14 @@ from services.leads.store.sealing import Sealer
 from services.sla.consumers import leads_log as lead_events
 from services.sla.store.archive import Archive
 from services.sla.store.due import next_due
+from services.sla.store.schema import directory_tables
 from services.sla.usecases.sweep import sweep_batch
 from smarketing import wallclock
 from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import FeedBatch
 from smarketing.eventlog.reading import ensure_identity, head, read
+from smarketing.server.auth import Authenticator
 from smarketing.server.keys import load_or_make_key
 from smarketing.sql import Database, Writer, open_database
 from smarketing.sql.migrate import migrate
@@ -171,10 +174,9 @@ def _houses(
 ) -> Houses:
     archive = Archive()
     leads_log, sla_log = Log(leads_database), Log(sla_database)
-
-    def ingest(connection: Connection, events: Sequence[Any], now: datetime) -> None:
-        lead_events.ingest(connection, archive, events, now=now)
-
+    keeper = DirectoryKeeper(
+        directory_tables, sla, Authenticator(now=clock), consumer=lead_events.CONSUMER
+    )
     return Houses(
         clock=clock,
         directories=directories,
@@ -188,7 +190,7 @@ def _houses(
             lead_events.CONSUMER,
             feed=leads_log,
             writer=sla,
-            apply=ingest,
+            apply=lead_events.LeadsLog(archive, keeper).apply,
             payload_types=lead_events.PAYLOAD_TYPES,
             now=clock,
         ),

@@ -40,7 +40,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 _SERVICE: Final = "/smarketing.api.leads.v1.LeadService"
-_SLA_READS_WITHIN: Final = timedelta(minutes=15)
+_SLA_READS_WITHIN: Final = timedelta(minutes=25)
 """How soon `sla` reads what `leads` said: before anything that this starts could fall due."""
 _IN_A_HURRY: Final = timedelta(seconds=1)
 """The same, where seconds are promised."""

@@ -137,7 +137,7 @@ def call_made(offered: Offered, *, contact: bool) -> leadspb.LogFollowUpRequest:
 
 def all_handoffs(parent: str) -> leadspb.ListHandoffsRequest:
     """List every handoff."""
-    return leadspb.ListHandoffsRequest(parent=parent, page_size=1_000)
+    return leadspb.ListHandoffsRequest(parent=f"{parent}/leads/-", page_size=1_000)
 
 
 def endpoint(parent: str, url: str) -> slapb.CreateWebhookEndpointRequest:
