@@ -1,0 +1,209 @@
+"""The first page of the product, and its tables as files. It computes nothing: it asks, and shows."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from services.reports.domain.periods import micros_of
+from services.reports.web.choices import Choice, PeriodChoice, choice_of
+from services.reports.web.funnel import SHOWN_STAGES
+from services.reports.web.page import Viewed, frame_of, page_of, tables_of
+from services.reports.web.reading import Facts, Reader, Wish
+from services.reports.web.tables import csv_of, json_of
+from services.reports.web.texts import Texts, language_of
+from smarketing.server.auth import ANY_TENANT, Caller
+from smarketing.server.errors import Refusal
+from smarketing.server.policy import Policy, check_role, check_tenant
+from smarketing.sql import ReadersBusy, Writer
+
+__all__ = ["Access", "dashboard"]
+
+_HERE: Final = Path(__file__).parent
+_SERVICE: Final = "/smarketing.api.reports.v1.ReportService"
+_SHOWS: Final = ("GetScorecard", "GetFunnel", "GetCompliance", "GetResponseTimes", "QueryKpi")
+"""The page shows what these answer, so it asks for the right to each."""
+_DEFAULT_TENANT: Final = "default"
+_AT_ONCE: Final = 4
+"""So many pages are read at once at most; readers are left for everybody else."""
+_WAIT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may see what, as the RPCs decide it: their policy, and the side a caller is limited to."""
+
+    policy: Policy
+    own_side_of: Callable[[Caller], str]
+
+    def check(self, caller: Caller, tenant: str) -> str:
+        """Return the only party whose promises the caller sees, empty for both.
+
+        Raises:
+            Refusal: the caller may not see figures of this tenant.
+        """
+        for method in _SHOWS:
+            check_role(caller, self.policy[f"{_SERVICE}/{method}"])
+        check_tenant(caller, f"tenants/{tenant}", "tenant")
+        return self.own_side_of(caller)
+
+
+def dashboard(
+    writer: Writer,
+    reader: Reader,
+    *,
+    access: Access,
+    now: Callable[[], datetime],
+    age: Callable[[], timedelta],
+) -> Starlette:
+    """Return the dashboard; `age` is for how long its figures have not been certainly complete."""
+    pages = _Pages(writer, reader, access=access, now=now, age=age)
+    return Starlette(
+        routes=[
+            Route("/", pages.show, methods=["GET"]),
+            Route("/tables/{key}.{kind}", pages.take, methods=["GET"]),
+            Route("/dashboard.css", pages.style, methods=["GET"]),
+        ]
+    )
+
+
+class _Pages:
+    def __init__(
+        self,
+        writer: Writer,
+        reader: Reader,
+        *,
+        access: Access,
+        now: Callable[[], datetime],
+        age: Callable[[], timedelta],
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._access = access
+        self._now = now
+        self._age = age
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._style = (_HERE / "static" / "dashboard.css").read_bytes()
+        templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._template = templates.get_template("dashboard.html")
+        # The style's address changes with its content, so that a browser may keep it.
+        self._style_tag = hashlib.sha256(self._style).hexdigest()[:12]
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the page."""
+        texts = _texts_of(request)
+        try:
+            viewed, faulty = self._viewed(request, texts)
+        except Refusal:
+            return PlainTextResponse(texts("denied"), 403)
+        if faulty:
+            return HTMLResponse(self._render(viewed, None, fault=texts("period_invalid")), 400)
+        try:
+            facts = await self._facts(viewed)
+        except (ReadersBusy, TimeoutError):
+            return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
+        age = self._age()
+        return HTMLResponse(await asyncio.to_thread(self._render, viewed, facts, age=age))
+
+    async def take(self, request: Request) -> Response:
+        """Answer with one table as a file."""
+        texts = _texts_of(request)
+        try:
+            viewed, faulty = self._viewed(request, texts)
+        except Refusal:
+            return PlainTextResponse(texts("denied"), 403)
+        if faulty:
+            return PlainTextResponse(texts("period_invalid"), 400)
+        try:
+            facts = await self._facts(viewed)
+        except (ReadersBusy, TimeoutError):
+            return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
+        table = tables_of(facts, viewed).get(request.path_params["key"])
+        if table is None or request.path_params["kind"] not in ("csv", "json"):
+            return PlainTextResponse("Not found.", 404)
+        name = f'attachment; filename="{table.key}.{request.path_params["kind"]}"'
+        if request.path_params["kind"] == "csv":
+            content = csv_of(table)
+            return Response(content, media_type="text/csv", headers={"content-disposition": name})
+        return JSONResponse(
+            {"as_of": _as_of(facts), "rows": json_of(table)}, headers={"content-disposition": name}
+        )
+
+    async def style(self, request: Request) -> Response:
+        """Answer with the style sheet."""
+        del request
+        keep = {"cache-control": "private, max-age=86400"}
+        return Response(self._style, media_type="text/css", headers=keep)
+
+    def _viewed(self, request: Request, texts: Texts) -> tuple[Viewed, bool]:
+        """Return what is asked for and whether its period is faulty.
+
+        Raises:
+            Refusal: the caller may not see it.
+        """
+        caller: Caller = request.state.caller
+        home = _DEFAULT_TENANT if caller.tenant == ANY_TENANT else caller.tenant
+        tenant = request.query_params.get("tenant", home)
+        party = self._access.check(caller, tenant)
+        choice = choice_of(request.query_params)
+        viewed = Viewed(
+            texts=texts,
+            tenant=tenant,
+            foreign=caller.tenant == ANY_TENANT,
+            party=party,
+            choice=choice or PeriodChoice(Choice.THIS_MONTH),
+            csrf_token=request.state.csrf_token,
+        )
+        return viewed, choice is None
+
+    async def _facts(self, viewed: Viewed) -> Facts:
+        wish = Wish(
+            tenant=f"tenants/{viewed.tenant}",
+            party=viewed.party,
+            choice=viewed.choice,
+            now=micros_of(self._now()),
+        )
+        async with asyncio.timeout(_WAIT_SECONDS), self._turns:
+            return await self._writer.read(lambda connection: self._reader.read(connection, wish))
+
+    def _render(
+        self, viewed: Viewed, facts: Facts | None, *, fault: str = "", age: timedelta = timedelta()
+    ) -> str:
+        return self._template.render(
+            t=viewed.texts,
+            frame=frame_of(viewed),
+            page=None if facts is None else page_of(facts, viewed, age=age),
+            query=viewed.query(),
+            fault=fault,
+            style=f"/dashboard.css?v={self._style_tag}",
+            stages=SHOWN_STAGES,
+        )
+
+
+def _texts_of(request: Request) -> Texts:
+    accepted = request.headers.get("accept-language", "")
+    return Texts(language_of(request.query_params.get("lang"), accepted))
+
+
+def _as_of(facts: Facts) -> Mapping[str, Any]:
+    return {
+        "as_of_seconds": facts.wish.now / 1_000_000,
+        "positions": [
+            {"service": log.service, "log_id": log.log_id, "position": log.position} for log in facts.folded
+        ],
+    }

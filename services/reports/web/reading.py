@@ -1,0 +1,103 @@
+"""Everything that the page shows, read in one transaction: all of it is of one state of the tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from services.reports.domain.figures import Figure
+from services.reports.domain.funnel import Stage
+from services.reports.domain.kpis import Basis
+from services.reports.domain.labels import Dimension
+from services.reports.domain.periods import LocalDays, Micros, Period
+from services.reports.store.figures import Figures, FunnelRow, PartyScores, ResponseRow, ScoreLine
+from services.reports.store.fold import Folded
+from services.reports.store.listings import DueClock, Listings
+from services.reports.store.queries import CommitmentTerms, GroupKey, Question
+from services.reports.web.choices import PeriodChoice
+from smarketing.businesstime import load_zone
+
+__all__ = ["LIST_ROWS", "Facts", "Reader", "Wish"]
+
+LIST_ROWS: Final = 25
+"""So many clocks at most does a list show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Whose figures, of which period, and at which instant; `party` as in a question."""
+
+    tenant: str
+    party: str
+    choice: PeriodChoice
+    now: Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was read."""
+
+    wish: Wish
+    zone_name: str
+    today: int
+    period: Period | None
+    parties: tuple[PartyScores, ...]
+    joint: tuple[ScoreLine, ...]
+    terms: Mapping[str, CommitmentTerms]
+    funnel: FunnelRow
+    by_source: tuple[FunnelRow, ...]
+    by_month: tuple[FunnelRow, ...]
+    acceptance: Figure
+    rejections: Mapping[GroupKey, int]
+    """By accountable party and reason code."""
+    responses: tuple[ResponseRow, ...]
+    overdue: tuple[DueClock, ...]
+    due_next: tuple[DueClock, ...]
+    folded: tuple[Folded, ...]
+
+
+class Reader:
+    """Reads facts inside the caller's read transaction, by the same questions as the RPCs."""
+
+    def __init__(self, figures: Figures, listings: Listings) -> None:
+        self._figures = figures
+        self._listings = listings
+
+    def read(self, connection: Any, wish: Wish) -> Facts:
+        """Return all that one page shows."""
+        figures, queries = self._figures, self._figures.queries
+        zone_name = self._listings.zone_name(connection, wish.tenant)
+        today = LocalDays(load_zone(zone_name).info).day_of(wish.now)
+        period = wish.choice.on(today)
+        question = Question(tenant=wish.tenant, period=period, now=wish.now, party=wish.party)
+        scores = figures.scores(connection, question)
+
+        def funnel(*group_by: Dimension) -> tuple[FunnelRow, ...]:
+            return tuple(figures.funnel(connection, replace(question, group_by=group_by), Basis.COHORT))
+
+        rejected = replace(question, group_by=(Dimension.PARTY, Dimension.REASON_CODE))
+        return Facts(
+            wish=wish,
+            zone_name=zone_name,
+            today=today,
+            period=period,
+            parties=tuple(party for party in scores.parties if not wish.party or party.party == wish.party),
+            joint=scores.joint,
+            terms={terms.commitment_id: terms for terms in queries.commitments(connection, wish.tenant)},
+            funnel=funnel()[0],
+            by_source=funnel(Dimension.SOURCE),
+            by_month=funnel(Dimension.MONTH),
+            acceptance=figures.query(connection, "H1", question, Basis.COHORT)[0].figure,
+            rejections=queries.rejections(connection, rejected, Stage.SUBMITTED),
+            responses=tuple(figures.response_times(connection, question)),
+            overdue=tuple(
+                self._listings.overdue(
+                    connection, wish.tenant, now=wish.now, party=wish.party, limit=LIST_ROWS
+                )
+            ),
+            due_next=tuple(
+                self._listings.due_next(
+                    connection, wish.tenant, now=wish.now, party=wish.party, limit=LIST_ROWS
+                )
+            ),
+            folded=tuple(queries.folded(connection)),
+        )
