@@ -11,7 +11,7 @@ from smarketing.sql import UpsertRows
 
 _table = define_tables(MetaData()).consumer_checkpoint
 _put: Final = UpsertRows(
-    _table, key=["consumer"], replace=["log_id", "position", "progress_time", "attempts"]
+    _table, key=["consumer"], replace=["log_id", "position", "progress_time", "attempts", "record_time"]
 )
 
 
@@ -27,6 +27,8 @@ class Checkpoint:
     """When it got here."""
     attempts: int
     """How often handling what follows was begun, by this process or one before, without getting further."""
+    record_time: datetime | None = None
+    """When the event at `position` was recorded; None when not known, as after a reset."""
 
 
 def find_checkpoint(connection: Connection, consumer: str) -> Checkpoint | None:
@@ -40,6 +42,7 @@ def find_checkpoint(connection: Connection, consumer: str) -> Checkpoint | None:
         position=row.position,
         progress_time=row.progress_time,
         attempts=row.attempts,
+        record_time=row.record_time,
     )
 
 
@@ -58,6 +61,7 @@ def put_checkpoint(connection: Connection, checkpoint: Checkpoint) -> None:
         checkpoint.position,
         checkpoint.progress_time,
         checkpoint.attempts,
+        checkpoint.record_time,
     )
     _put.upsert(connection, [row])
 

@@ -18,13 +18,14 @@ from typing import Final, Protocol, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
 from smarketing.eventlog.feed import FeedBatch, backoff_seconds
 from smarketing.eventlog.reading import LogRegressed
-from smarketing.sql import StorageCorrupt, StorageError, Writer, WriterClosed
+from smarketing.sql import StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
 
 _log = structlog.get_logger(__name__)
 
@@ -132,6 +133,7 @@ class Consumer:
         self._observer: ConsumerObserver = observer or UnobservedConsumer()
         self._checkpoint = Checkpoint(consumer=name, log_id="", position=0, progress_time=now(), attempts=0)
         self._head = 0
+        self._fetched: Sequence[eventlogpb.Event] = ()
         self._tries = 0
         self._begun = False
         self._lagging_at: int | None = None
@@ -189,6 +191,7 @@ class Consumer:
         """
         try:
             await self._begin()
+            await self._check_place()
             async with aclosing(self._feed.follow(log_id=self.log_id, after=self.position)) as batches:
                 async for batch in batches:
                     await self._take(batch)
@@ -206,6 +209,37 @@ class Consumer:
             lambda connection, _now: find_checkpoint(connection, self._name) or self._checkpoint
         )
         self._advance_waiting()
+
+    async def _check_place(self) -> None:
+        """Refuse a log that no longer holds, at this position, the event that was applied last.
+
+        Its identity and its head do not tell: a log restored from an older copy keeps the one, and
+        grows beyond the other while nobody looks.
+        """
+        remembered = self._checkpoint.record_time
+        if remembered is None or not self.position:
+            return
+        page = await self._read(after=self.position - 1, limit=1)
+        if not page.events or _instant(page.events[0].record_time) != remembered:
+            raise LogRegressed(
+                wanted_log_id=self.log_id,
+                wanted_position=self.position,
+                log_id=page.log_id,
+                head_position=page.head_position,
+            )
+
+    async def _read(self, *, after: int, limit: int) -> FeedBatch:
+        """Read the log itself, as soon as it can be asked."""
+        attempt = 0
+        while True:
+            try:
+                page = await self._feed.read(log_id=self.log_id, after=after, limit=limit)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(backoff_seconds(self._name, attempt))
+                attempt += 1
+                continue
+            self._check_log(page)
+            return page
 
     async def _take(self, batch: FeedBatch) -> None:
         """Apply what is new in a delivery."""
@@ -246,17 +280,8 @@ class Consumer:
         """Ask the log itself for what a delivery left out."""
         self._observer.gap_met(self._name)
         _log.warning("gap_met", consumer=self._name, position=self.position, delivered=position)
-        attempt = 0
         while self.position < position:
-            try:
-                page = await self._feed.read(
-                    log_id=self.log_id, after=self.position, limit=position - self.position
-                )
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(backoff_seconds(self._name, attempt))
-                attempt += 1
-                continue
-            self._check_log(page)
+            page = await self._read(after=self.position, limit=position - self.position)
             if not page.events or page.events[0].position != self.position + 1:
                 raise UnfillableGap(self._name, self.position, "the log did not return the next event")
             await self._apply_in_order(page.events)
@@ -275,6 +300,7 @@ class Consumer:
 
     async def _apply_known(self, events: Sequence[eventlogpb.Event]) -> None:
         """Apply contiguous events up to the first that this build may not pass over."""
+        self._fetched = events
         known: list[eventlogpb.Event] = []
         last = self.position
         unknown = ""
@@ -309,13 +335,20 @@ class Consumer:
 
     async def _commit(self, events: Sequence[eventlogpb.Event], position: int) -> None:
         def apply(connection: Connection, now: datetime) -> Checkpoint:
-            checkpoint = replace(self._checkpoint, position=position, progress_time=now, attempts=0)
+            checkpoint = replace(
+                self._checkpoint,
+                position=position,
+                progress_time=now,
+                attempts=0,
+                record_time=_instant(at.record_time),
+            )
             if events:
                 self._apply(connection, events, now)
             put_checkpoint(connection, checkpoint)
             return checkpoint
 
         before = self.position
+        at = next(event for event in self._fetched if event.position == position)
         self._checkpoint = await self._write(apply)
         self._tries = 0
         self._observer.events_handled(self._name, "applied", position - before)
@@ -395,6 +428,11 @@ def _contiguous(events: Sequence[eventlogpb.Event], *, behind: int) -> Sequence[
             break
         count += 1
     return events[:count]
+
+
+def _instant(stamp: Timestamp) -> datetime:
+    """Return the instant of the wire, in microseconds."""
+    return from_micros(stamp.seconds * 1_000_000 + stamp.nanos // 1_000)
 
 
 def _seconds_since(event: eventlogpb.Event, now: datetime) -> float:

@@ -114,21 +114,25 @@ class Feed:
     async def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
         """Yield what is behind `after`, then what is recorded, for ever.
 
-        Reconnects by itself, behind the last event it yielded. A peer that says nothing for
-        `silence_seconds`, not even a bookmark, is asked anew over a new call.
+        Reconnects by itself, behind the last event it yielded, and only to a log that still has it.
+        A peer that says nothing for `silence_seconds`, not even a bookmark, is asked anew over a new call.
 
         Raises:
-            LogRegressed: when the peer's log is another one than `log_id`, or ends before `after`.
+            LogRegressed: when the peer's log is another one than `log_id`, ends before `after`, or holds
+                another event there than the one that was yielded.
         """
         attempt = 0
+        last: eventlogpb.Event | None = None
         while True:
             try:
-                async with aclosing(self._watch(log_id, after)) as batches:
+                async with aclosing(self._watch(log_id, after, last)) as batches:
                     async for batch in batches:
                         attempt = 0
                         yield batch
                         log_id = batch.log_id
-                        after = max(after, batch.events[-1].position) if batch.events else after
+                        if batch.events and batch.events[-1].position > after:
+                            last = batch.events[-1]
+                            after = last.position
             except grpc.aio.AioRpcError as error:
                 regression = _regression_in(error, log_id, after)
                 if regression is not None:
@@ -139,11 +143,17 @@ class Feed:
             await asyncio.sleep(backoff_seconds(self._name, attempt))
             attempt += 1
 
-    async def _watch(self, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
+    async def _watch(
+        self, log_id: str, after: int, last: eventlogpb.Event | None
+    ) -> AsyncGenerator[FeedBatch, None]:
         call: Any = self._stub.WatchEvents(metadata=tuple(self._metadata()))
         buffer = _Buffer(self._buffer_bytes)
         start = eventlogpb.WatchStart(
-            parent=self._view, log_id=log_id, after_position=after, credit=self._credit
+            parent=self._view,
+            log_id=log_id,
+            after_position=after,
+            credit=self._credit,
+            after_record_time=last.record_time if last is not None else None,
         )
         receiving = asyncio.create_task(self._receive(call, start, buffer))
         try:

@@ -39,7 +39,11 @@ class Cause:
     """The event of another log that an event answers."""
 
     log_id: str
+    """Of the whole log."""
     position: int
+    """In the whole log."""
+    tenant_position: int = 0
+    """In the view of the tenant; 0 when not known, and then the tenant is not told of the cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,7 @@ def _row(
         event.traceparent,
         cause.log_id if cause else None,
         cause.position if cause else None,
+        cause.tenant_position or None if cause else None,
         event.skippable,
         event.payload.DESCRIPTOR.full_name,
         payload,

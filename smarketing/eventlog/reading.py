@@ -26,7 +26,7 @@ _tables = define_tables(MetaData())
 # Text, so that rows come as the driver has them: the page is the hot path of every follower.
 _COLUMNS: Final = (
     "tenant, subject, subject_version, occur_time, record_time, actor, traceparent,"
-    " cause_log_id, cause_position, skippable, payload_type, payload"
+    " cause_log_id, cause_position, cause_tenant_position, tenant_position, skippable, payload_type, payload"
 )
 _PAGE_OF_ALL: Final = text(
     f"SELECT position, {_COLUMNS} FROM event_log"  # noqa: S608 -- names of our own columns
@@ -35,6 +35,10 @@ _PAGE_OF_ALL: Final = text(
 _PAGE_OF_TENANT: Final = text(
     f"SELECT tenant_position AS position, {_COLUMNS} FROM event_log"  # noqa: S608 -- names of our own columns
     " WHERE tenant = :view AND tenant_position > :after ORDER BY tenant_position LIMIT :limit"
+)
+_RECORD_TIME_IN_ALL: Final = text("SELECT record_time FROM event_log WHERE position = :position")
+_RECORD_TIME_IN_TENANT: Final = text(
+    "SELECT record_time FROM event_log WHERE tenant = :view AND tenant_position = :position"
 )
 _HEAD: Final = text("SELECT i.log_id, h.position FROM log_identity i LEFT JOIN log_head h ON h.view = :view")
 
@@ -86,17 +90,30 @@ def head(connection: Connection, view: str) -> tuple[str, int]:
     return view_log_id(log_id, view), position or 0
 
 
-def read(connection: Connection, view: str, *, after: int, limit: int, log_id: str = "") -> Page:
+def read(
+    connection: Connection,
+    view: str,
+    *,
+    after: int,
+    limit: int,
+    log_id: str = "",
+    after_record_micros: int | None = None,
+) -> Page:
     """Return at most `limit` events of the view behind position `after`.
 
     The page also ends at about `MAX_PAGE_BYTES`. `log_id` is the log that `after` was learnt from;
-    empty for whoever knows none. The connection must see one state throughout, as a reader's does.
+    empty for whoever knows none. `after_record_micros` is when the event at `after` was recorded, for
+    whoever knows it. The connection must see one state throughout, as a reader's does.
 
     Raises:
-        LogRegressed: when this is another log, or ends before `after`.
+        LogRegressed: when this is another log, ends before `after`, or holds another event there.
     """
     own_log_id, head_position = head(connection, view)
-    if (log_id and log_id != own_log_id) or after > head_position:
+    if (
+        (log_id and log_id != own_log_id)
+        or after > head_position
+        or not _recorded_at(connection, view, after, after_record_micros)
+    ):
         raise LogRegressed(
             wanted_log_id=log_id, wanted_position=after, log_id=own_log_id, head_position=head_position
         )
@@ -107,14 +124,27 @@ def read(connection: Connection, view: str, *, after: int, limit: int, log_id: s
     size = 0
     with connection.execute(statement, {"view": view, "after": after, "limit": limit}) as rows:
         for row in rows.yield_per(_FETCH_ROWS):
-            events.append(_event(own_log_id, row))
+            events.append(_event(own_log_id, view, row))
             size += len(row[-1]) + _ENVELOPE_BYTES
             if size >= MAX_PAGE_BYTES:
                 break
     return Page(own_log_id, events, head_position)
 
 
-def _event(log_id: str, row: Sequence[Any]) -> eventlogpb.Event:
+def _recorded_at(connection: Connection, view: str, position: int, micros: int | None) -> bool:
+    """Tell whether the event at a position is the one that a reader remembers.
+
+    A log restored from an older copy has the same identity, and may have grown beyond the reader
+    again. What it recorded since was recorded later: no two events share both position and instant.
+    """
+    if micros is None or not position:
+        return True
+    statement = _RECORD_TIME_IN_ALL if view == WHOLE_LOG else _RECORD_TIME_IN_TENANT
+    stored = connection.execute(statement, {"view": view, "position": position}).scalar()
+    return stored is not None and _micros(stored) == micros
+
+
+def _event(log_id: str, view: str, row: Sequence[Any]) -> eventlogpb.Event:
     (
         position,
         tenant,
@@ -126,6 +156,8 @@ def _event(log_id: str, row: Sequence[Any]) -> eventlogpb.Event:
         traceparent,
         cause_log_id,
         cause_position,
+        cause_tenant_position,
+        tenant_position,
         skippable,
         payload_type,
         payload,
@@ -140,12 +172,17 @@ def _event(log_id: str, row: Sequence[Any]) -> eventlogpb.Event:
         actor=actor,
         traceparent=traceparent,
         skippable=bool(skippable),
+        tenant_position=tenant_position,
     )
     _set_instant(event.occur_time, occur_time)
     _set_instant(event.record_time, record_time)
-    if cause_log_id is not None:
+    if cause_log_id is not None and view == WHOLE_LOG:
         event.cause.log_id = cause_log_id
         event.cause.position = cause_position
+    elif cause_tenant_position is not None:
+        # Positions of the whole log count what other tenants do; a tenant is told of its own alone.
+        event.cause.log_id = view_log_id(cause_log_id, view)
+        event.cause.position = cause_tenant_position
     packed = event.payload
     packed.type_url = _TYPE_URL + payload_type
     packed.value = payload
@@ -154,6 +191,10 @@ def _event(log_id: str, row: Sequence[Any]) -> eventlogpb.Event:
 
 def _set_instant(target: Timestamp, stored: int | datetime) -> None:
     """Fill in what the driver gave for a `UtcMicros` column."""
-    seconds, micros = divmod(stored if isinstance(stored, int) else to_micros(stored), 1_000_000)
+    seconds, micros = divmod(_micros(stored), 1_000_000)
     target.seconds = seconds
     target.nanos = micros * 1000
+
+
+def _micros(stored: int | datetime) -> int:
+    return stored if isinstance(stored, int) else to_micros(stored)

@@ -66,7 +66,9 @@ class EventLogServicer(EventLogServiceServicer):
             raise field_invalid("limit", "0 for the default, or a positive number")
         _check_start(request.parent, request.after_position)
         limit = min(request.limit or DEFAULT_LIMIT, MAX_LIMIT)
-        page = await self._read(request.parent, request.log_id, request.after_position, limit)
+        page = await self._read(
+            request.parent, request.log_id, request.after_position, limit, _remembered(request)
+        )
         return eventlogpb.ReadEventsResponse(
             events=page.events, log_id=page.log_id, head_position=page.head_position
         )
@@ -115,7 +117,9 @@ class EventLogServicer(EventLogServiceServicer):
         """Return what may be sent now; None when storage is too busy to tell."""
         limit = min(watch.credit, _PAGE_OF_WATCH)
         try:
-            return await self._read(watch.view, watch.log_id, watch.position, limit)
+            return await self._read(
+                watch.view, watch.log_id, watch.position, limit, watch.after_record_micros
+            )
         except ReadersBusy:
             return None  # the next wake-up tries again; the reader keeps its place
 
@@ -134,8 +138,17 @@ class EventLogServicer(EventLogServiceServicer):
             ) from None
         watch.sent(page)
 
-    async def _read(self, view: str, log_id: str, after: int, limit: int) -> Page:
-        query = partial(reading.read, view=view, after=after, limit=limit, log_id=log_id)
+    async def _read(
+        self, view: str, log_id: str, after: int, limit: int, after_record_micros: int | None
+    ) -> Page:
+        query = partial(
+            reading.read,
+            view=view,
+            after=after,
+            limit=limit,
+            log_id=log_id,
+            after_record_micros=after_record_micros,
+        )
         try:
             return await self._writer.read(query)
         except LogRegressed as regressed:
@@ -153,6 +166,8 @@ class _Watch:
         self.view = start.parent
         self.log_id = start.log_id
         self.position = start.after_position
+        self.after_record_micros = _remembered(start)
+        """Until the first response; from then on nobody else can have been at the log."""
         self.credit = _checked_credit(start.credit, 0)
         self._loop = asyncio.get_running_loop()
         self._sent_at: float | None = None
@@ -187,6 +202,7 @@ class _Watch:
     def sent(self, page: Page) -> None:
         """Note what the reader was sent."""
         self.log_id = page.log_id
+        self.after_record_micros = None
         self.position = page.events[-1].position if page.events else self.position
         self.credit -= len(page.events)
         self._sent_at = self._loop.time()
@@ -207,6 +223,13 @@ def _check_start(parent: str, after_position: int, *, within: str = "") -> None:
         raise field_invalid(f"{within}parent", "tenants/{tenant}, or tenants/- for the whole log")
     if after_position < 0:
         raise field_invalid(f"{within}after_position", "0 for the beginning, or a position")
+
+
+def _remembered(start: eventlogpb.ReadEventsRequest | eventlogpb.WatchStart) -> int | None:
+    """Return when the event at the reader's position was recorded, as the reader says."""
+    if not start.HasField("after_record_time"):
+        return None
+    return start.after_record_time.seconds * 1_000_000 + start.after_record_time.nanos // 1_000
 
 
 def _checked_credit(granted: int, held: int) -> int:

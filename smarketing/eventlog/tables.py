@@ -52,6 +52,8 @@ def _event_log(metadata: MetaData) -> Table:
         Column("traceparent", Text, nullable=False),
         Column("cause_log_id", Text),
         Column("cause_position", BigInt),
+        # The cause's place in its own tenant's view, which is all that a tenant is told of it.
+        Column("cause_tenant_position", BigInt),
         Column("skippable", Boolean().with_variant(Integer(), "sqlite"), nullable=False),
         Column("payload_type", Text, nullable=False),
         Column("payload", LargeBinary, nullable=False),
@@ -93,5 +95,7 @@ def _consumer_checkpoint(metadata: MetaData) -> Table:
         Column("position", BigInt, nullable=False),
         Column("progress_time", UtcMicros, nullable=False),
         Column("attempts", BigInt, nullable=False),
+        # When the event at `position` was recorded: whether a restored log is the one that was followed.
+        Column("record_time", UtcMicros),
         sqlite_strict=True,
     )

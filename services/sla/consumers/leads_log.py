@@ -46,11 +46,15 @@ def ingest(
     put_queues(connection, [queue for event in events for queue in _queues(event)])
     told = [each for event in events for each in told_of(event)]
     if told:
-        causes = {event.subject: Cause(event.log_id, event.position) for event in events}
+        causes = {event.subject: _cause(event) for event in events}
         as_of = min(max(instant(event.record_time) for event in events), now)
         tx = SlaTx(connection, archive, now=now)
         record(tx, told, as_of=as_of, causes=causes, observe=observe)
         tx.flush()
+
+
+def _cause(event: eventlogpb.Event) -> Cause:
+    return Cause(event.log_id, event.position, event.tenant_position)
 
 
 def _queues(event: eventlogpb.Event) -> list[tuple[str, str, str, str]]:

@@ -46,6 +46,8 @@ def facts_of(clock: Clock) -> slaeventspb.ClockFacts:
         owner=clock.owner,
         team=clock.team,
         historical=clock.historical,
+        target_duration=duration(clock.target),
+        calendar_version=clock.calendar_version,
     )
 
 

@@ -19,8 +19,9 @@ from smarketing.names import PERSON
 
 __all__ = ["told_of"]
 
-_FACTS_PER_EVENT: Final = 2
-"""Positions are spread, so that one event may tell of two facts."""
+_FACTS_PER_EVENT: Final = 1024
+"""Positions are spread: one event may tell of several facts, and this service's own facts of a handoff
+(a pause granted, evidence approved) will have room behind the last that the log told."""
 
 
 class _Teller:

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -112,7 +112,12 @@ async def test_every_event_is_applied_once_in_order_and_the_checkpoint_says_so(
         assert seen(follower) == [(1, "a"), (2, "b"), (3, "c")]
         assert (consumer.position, consumer.log_id, consumer.head_position) == (3, LOG_ID, 3)
         expected = Checkpoint(
-            consumer="reports.leads", log_id=LOG_ID, position=3, progress_time=NOON, attempts=0
+            consumer="reports.leads",
+            log_id=LOG_ID,
+            position=3,
+            progress_time=NOON,
+            attempts=0,
+            record_time=NOON,
         )
         assert checkpoint(follower) == expected
         with follower.reading() as connection:
@@ -374,6 +379,44 @@ async def test_a_log_that_lost_its_end_stops_the_consumer(
     with pytest.raises(LogRegressed):
         await make().run()
     assert seen(follower) == []
+
+
+async def test_a_log_restored_from_an_older_copy_is_told_though_it_has_grown_beyond_the_consumer_again(
+    log: ServedLog, follower: Database, make: Make, tmp_path: Path
+) -> None:
+    await log.record("a", "b")
+    async with running(make()) as consumer:
+        await consumer.wait_until(2)
+    await log.stop()
+    restored = ServedLog(tmp_path / "restored", now=NOON + timedelta(hours=1))
+    restored.port = log.port
+    await restored.start()
+    await restored.record("a", "x", "y")
+
+    with pytest.raises(LogRegressed):
+        await make().run()
+    assert seen(follower) == [(1, "a"), (2, "b")]
+    await restored.close()
+
+
+async def test_a_log_restored_from_an_older_copy_is_told_by_who_follows_it_meanwhile(
+    log: ServedLog, follower: Database, make: Make, tmp_path: Path
+) -> None:
+    await log.record("a", "b")
+    consumer = make()
+    following = asyncio.create_task(consumer.run())
+    await consumer.wait_until(2)
+    restored = ServedLog(tmp_path / "restored", now=NOON + timedelta(hours=1))
+    await restored.record("a", "x", "y")
+    await log.stop()
+    restored.port = log.port
+    await restored.start()
+
+    with pytest.raises(LogRegressed):
+        async with asyncio.timeout(20):
+            await following
+    assert seen(follower) == [(1, "a"), (2, "b")]
+    await restored.close()
 
 
 async def test_another_log_delivered_midway_stops_the_consumer(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -101,11 +102,49 @@ def test_an_event_comes_back_as_it_was_recorded(log: Database) -> None:
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         cause=eventlogpb.EventReference(log_id=cause.log_id, position=7),
         skippable=True,
+        tenant_position=1,
     )
     expected.occur_time.FromDatetime(datetime(2026, 5, 4, 11, 59, 59, 123_456, tzinfo=UTC))
     expected.record_time.FromDatetime(NOON)
     expected.payload.Pack(StringValue(value="hello"))
     assert page(log) == Page(LOG_ID, [expected], 1)
+
+
+def test_a_tenant_is_told_of_a_cause_by_its_place_in_the_tenants_own_view(log: Database) -> None:
+    other = "0f0d0f55-0000-4000-8000-000000000000"
+    record(
+        log,
+        replace(an_event("a"), cause=Cause(other, 700, tenant_position=7)),
+        replace(an_event("b"), cause=Cause(other, 701)),
+    )
+
+    told, untold = page(log, "tenants/acme").events
+    assert told.cause == eventlogpb.EventReference(log_id=view_log_id(other, "tenants/acme"), position=7)
+    assert not untold.HasField("cause")
+    assert [event.cause.position for event in page(log).events] == [700, 701]
+
+
+def test_every_event_says_its_place_in_its_tenants_view_whichever_view_is_read(log: Database) -> None:
+    record(log, an_event("a"), an_event("x", tenant="tenants/blue"), an_event("b"))
+
+    assert [event.tenant_position for event in page(log).events] == [1, 1, 2]
+    assert [event.tenant_position for event in page(log, "tenants/acme").events] == [1, 2]
+
+
+def test_a_reader_that_remembers_another_event_at_its_position_is_refused(log: Database) -> None:
+    record(log, an_event("a"), an_event("x", tenant="tenants/blue"), now=NOON)
+    record(log, an_event("b"), now=NOON + timedelta(seconds=1))
+    noon = int(NOON.timestamp()) * 1_000_000
+
+    def after(view: str, position: int, micros: int) -> list[str]:
+        with log.reading() as connection:
+            return texts(read(connection, view, after=position, limit=10, after_record_micros=micros).events)
+
+    assert after(WHOLE, 2, noon) == ["b"]
+    assert after("tenants/acme", 1, noon) == ["b"]
+    for view, position in ((WHOLE, 2), ("tenants/acme", 1)):
+        with pytest.raises(LogRegressed):
+            after(view, position, noon + 1)
 
 
 def test_an_event_without_cause_has_none(log: Database) -> None:
@@ -241,7 +280,7 @@ def test_a_version_of_a_subject_exists_once(log: Database) -> None:
     record(log, an_event())
     copy = (
         "INSERT INTO event_log SELECT 99, tenant, 99, subject, subject_version, occur_time, record_time,"
-        " actor, traceparent, NULL, NULL, skippable, payload_type, payload FROM event_log"
+        " actor, traceparent, NULL, NULL, NULL, skippable, payload_type, payload FROM event_log"
     )
 
     with pytest.raises(IntegrityError), log.writer_engine.begin() as connection:
