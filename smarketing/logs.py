@@ -15,6 +15,8 @@ from smarketing import wallclock
 __all__ = ["LogFormat", "configure_logs", "get_log", "redacted"]
 
 _HIDDEN = "[redacted]"
+_CHATTY = ("alembic", "uvicorn")
+"""Libraries whose every start is several lines; only what they warn of is passed on."""
 _SECRET_KEY = re.compile(
     r"authorization|password|passwd|secret|cookie|api_?key|private_?key|dsn|^token$|_token$", re.I
 )
@@ -55,6 +57,8 @@ def configure_logs(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

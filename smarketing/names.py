@@ -105,10 +105,8 @@ OPPORTUNITY: Final = Pattern("tenants/{tenant}/opportunities/{opportunity}")
 
 PERSON: Final = Pattern("tenants/{tenant}/people/{person}")
 SYSTEM: Final = Pattern("tenants/{tenant}/systems/{system}")
-SERVICE: Final = Pattern("services/{service}")
 PERSON_TOKEN: Final = Pattern("tenants/{tenant}/people/{person}/tokens/{token}")
 SYSTEM_TOKEN: Final = Pattern("tenants/{tenant}/systems/{system}/tokens/{token}")
-SERVICE_TOKEN: Final = Pattern("services/{service}/tokens/{token}")
 TEAM: Final = Pattern("tenants/{tenant}/teams/{team}")
 QUEUE: Final = Pattern("tenants/{tenant}/queues/{queue}")
 

@@ -16,14 +16,18 @@ import grpc.aio
 
 from services.reports.config import ReportsConfig
 from services.reports.consumers import lead_events, sla_events
-from services.reports.rpc.policy import POLICY
+from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.rpc.refusals import refusal_of
 from services.reports.rpc.servicer import ReportServicer
 from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures
 from services.reports.store.fold import ReadModel
+from services.reports.store.listings import Listings
 from services.reports.store.queries import Queries
+from services.reports.web.dashboard import Access, dashboard
+from services.reports.web.freshness import Freshness, HeardSource
 from services.reports.web.metrics import FoldObserver, ReportMetrics
+from services.reports.web.reading import Reader
 from smarketing import wallclock
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
@@ -43,7 +47,7 @@ from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer,
 from smarketing.server.denials import DenialRecorder
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
-from smarketing.server.http import HttpHost, http_app, sessions_in
+from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.paging import PageTokens
 from smarketing.server.storage_telemetry import StorageTelemetry
@@ -115,9 +119,9 @@ async def _built(
     keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
-    observer = FoldObserver(telemetry.registry)
+    observer, freshness = FoldObserver(telemetry.registry), Freshness(now)
     leads, sla = await _consumers(
-        config, stack, writer, model=model, keeper=keeper, observer=observer, now=now
+        config, stack, writer, model=model, keeper=keeper, observer=observer, freshness=freshness, now=now
     )
     denials = DenialRecorder(
         SCHEMA.commands.audit, writer, succeeded=lambda: telemetry.task_succeeded("denials")
@@ -126,7 +130,7 @@ async def _built(
         telemetry.registry,
         writer,
         figures,
-        tenants=config.metrics_tenants,
+        tenants=config.metric_tenants,
         now=now,
         succeeded=lambda: telemetry.task_succeeded("metrics"),
     )
@@ -140,11 +144,19 @@ async def _built(
         denials=denials,
         now=now,
     )
+    pages = dashboard(
+        writer,
+        Reader(figures, Listings(SCHEMA.reports)),
+        access=Access(POLICY, own_side_of),
+        now=now,
+        age=freshness.age,
+    )
     app = http_app(
         config,
         registry=telemetry.registry,
         authenticator=authenticator,
         sessions=sessions_in(config.data_dir, authenticator),
+        rooms=[Room("", pages)],
     )
     http = HttpHost(config, app)
     return Process(
@@ -176,12 +188,15 @@ async def _consumers(
     model: ReadModel,
     keeper: DirectoryKeeper,
     observer: FoldObserver,
+    freshness: Freshness,
     now: Callable[[], datetime],
 ) -> tuple[Consumer, Consumer]:
     of_leads, of_sla = lead_events.LeadEvents(model, keeper.fold), sla_events.SlaEvents(model)
     leads = Consumer(
         _CONSUMER_OF_LEADS,
-        feed=await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address),
+        feed=HeardSource(
+            await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address), "leads", freshness
+        ),
         writer=writer,
         apply=of_leads.apply,
         payload_types=lead_events.PAYLOAD_TYPES,
@@ -191,7 +206,7 @@ async def _consumers(
     )
     sla = Consumer(
         _CONSUMER_OF_SLA,
-        feed=await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address),
+        feed=HeardSource(await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address), "sla", freshness),
         writer=writer,
         apply=of_sla.apply,
         payload_types=sla_events.PAYLOAD_TYPES,

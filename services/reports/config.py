@@ -21,7 +21,7 @@ class ReportsConfig(ServerConfig):
     sla_address: str = "127.0.0.1:7002"
     peer_ca: Path | None = None
     """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
-    metrics_tenants: tuple[str, ...] = ("default",)
+    metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     fold_batch_events: int = field(default=4000, metadata={"at_least": 1, "at_most": 20_000})
     """Events folded in by one transaction at most."""
@@ -29,5 +29,5 @@ class ReportsConfig(ServerConfig):
     def __post_init__(self) -> None:
         # Not super(): a slotted dataclass is made anew, and the cell of super() still holds the first.
         ServerConfig.__post_init__(self)
-        if len(self.metrics_tenants) > 3:
-            raise ValueError("SMARKETING_METRICS_TENANTS names more than three tenants; name the largest.")
+        if len(self.metric_tenants) > 3:
+            raise ValueError("SMARKETING_METRIC_TENANTS names more than three tenants; name the largest.")

@@ -168,7 +168,7 @@ async def _built(
     sweeper = _sweeper(config, writer, archive, leads=leads, log=log, timers=timers, now=now)
     replayer = Replayer(writer, archive)
     metrics = SlaMetrics(
-        telemetry.registry, writer, tenants=config.metrics_tenants, now=now, succeeded=told("metrics")
+        telemetry.registry, writer, tenants=config.metric_tenants, now=now, succeeded=told("metrics")
     )
     denials = DenialRecorder(command_tables.audit, writer, succeeded=told("denials"))
     addresses = AddressPolicy(allow_loopback=config.webhook_loopback)

@@ -20,7 +20,7 @@ class SlaConfig(ServerConfig):
     leads_address: str = "127.0.0.1:7001"
     peer_ca: Path | None = None
     """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
-    metrics_tenants: tuple[str, ...] = ("default",)
+    metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     webhook_loopback: bool = False
     """Let webhooks go to this machine, also without TLS: for trying things out."""
@@ -30,5 +30,5 @@ class SlaConfig(ServerConfig):
     def __post_init__(self) -> None:
         # Not super(): a slotted dataclass is made anew, and the cell of super() still holds the first.
         ServerConfig.__post_init__(self)
-        if len(self.metrics_tenants) > 3:
-            raise ValueError("SMARKETING_METRICS_TENANTS names more than three tenants; name the largest.")
+        if len(self.metric_tenants) > 3:
+            raise ValueError("SMARKETING_METRIC_TENANTS names more than three tenants; name the largest.")

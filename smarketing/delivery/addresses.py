@@ -14,6 +14,15 @@ from urllib.parse import SplitResult, urlsplit
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS: Final = {"https": 443, "http": 80}
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "::/96",  # IPv4 addresses in the form before mapped ones
+        "64:ff9b:1::/48",  # a network's own translation to IPv4
+        "fec0::/10",  # site-local, before unique local addresses
+        "192.0.0.0/24",  # protocol assignments
+    )
+)
 
 
 class AddressForbidden(Exception):
@@ -92,8 +101,9 @@ def _check(url: str, scheme: str, address: IPAddress, policy: AddressPolicy) -> 
     effective = mapped or address
     if effective.is_loopback and policy.allow_loopback:
         return
-    # `is_global` alone lets multicast and addresses that embed private ones pass.
-    if not effective.is_global or effective.is_multicast or _embeds_private(effective):
+    # `is_global` alone lets multicast, old special ranges and addresses that embed private ones pass.
+    special = any(address in network for network in _SPECIAL if network.version == address.version)
+    if special or not effective.is_global or effective.is_multicast or _embeds_private(effective):
         raise AddressForbidden(url, "the host's address is not on the public internet")
     if scheme != "https":
         raise AddressForbidden(url, "an address begins with https://")

@@ -54,13 +54,13 @@ class Admission:
         """Count a unary call out."""
         self.unary_in_flight -= 1
 
-    def enter_stream(self, principal: str) -> None:
-        """Count a stream in.
+    def enter_stream(self, principal: str, *, is_peer: bool = False) -> None:
+        """Count a stream in; one of our own services has its share however many others have theirs.
 
         Raises:
             Refusal: SERVER_BUSY; TOO_MANY_STREAMS when the principal has its share already.
         """
-        if self.streams_in_flight >= self._limits.streams_in_flight:
+        if self.streams_in_flight >= self._limits.streams_in_flight and not is_peer:
             raise _refusal("SERVER_BUSY", "The server has all the streams it can take", 4 * _PUSHBACK)
         if self._streams_of[principal] >= self._limits.streams_per_principal:
             raise _refusal("TOO_MANY_STREAMS", "Close one of your other streams first", 4 * _PUSHBACK)

@@ -65,9 +65,9 @@ class Caller:
     """The authenticated principal of a call, with all that a decision about it may look at."""
 
     principal: str
-    """`tenants/{tenant}/people/{person}`, `tenants/{tenant}/systems/{system}` or `services/{service}`."""
+    """`tenants/{tenant}/people/{person}` or `tenants/{tenant}/systems/{system}`."""
     tenant: str
-    """Tenant id, or `-` for principals above tenants."""
+    """Tenant id, or `-` for the installation's own principals, who stand above tenants."""
     kind: PrincipalKind
     roles: frozenset[Role]
     party: str = ""
@@ -75,7 +75,7 @@ class Caller:
     teams: frozenset[str] = frozenset()
     """Resource names of the teams the principal belongs to."""
     on_behalf_of: str = ""
-    """The person a system says it acts for; proved to be an active person of the same tenant."""
+    """The person a system says it acts for; proved to be an active person of one of its teams."""
     token_id: str = ""
     """Which of the principal's tokens proved it; filled in by the directory."""
 
@@ -109,14 +109,17 @@ class Directory:
 
     __slots__ = ("_people", "_tokens")
 
-    def __init__(self, tokens: Iterable[DirectoryToken], people: Iterable[str] = ()) -> None:
+    def __init__(
+        self, tokens: Iterable[DirectoryToken], people: Mapping[str, frozenset[str]] = MappingProxyType({})
+    ) -> None:
+        """Take the tokens, and the teams of each active person."""
         by_id: dict[str, tuple[DirectoryToken, ...]] = {}
         for token in tokens:
             # Ids are unique within a tenant only, so that no tenant can probe another's.
             proved = replace(token, caller=replace(token.caller, token_id=token.token_id))
             by_id[token.token_id] = (*by_id.get(token.token_id, ()), proved)
         self._tokens: Mapping[str, tuple[DirectoryToken, ...]] = MappingProxyType(by_id)
-        self._people = frozenset(people)
+        self._people = MappingProxyType(dict(people))
 
     def find(self, token_id: str, secret: str, *, now: datetime) -> Caller | None:
         """Return the caller that the token proves, or `None` for a wrong, expired or unknown one.
@@ -137,9 +140,9 @@ class Directory:
                 return token.caller
         return None
 
-    def has_person(self, person: str) -> bool:
-        """Whether `tenants/{tenant}/people/{person}` is an active person."""
-        return person in self._people
+    def teams_of(self, person: str) -> frozenset[str]:
+        """Return the teams of `tenants/{tenant}/people/{person}`; none for whoever is not active."""
+        return self._people.get(person, frozenset())
 
 
 class Authenticator:
@@ -183,9 +186,7 @@ class Authenticator:
         match = _BEARER.fullmatch(authorization)
         caller = directory.find(match[1], match[2], now=self._now()) if match else None
         if caller is None:
-            raise _unauthenticated(
-                "CREDENTIALS_INVALID", "The API token is wrong, expired or revoked; use another."
-            )
+            raise _credentials_invalid()
         return caller
 
     def caller_of_token(self, tenant: str, token_id: str) -> Caller | None:
@@ -195,6 +196,18 @@ class Authenticator:
             Refusal: DIRECTORY_NOT_READY.
         """
         return self._loaded().find_by_reference(tenant, token_id, now=self._now())
+
+    def caller_again(self, caller: Caller) -> Caller:
+        """Return who the caller of an earlier call is by now.
+
+        Raises:
+            Refusal: CREDENTIALS_INVALID once the token does not stand, ON_BEHALF_OF_INVALID.
+        """
+        directory = self._loaded()
+        found = directory.find_by_reference(caller.tenant, caller.token_id, now=self._now())
+        if found is None:
+            raise _credentials_invalid()
+        return _acting_for(directory, found, caller.on_behalf_of) if caller.on_behalf_of else found
 
     def _loaded(self) -> Directory:
         if self._directory is None:
@@ -221,17 +234,22 @@ def issue_token() -> IssuedToken:
 def _acting_for(directory: Directory, caller: Caller, person: str | bytes) -> Caller:
     named = person if isinstance(person, str) else ""
     same_tenant = named.startswith(f"tenants/{caller.tenant}/people/")
-    if caller.kind is not PrincipalKind.SYSTEM or not same_tenant or not directory.has_person(named):
+    shares_team = not caller.teams.isdisjoint(directory.teams_of(named))
+    if caller.kind is not PrincipalKind.SYSTEM or not same_tenant or not shares_team:
         raise Refusal(
             grpc.StatusCode.PERMISSION_DENIED,
             "ON_BEHALF_OF_INVALID",
-            "Only a system may act for a person, and only for an active one of its own tenant.",
+            "Only a system may act for a person, and only for an active one of its own teams.",
         )
     return replace(caller, on_behalf_of=named)
 
 
 def _is_valid(token: DirectoryToken, now: datetime) -> bool:
     return token is not _NOBODYS_TOKEN and (token.expire_time is None or now < token.expire_time)
+
+
+def _credentials_invalid() -> Refusal:
+    return _unauthenticated("CREDENTIALS_INVALID", "The API token is wrong, expired or revoked; use another.")
 
 
 def _unauthenticated(reason: str, message: str) -> Refusal:

@@ -21,8 +21,9 @@ _FLUSH_EVERY_SECONDS = 1.0
 class DenialRecorder:
     """Gathers denials and writes them in batches; equal ones of one batch are one entry.
 
-    At most `capacity` different ones are held between two writes; what comes over that is counted in
-    `overflowed` and not written.
+    At most `capacity` different ones are held between two writes, of each tenant at most `tenant_capacity`,
+    so that a flood of one leaves room for the others'; what comes over that is counted in `overflowed` and
+    not written.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class DenialRecorder:
         writer: Writer,
         *,
         capacity: int = 256,
+        tenant_capacity: int = 64,
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
         self._tables = tables
         self._writer = writer
         self._capacity = capacity
+        self._tenant_capacity = tenant_capacity
         self._succeeded = succeeded
         self._waiting: dict[AuditEntry, None] = {}
         self.overflowed = 0
@@ -44,7 +47,8 @@ class DenialRecorder:
         """Hold a denial for the next write; never blocks, never fails."""
         if entry in self._waiting:
             return
-        if len(self._waiting) >= self._capacity:
+        of_tenant = sum(each.tenant == entry.tenant for each in self._waiting)
+        if len(self._waiting) >= self._capacity or of_tenant >= self._tenant_capacity:
             self.overflowed += 1
             return
         self._waiting[entry] = None

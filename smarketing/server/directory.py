@@ -195,7 +195,11 @@ def load_directory(tables: DirectoryTables, connection: Connection) -> Directory
             for row in tokens
             if (row.tenant, row.principal) in callers
         ],
-        people=[caller.principal for caller in callers.values() if caller.kind is PrincipalKind.PERSON],
+        people={
+            caller.principal: caller.teams
+            for caller in callers.values()
+            if caller.kind is PrincipalKind.PERSON
+        },
     )
 
 

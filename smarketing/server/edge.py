@@ -114,6 +114,7 @@ class Edge:
                 finally:
                     admission.leave_unary()
             except BaseException as error:  # noqa: BLE001 - the last resort of every call
+                entrance.note_denied(error, method)
                 await endings.fail(error, method, context, began)
             endings.succeed(method, began)
             return answer
@@ -124,7 +125,7 @@ class Edge:
         async def call(raws: AsyncIterator[bytes], context: _Context) -> bytes:
             began = method.meter.start()
             try:
-                with self._entrance.streaming(method, context) as current:
+                async with self._entrance.streaming(method, context) as current:
                     accept = partial(self._entrance.accept, method, current)
                     stream = self._context(method, current, accept)
                     answer = method.serialize(await serve(messages(raws, accept), stream))
@@ -139,7 +140,7 @@ class Edge:
         async def call(raw: bytes, context: _Context) -> None:
             began = method.meter.start()
             try:
-                with self._entrance.streaming(method, context) as current:
+                async with self._entrance.streaming(method, context) as current:
                     request = self._entrance.accept(method, current, raw)
                     await emit(serve, request, self._context(method, current, None))
             except BaseException as error:  # noqa: BLE001 - the last resort of every call
@@ -152,7 +153,7 @@ class Edge:
         async def call(raws: AsyncIterator[bytes], context: _Context) -> None:
             began = method.meter.start()
             try:
-                with self._entrance.streaming(method, context) as current:
+                async with self._entrance.streaming(method, context) as current:
                     accept = partial(self._entrance.accept, method, current)
                     await emit(serve, messages(raws, accept), self._context(method, current, accept))
             except BaseException as error:  # noqa: BLE001 - the last resort of every call

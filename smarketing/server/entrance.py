@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, cast
 
 import grpc
@@ -13,13 +13,14 @@ from google.protobuf.message import DecodeError, Message
 from smarketing import wallclock
 from smarketing.server.admission import Admission
 from smarketing.server.audit import AuditEntry, AuditOutcome
-from smarketing.server.auth import ANY_TENANT, Authenticator, Caller
-from smarketing.server.calls import CurrentCall, enter_call
+from smarketing.server.auth import ANY_TENANT, Authenticator, Caller, PrincipalKind
+from smarketing.server.calls import CurrentCall, current_call, enter_call
 from smarketing.server.draining import Draining, server_draining
 from smarketing.server.errors import Refusal, field_invalid
 from smarketing.server.methods import CallLimits, Method
 from smarketing.server.policy import check_role, check_tenant
 from smarketing.server.refusals import request_too_large
+from smarketing.server.standing import while_allowed
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
 
@@ -64,11 +65,12 @@ class Entrance:
         caller: Caller | None = None
         try:
             caller = self._authenticator.caller_of(metadata)
+            # Before the role, so that denied calls cost as much as others.
+            self.admission.spend(caller.tenant)
             check_role(caller, method.line)
         except Refusal as refusal:
             self._deny(refusal, method, caller, "")
             raise
-        self.admission.spend(caller.tenant)
         traceparent = metadata.get("traceparent", "")
         remaining = cast("float | None", context.time_remaining())
         return CurrentCall(
@@ -81,23 +83,24 @@ class Entrance:
             context=context,
         )
 
-    @contextmanager
-    def streaming(
+    @asynccontextmanager
+    async def streaming(
         self, method: Method, context: "grpc.aio.ServicerContext[Any, Any]"
-    ) -> Iterator[CurrentCall]:
-        """Admit a stream, and count it until the block ends.
+    ) -> AsyncIterator[CurrentCall]:
+        """Admit a stream, count it until the block ends, and end it when its caller may no longer call.
 
         Raises:
-            Refusal: as `admit`; SERVER_DRAINING, SERVER_BUSY, TOO_MANY_STREAMS.
+            Refusal: as `admit`, also later; SERVER_DRAINING, SERVER_BUSY, TOO_MANY_STREAMS.
         """
         current = self.admit(method, context)
         if self._draining.begun:
             raise server_draining()
         principal = current.caller.principal
-        self.admission.enter_stream(principal)
+        self.admission.enter_stream(principal, is_peer=_is_peer(current.caller))
         enter_call(current)
         try:
-            yield current
+            async with while_allowed(lambda: self._refused_by_now(method, current)):
+                yield current
         finally:
             self.admission.leave_stream(principal)
 
@@ -127,6 +130,25 @@ class Entrance:
         self._validate(request)
         return request
 
+    def _refused_by_now(self, method: Method, current: CurrentCall) -> Refusal | None:
+        try:
+            caller = self._authenticator.caller_again(current.caller)
+            check_role(caller, method.line)
+        except Refusal as refusal:
+            self._deny(refusal, method, current.caller, current.resource)
+            return refusal
+        current.caller = caller
+        return None
+
+    def note_denied(self, error: BaseException, method: Method) -> None:
+        """Note that a servicer denied a read; a change that is refused is audited by its command."""
+        if method.line.mutation or not isinstance(error, Refusal):
+            return
+        # A call that this entrance denied was never entered, and is noted already.
+        with suppress(LookupError):
+            current = current_call()
+            self._deny(error, method, current.caller, current.resource)
+
     def _bind(self, method: Method, current: CurrentCall, resource: str) -> None:
         try:
             current.tenant = check_tenant(current.caller, resource, method.resource_field)
@@ -150,6 +172,10 @@ class Entrance:
                 reason=refusal.reason,
             )
         )
+
+
+def _is_peer(caller: Caller) -> bool:
+    return caller.kind is PrincipalKind.SERVICE and caller.tenant == ANY_TENANT
 
 
 def _require_no_tenant(method: Method) -> None:

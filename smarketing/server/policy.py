@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 
 from smarketing import names
-from smarketing.server.auth import ANY_TENANT, Caller, Role
+from smarketing.server.auth import ANY_TENANT, Caller, PrincipalKind, Role
 from smarketing.server.errors import Refusal, field_invalid
 
 __all__ = [
@@ -37,16 +37,21 @@ _TENANT_FIELDS = ("parent", "name")
 class Allow:
     """One line of a policy: the roles that may call, and where the request says whose data it is about.
 
+    `people` narrows `roles` for callers who are people; left out, both may the same.
     `tenant_from` is a dotted path such as `start.parent`; left out, it is `parent` or else `name`.
     A `mutation` is audited by its command, other methods only when they are denied.
     """
 
     roles: frozenset[Role]
+    people: frozenset[Role] = field(kw_only=True)
     mutation: bool = field(kw_only=True)
     tenant_from: str = field(kw_only=True)
 
-    def __init__(self, *roles: Role, mutation: bool = False, tenant_from: str = "") -> None:
+    def __init__(
+        self, *roles: Role, people: Iterable[Role] = (), mutation: bool = False, tenant_from: str = ""
+    ) -> None:
         object.__setattr__(self, "roles", frozenset(roles))
+        object.__setattr__(self, "people", frozenset(people) or self.roles)
         object.__setattr__(self, "mutation", mutation)
         object.__setattr__(self, "tenant_from", tenant_from)
 
@@ -138,7 +143,8 @@ def check_role(caller: Caller, line: Allow) -> None:
     Raises:
         Refusal: PERMISSION_DENIED.
     """
-    if caller.roles.isdisjoint(line.roles):
+    needed = line.people if caller.kind is PrincipalKind.PERSON else line.roles
+    if caller.roles.isdisjoint(needed):
         raise permission_denied()
 
 

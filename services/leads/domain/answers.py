@@ -56,11 +56,16 @@ def check_may_answer(handoff: Handoff, offer: Offer, person: str, directory: Dir
         raise NotYourOffer(handoff.id.offer_name(offer.number))
 
 
-def check_may_decide(handoff: Handoff, person: str, *, manages: bool) -> None:
-    """Refuse whoever is neither the owner nor a sales manager.
+def check_may_decide(handoff: Handoff, person: str, directory: Directory, *, manages: bool) -> None:
+    """Refuse whoever is neither the owner, nor a sales manager, nor, while nobody owns it, offered it.
 
     Raises:
         NotYourHandoff: it is somebody else's.
     """
-    if not manages and person != handoff.owner:
+    if manages or person == handoff.owner:
+        return
+    offer = handoff.offer
+    if handoff.owner or offer is None or offer.state is not OfferState.OPEN:
+        raise NotYourHandoff(handoff.name)
+    if offer.assignee != person and not directory.may_take_from(offer.assignee, person):
         raise NotYourHandoff(handoff.name)

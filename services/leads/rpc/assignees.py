@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import AssigneeUnknown, TenantUnknown
 from services.leads.store.directory import DirectoryStore
+from smarketing.server.auth import Caller
 
 
 class Assignees:
@@ -23,6 +24,19 @@ class Assignees:
         if directory is None:
             raise TenantUnknown(f"tenants/{tenant}")
         return frozenset(name for each in wanted for name in _meant(directory, each))
+
+    async def around(self, caller: Caller) -> frozenset[str]:
+        """Return the caller, the people of their teams, and the queues that these take from."""
+        directory = await self._directories.find(f"tenants/{caller.tenant}")
+        if directory is None:
+            return frozenset()
+        people = {person.name for team in caller.teams for person in directory.members_of(team)}
+        queues = {
+            queue.name
+            for queue in directory.queues
+            if not caller.teams.isdisjoint(directory.teams_below(queue.team))
+        }
+        return frozenset({caller.principal} | people | queues)
 
 
 def _meant(directory: Directory, name: str) -> list[str]:

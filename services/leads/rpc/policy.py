@@ -7,7 +7,7 @@ from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
 from smarketing.server.policy import Allow, Policy
 
-__all__ = ["LEADS_POLICY", "POLICY"]
+__all__ = ["LEADS_POLICY", "POLICY", "SEE_EVERY_LEAD"]
 
 _LEADS: Final = "/smarketing.api.leads.v1.LeadService"
 _LOG: Final = "/smarketing.api.eventlog.v1.EventLogService"
@@ -23,6 +23,9 @@ _SALES: Final = (
 _ONLOOKERS: Final = (Role.LEADERSHIP, Role.AUDITOR, Role.OPERATOR, Role.SERVICE)
 _LOG_READERS: Final = (Role.SERVICE, Role.OPERATOR, Role.AUDITOR)
 
+SEE_EVERY_LEAD: Final = frozenset({*_MARKETING, Role.SALES_MANAGER})
+"""Roles whose holders see the personal data of every lead; others in sales see their own teams'."""
+
 # Personal data is for those who call the lead, and those who sent it.
 _PERSONAL: Final = Allow(*_SALES, *_MARKETING)
 _IMPERSONAL: Final = Allow(*_SALES, *_MARKETING, *_ONLOOKERS)
@@ -32,7 +35,10 @@ _INTAKE: Final = Allow(*_MARKETING, Role.OPERATOR, mutation=True)
 LEADS_POLICY: Final[Policy] = {
     f"{_LEADS}/SubmitLead": _INTAKE,
     f"{_LEADS}/SubmitLeads": _INTAKE,
-    f"{_LEADS}/RecordOutcomes": Allow(*_SALES, Role.OPERATOR, mutation=True),
+    # What another system knows of anybody's handoffs: for systems, and people who answer for all of them.
+    f"{_LEADS}/RecordOutcomes": Allow(
+        *_SALES, Role.OPERATOR, people=(Role.SALES_MANAGER, Role.OPERATOR), mutation=True
+    ),
     f"{_LEADS}/GetLead": _PERSONAL,
     f"{_LEADS}/GetHandoff": _IMPERSONAL,
     f"{_LEADS}/ListHandoffs": _IMPERSONAL,

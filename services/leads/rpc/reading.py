@@ -12,6 +12,7 @@ from services.leads.domain.reasons import REASON_CODES
 from services.leads.domain.states import HandoffState
 from services.leads.rpc.asking import handoff_in
 from services.leads.rpc.assignees import Assignees
+from services.leads.rpc.policy import SEE_EVERY_LEAD
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
 from services.leads.store.queries import HandoffFilter
@@ -20,8 +21,10 @@ from services.leads.wire import leads as wire
 from services.leads.wire.values import put_instant
 from smarketing import names
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.server.calls import current_call
 from smarketing.server.errors import field_invalid
-from smarketing.server.paging import PageTokens, page_size_of
+from smarketing.server.paging import LARGEST_PAGE_SIZE, PageTokens, page_size_of
+from smarketing.server.policy import permission_denied
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -42,6 +45,7 @@ class Reading:
     async def GetLead(self, request: leadspb.GetLeadRequest, context: _Context) -> leadspb.Lead:
         """Return a lead with its personal data."""
         tenant, lead = names.LEAD.parse(request.name)
+        await self._check_may_see(tenant, lead)
         found = await self._store.read(queries.find_lead(self._sealer, tenant, lead))
         if found is None:
             raise LeadUnknown(request.name)
@@ -52,6 +56,20 @@ class Reading:
         if found.erase_time is not None:
             put_instant(message.erase_time, found.erase_time)
         return message
+
+    async def _check_may_see(self, tenant: str, lead: str) -> None:
+        """Refuse who may see their own team's leads only, before looking whether there is such a lead."""
+        caller = current_call().caller
+        if caller.roles & SEE_EVERY_LEAD:
+            return
+        own = await self._assignees.around(caller)
+        handoffs = await self._store.read(
+            queries.list_handoffs(
+                HandoffFilter(tenant=tenant, lead=lead), after=None, limit=LARGEST_PAGE_SIZE
+            )
+        )
+        if own.isdisjoint(name for handoff in handoffs for name in _holders(handoff)):
+            raise permission_denied()
 
     async def GetHandoff(self, request: leadspb.GetHandoffRequest, context: _Context) -> leadspb.Handoff:
         """Return a handoff."""
@@ -134,6 +152,11 @@ class Reading:
             reason_codes=[wire.reason_message(each) for each in shown],
             next_page_token=self._pages.issue(request, [first + size]) if more else "",
         )
+
+
+def _holders(handoff: Handoff) -> tuple[str, ...]:
+    offered = () if handoff.offer is None else (handoff.offer.assignee,)
+    return (handoff.owner, *offered)
 
 
 def _filter(request: leadspb.ListHandoffsRequest) -> HandoffFilter:

@@ -9,7 +9,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.routing import route
 from services.leads.store.transaction import By, LeadTx
 
-SYSTEM: Final = By("services/leads")
+SYSTEM: Final = By("tenants/-/systems/leads")
 """Who is named when nobody asked: the service itself."""
 
 

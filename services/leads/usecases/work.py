@@ -175,7 +175,7 @@ def convert_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Opportunity
             tenant=request.handoff.tenant,
             opportunity_id=tx.new_id(),
             handoff=request.handoff,
-            owner=handoff.owner,
+            owner=handoff.owner or person,
             create_time=tx.now,
             amount=request.amount,
             probability_percent=request.probability_percent,
@@ -238,8 +238,7 @@ def _decider(directory: Directory, handoff: Handoff, asker: Asker) -> str:
     if asker.is_system and not asker.person and not handoff.owner:
         raise NotYourHandoff(handoff.name)
     person = asker.person_in(directory, otherwise=handoff.owner)
-    if handoff.owner:
-        check_may_decide(handoff, person, manages=asker.manages)
+    check_may_decide(handoff, person, directory, manages=asker.manages)
     return person
 
 

@@ -34,7 +34,7 @@ from smarketing.delivery import NewMessage, enqueue
 from smarketing.eventlog.outbox import Cause, NewEvent, append
 from smarketing.sql import FindRows, InsertRows, UpdateRows
 
-SELF: Final = "services/sla"
+SELF: Final = "tenants/-/systems/sla"
 """Who made it happen, when nobody asked for it."""
 
 _ALERT_COLUMNS: Final = tuple(column.name for column in schema.alert.columns)

@@ -4,7 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +39,7 @@ PACKAGE = "smarketing.tests.echo.v1"
 SERVICE = f"{PACKAGE}.EchoService"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SECRET = "s" * 64
+TEAM = "tenants/default/teams/inside"
 REQUEST_ID = "7d1f8a52-6f0e-4a56-9f5b-1b8f4a1d2c3e"
 
 
@@ -189,14 +190,18 @@ TOKENS = (
     a_token("expiredexpir", a_caller(), expire_time=NOW),
     a_token(
         "leadsleadsle",
-        a_caller("services/leads", tenant="-", kind=PrincipalKind.SERVICE, roles=frozenset({Role.SERVICE})),
+        a_caller("tenants/-/systems/leads", tenant="-", kind=PrincipalKind.SERVICE, roles=frozenset({Role.SERVICE})),
     ),
     a_token(
         "crmcrmcrmcrm",
-        a_caller("tenants/default/systems/crm", kind=PrincipalKind.SYSTEM),
+        replace(a_caller("tenants/default/systems/crm", kind=PrincipalKind.SYSTEM), teams=frozenset({TEAM})),
     ),
 )
-PEOPLE = ("tenants/default/people/mina", "tenants/default/people/ada", "tenants/other/people/otto")
+PEOPLE = {
+    "tenants/default/people/mina": frozenset({TEAM}),
+    "tenants/default/people/ada": frozenset({"tenants/default/teams/field"}),
+    "tenants/other/people/otto": frozenset({TEAM}),
+}
 
 DIRECTORY = Directory(TOKENS, PEOPLE)
 

@@ -126,11 +126,12 @@ async def test_a_service_that_has_not_read_the_directory_answers_nobody():
     [
         ("crmcrmcrmcrm", "tenants/default/people/mina", None),
         ("crmcrmcrmcrm", "tenants/default/people/nobody", "ON_BEHALF_OF_INVALID"),
+        ("crmcrmcrmcrm", "tenants/default/people/ada", "ON_BEHALF_OF_INVALID"),
         ("crmcrmcrmcrm", "tenants/other/people/otto", "ON_BEHALF_OF_INVALID"),
         ("minaminamina", "tenants/default/people/ada", "ON_BEHALF_OF_INVALID"),
     ],
 )
-async def test_only_a_system_acts_for_a_person_and_only_for_one_of_its_tenant(token_id, person, reason):
+async def test_only_a_system_acts_for_a_person_and_only_for_one_of_its_teams(token_id, person, reason):
     metadata = (*bearer(token_id), ("smarketing-on-behalf-of", person))
     async with serving() as rig:
         try:
