@@ -7,12 +7,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from services.demo import wire
-from services.demo.company import LEADER, SALES_MANAGER, TENANT
+from services.demo.company import TENANT
 from services.demo.first_start import MONTH, FolderRefused, has_month, make_month, owned
 from services.demo.live import LivePeople
 from services.demo.running import (
@@ -26,8 +26,8 @@ from services.demo.running import (
 )
 from services.demo.show import Screen
 from smarketing import wallclock
-from smarketing.client import CallError, ClientSettings, LeadsClient, ReportsClient, SlaClient
-from smarketing.logs import configure_logs
+from smarketing.client import ClientSettings, LeadsClient, ReportsClient, SlaClient
+from smarketing.logs import LogFormat, configure_logs
 
 _SEED: Final = 20
 _PORT_BASE: Final = 7001
@@ -41,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, default=Path("data/demo"), help="the demo's folder (default data/demo)"
     )
-    parser.add_argument(
-        "--port-base", type=int, default=_PORT_BASE, help="first of its ports (default 7001)"
-    )
+    parser.add_argument("--port-base", type=int, default=_PORT_BASE, help="first of its ports (default 7001)")
     options = parser.parse_args(arguments)
     places = Places(options.port_base)
     screen = Screen()
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(data_dir: Path, screen: Screen) -> None:
-    configure_logs("console", level="ERROR")
+    configure_logs(LogFormat.CONSOLE, level="ERROR")
     if has_month(data_dir):
         screen.say(f"Going on with what is in {data_dir}.")
         return
@@ -156,9 +154,7 @@ class _Demo:
                             return
                         await asyncio.sleep(0.3)
             except TimeoutError:
-                raise DidNotStart(
-                    f"Reports did not catch up; {log_of(self._data_dir)} says why."
-                ) from None
+                raise DidNotStart(f"Reports did not catch up; {log_of(self._data_dir)} says why.") from None
 
     async def _count_handoffs(self) -> int:
         async with LeadsClient(self._as("marcus")) as leads:

@@ -14,12 +14,14 @@ _GIVEN: Final = (
     "Irene", "Karim", "Ludmila", "Marta", "Niklas", "Olga", "Peter", "Rosa", "Stefan", "Theo", "Ute", "Yusuf",
 )  # fmt: skip
 _FAMILY: Final = (
-    "Albrecht", "Bauer", "Conrad", "Demir", "Engel", "Fuchs", "Graf", "Hartmann", "Ivanov", "Jansen", "Krause",
-    "Lorenz", "Maurer", "Nowak", "Ortega", "Pohl", "Richter", "Schuster", "Tanaka", "Ulrich", "Wagner", "Zimmer",
+    "Albrecht", "Bauer", "Conrad", "Demir", "Engel", "Fuchs", "Graf", "Hartmann", "Ivanov", "Jansen",
+    "Krause", "Lorenz", "Maurer", "Nowak", "Ortega", "Pohl", "Richter", "Schuster", "Tanaka", "Ulrich",
+    "Wagner", "Zimmer",
 )  # fmt: skip
 _COMPANIES: Final = (
-    "Birkenhof", "Steinbach", "Morgenrot", "Wiesengrund", "Hafenwerk", "Lindenapotheke", "Nordkant", "Eichwald",
-    "Seeblick", "Kupferhammer", "Blauwerk", "Talmühle", "Sonnenfeld", "Weitblick", "Rosengarten", "Altstadt",
+    "Birkenhof", "Steinbach", "Morgenrot", "Wiesengrund", "Hafenwerk", "Lindenapotheke", "Nordkant",
+    "Eichwald", "Seeblick", "Kupferhammer", "Blauwerk", "Talmühle", "Sonnenfeld", "Weitblick",
+    "Rosengarten", "Altstadt",
 )  # fmt: skip
 
 

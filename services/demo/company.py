@@ -62,7 +62,9 @@ class Company:
 
 def read_company(*, start: datetime, end: datetime) -> Company:
     """Return the company as its files say, with one holiday and one leave within the month."""
-    documents = {each.kind: each for each in read_documents(sorted(_FILES.glob("*.yaml")), "default", READERS)}
+    documents = {
+        each.kind: each for each in read_documents(sorted(_FILES.glob("*.yaml")), "default", READERS)
+    }
     made, agreed = documents[Kind.CALENDAR], documents[Kind.AGREEMENT]
     calendar = calendar_of(_message(made))
     zone = ZoneInfo(calendar.zone)

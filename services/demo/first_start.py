@@ -40,7 +40,9 @@ def owned(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FolderRefused(f"Another demo runs on {data_dir}: stop it, or name another --data.") from None
+            raise FolderRefused(
+                f"Another demo runs on {data_dir}: stop it, or name another --data."
+            ) from None
         yield
 
 

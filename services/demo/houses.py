@@ -62,7 +62,7 @@ class Log:
     """A service's log, read by the other from the same process."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._grown = asyncio.Event()
         self._head = 0
 
@@ -78,13 +78,13 @@ class Log:
 
     async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
         """Return one page."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             page = read(connection, _WHOLE_LOG, after=after, limit=limit, log_id=log_id)
         return FeedBatch(page.log_id, page.events, page.head_position)
 
     def look(self) -> int:
         """Wake who follows, and return the newest position."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             self._head = head(connection, _WHOLE_LOG)[1]
         self._grown.set()
         return self._head
@@ -98,7 +98,6 @@ class Houses:
     directories: DirectoryStore
     leads: LeadStore
     sla: Writer
-    sla_database: Database
     archive: Archive
     leads_log: Log
     sla_log: Log
@@ -135,33 +134,33 @@ class Houses:
         return [sweep_batch(connection, self.archive, limit, now=now) for limit in limits]
 
     def _look_ahead(self) -> None:
-        with self.sla_database.reading() as connection:
+        with self.sla_log.database.reading() as connection:
             self.due = next_due(connection)
 
 
 @asynccontextmanager
 async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]) -> AsyncIterator[Houses]:
     """Open both services on a folder that nobody else uses yet; close them at the end."""
-    async with _a_database(data_dir / "leads.db", "services.leads.store.migrations") as leads_database:
-        async with _a_database(data_dir / "sla.db", "services.sla.store.migrations") as sla_database:
-            async with Writer(leads_database, now=clock) as leads, Writer(sla_database, now=clock) as sla:
-                sealer = Sealer(load_or_make_key(data_dir / "master.key"))
-                directories = Directories(SCHEMA.directory.directory)
-                houses = _houses(
-                    clock,
-                    DirectoryStore(leads, SCHEMA.directory, directories),
-                    LeadStore(leads, directories=directories, sealer=sealer, new_id=new_id),
-                    sla,
-                    leads_database,
-                    sla_database,
-                )
-                async with asyncio.TaskGroup() as tasks:
-                    following = [
-                        tasks.create_task(consumer.run()) for consumer in (houses.of_leads, houses.of_sla)
-                    ]
-                    yield houses
-                    for each in following:
-                        each.cancel()
+    async with (
+        _a_database(data_dir / "leads.db", "services.leads.store.migrations") as leads_database,
+        _a_database(data_dir / "sla.db", "services.sla.store.migrations") as sla_database,
+        Writer(leads_database, now=clock) as leads,
+        Writer(sla_database, now=clock) as sla,
+    ):
+        directories = Directories(SCHEMA.directory.directory)
+        sealer = Sealer(load_or_make_key(data_dir / "master.key"))
+        houses = _houses(
+            clock,
+            DirectoryStore(leads, SCHEMA.directory, directories),
+            LeadStore(leads, directories=directories, sealer=sealer, new_id=new_id),
+            sla,
+            logs=(Log(leads_database), Log(sla_database)),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            following = [tasks.create_task(each.run()) for each in (houses.of_leads, houses.of_sla)]
+            yield houses
+            for each in following:
+                each.cancel()
 
 
 def _houses(
@@ -169,20 +168,17 @@ def _houses(
     directories: DirectoryStore,
     leads: LeadStore,
     sla: Writer,
-    leads_database: Database,
-    sla_database: Database,
+    *,
+    logs: tuple[Log, Log],
 ) -> Houses:
     archive = Archive()
-    leads_log, sla_log = Log(leads_database), Log(sla_database)
-    keeper = DirectoryKeeper(
-        directory_tables, sla, Authenticator(now=clock), consumer=lead_events.CONSUMER
-    )
+    leads_log, sla_log = logs
+    keeper = DirectoryKeeper(directory_tables, sla, Authenticator(now=clock), consumer=lead_events.CONSUMER)
     return Houses(
         clock=clock,
         directories=directories,
         leads=leads,
         sla=sla,
-        sla_database=sla_database,
         archive=archive,
         leads_log=leads_log,
         sla_log=sla_log,

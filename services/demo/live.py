@@ -68,7 +68,9 @@ class LivePeople:
 
     def _lead(self, number: int) -> Submission:
         now = self._now()
-        told = story_of(self._seed, 1_000_000 + self._dice.randrange(1_000_000), now, staffed=False).submission
+        told = story_of(
+            self._seed, 1_000_000 + self._dice.randrange(1_000_000), now, staffed=False
+        ).submission
         submission = replace(told, external_id=f"{_LIVE}{self._began:%Y%m%d-%H%M%S}-{number}")
         asked = now - timedelta(minutes=self._dice.uniform(0.2, 40))
         qualification = replace(told.qualification, inquire_time=asked)

@@ -32,6 +32,8 @@ _REGIONS: Final = (("north", 40), ("south", 35), ("east", 25))
 _WORTH: Final = {"clinic": 14_000, "retail": 4_500, "factory": 26_000}
 """About what a deal in a segment is worth, in euros."""
 
+_AT_ONCE: Final = BusinessTime()
+
 Wait = BusinessTime | timedelta
 """Time until something is done: of working hours, or of the clock on the wall."""
 
@@ -73,7 +75,7 @@ class Touch:
     contact: bool
     confirmed: bool
     """Told by the dialler, not by the person."""
-    told_after: BusinessTime = BusinessTime()
+    told_after: BusinessTime = _AT_ONCE
     """How much later it was entered."""
 
 

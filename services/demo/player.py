@@ -18,11 +18,11 @@ from services.demo.houses import Houses
 from services.demo.month import Answer, Deal, Echo, OfferAnswer, Outcome, Story, Touch, Wait, next_story
 from services.demo.setting_up import call_of, take_leave
 from services.leads.domain.errors import QueueEmpty
-from services.leads.domain.events import HandoffId
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission
 from services.leads.domain.opportunity import Opportunity, OpportunityState
-from services.leads.domain.states import RELEASABLE_STATES, OWNED_STATES
+from services.leads.domain.states import OWNED_STATES, RELEASABLE_STATES
 from services.leads.domain.terms import EvidenceGrade, Money
 from services.leads.store.leads import Batch, UseCase
 from services.leads.store.transaction import By, LeadTx
@@ -359,9 +359,7 @@ class Player:
         found = await self._houses.leads.sweep(load)
         case.handoff = found or case.handoff
 
-    async def _ask(
-        self, use_case: UseCase[Q, A], method: str, wanted: Q, render: Callable[[A], Any]
-    ) -> A:
+    async def _ask(self, use_case: UseCase[Q, A], method: str, wanted: Q, render: Callable[[A], Any]) -> A:
         """Return what the command answers.
 
         Raises:
@@ -381,8 +379,10 @@ class Player:
         )
         outcome = await self._houses.leads.command(kept, Command(wanted, call), render=render)
         answered = answers[-1]
-        if isinstance(outcome, Exception) or isinstance(answered, Exception):
-            raise outcome if isinstance(outcome, Exception) else answered
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(answered, Exception):
+            raise answered
         return answered
 
 

@@ -73,7 +73,7 @@ class Places:
                     probe.bind((HOST, port))
                 except OSError:
                     raise DidNotStart(
-                        f"Port {port} is taken: stop what listens there, or name other ports with --port-base."
+                        f"Port {port} is taken: stop what listens there, or name others with --port-base."
                     ) from None
 
 
@@ -94,7 +94,7 @@ async def services_on(data_dir: Path, places: Places) -> AsyncIterator[asyncio.s
         SUPERVISOR_VARIABLE: str(os.getpid()),
     }
     command = ("-m", "services.supervised", "services")
-    arguments = ("--data", str(data_dir.absolute()), "--port-base", str(places.port_base))
+    arguments = ("--data", str(data_dir), "--port-base", str(places.port_base))
     with log_of(data_dir).open("ab") as log:
         async with _child(*command, *arguments, environment=environment, output=log) as process:
             yield process
@@ -131,7 +131,11 @@ async def wait_until_ready(settings: ClientSettings, services: asyncio.subproces
 
 async def _are_ready(settings: ClientSettings) -> bool:
     try:
-        async with LeadsClient(settings) as leads, SlaClient(settings) as sla, ReportsClient(settings) as reports:
+        async with (
+            LeadsClient(settings) as leads,
+            SlaClient(settings) as sla,
+            ReportsClient(settings) as reports,
+        ):
             return (
                 await leads.is_serving("smarketing.api.leads.v1.LeadService")
                 and await sla.is_serving("smarketing.api.sla.v1.SlaService")

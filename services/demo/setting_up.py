@@ -23,8 +23,8 @@ from services.demo.houses import Houses
 from services.leads.usecases.bootstrap import bootstrap, token_file
 from services.leads.usecases.directory import ApplyDirectory, IssueToken, apply, issue
 from services.leads.wire import directory as directory_wire
-from services.sla.domain.almanac import Leave
 from services.sla.domain.agreement import Party
+from services.sla.domain.almanac import Leave
 from services.sla.rpc.refusals import reason_of
 from services.sla.store.commands import unit_of
 from services.sla.usecases.agreements import Accept, Activate, Propose, accept, activate, propose
@@ -68,7 +68,7 @@ async def set_up(houses: Houses, company: Company, data_dir: Path, *, new_id: Ca
         calendar=company.calendar,
         actor=SALES_MANAGER,
     )
-    await _ask_sla(houses, make_calendars, calendar_message, SALES_MANAGER, made, new_id())
+    await _ask_sla(houses, (make_calendars, calendar_message), SALES_MANAGER, made, new_id())
     await _agree(houses, company, new_id)
     await houses.leads_reads()
 
@@ -76,13 +76,11 @@ async def set_up(houses: Houses, company: Company, data_dir: Path, *, new_id: Ca
 async def take_leave(houses: Houses, leave: tuple[datetime, datetime], request_id: str) -> None:
     """Let one rep say when they are away."""
     wanted = RecordLeave(
-        leave=Leave(
-            tenant="default", person=ON_LEAVE, id="week-off", start_time=leave[0], end_time=leave[1]
-        ),
+        leave=Leave(tenant="default", person=ON_LEAVE, id="week-off", start_time=leave[0], end_time=leave[1]),
         actor=ON_LEAVE,
         only_for=ON_LEAVE,
     )
-    await _ask_sla(houses, record_leave, leave_message, ON_LEAVE, wanted, request_id)
+    await _ask_sla(houses, (record_leave, leave_message), ON_LEAVE, wanted, request_id)
 
 
 async def _apply_directory(houses: Houses, company: Company, request_id: str) -> None:
@@ -113,9 +111,7 @@ async def _issue(houses: Houses, principal: str, data_dir: Path, request_id: str
         request_id,
         resource=principal,
     )
-    outcome = await houses.directories.command(
-        issue, Command(wanted, call), render=directory_wire.token_to
-    )
+    outcome = await houses.directories.command(issue, Command(wanted, call), render=directory_wire.token_to)
     if isinstance(outcome, Exception):
         raise outcome
     file = token_file(data_dir, principal.rpartition("/")[2])
@@ -132,22 +128,22 @@ async def _agree(houses: Houses, company: Company, new_id: Callable[[], str]) ->
         principal=MARKETING_MANAGER,
         parties=(Party.MARKETING,),
     )
-    accord = await _ask_sla(houses, propose, agreement_message, MARKETING_MANAGER, proposed, new_id())
+    accord = await _ask_sla(houses, (propose, agreement_message), MARKETING_MANAGER, proposed, new_id())
     accepted = Accept(name=accord.name, etag="", principal=SALES_MANAGER, parties=(Party.SALES,))
-    await _ask_sla(houses, accept, agreement_message, SALES_MANAGER, accepted, new_id())
+    await _ask_sla(houses, (accept, agreement_message), SALES_MANAGER, accepted, new_id())
     activated = Activate(name=accord.name, etag="", principal=SALES_MANAGER, effective_time=None)
-    await _ask_sla(houses, activate, agreement_message, SALES_MANAGER, activated, new_id())
+    await _ask_sla(houses, (activate, agreement_message), SALES_MANAGER, activated, new_id())
 
 
 async def _ask_sla(
     houses: Houses,
-    use_case: Callable[..., Sequence[Any]],
-    render: Callable[[Any], Any],
+    asking: tuple[Callable[..., Sequence[Any]], Callable[[Any], Any]],
     principal: str,
     wanted: Any,
     request_id: str,
 ) -> Any:
-    """Return what the use case answered."""
+    """Return what the use case answered; `asking` is it, and what renders its answer."""
+    use_case, render = asking
     answers: list[Any] = []
 
     def kept(*arguments: Any, **parts: Any) -> Sequence[Any]:
