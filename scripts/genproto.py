@@ -6,6 +6,7 @@ Both ways leave a descriptor image of our files in `build/api.binpb` for `buf`.
 
 import argparse
 import filecmp
+import os
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,8 @@ def _includes() -> list[str]:
 
 def generate(target: Path) -> None:
     """Write the Python modules, their stubs and `__init__.py` files below `target`."""
+    # The plugins stand beside the interpreter, which need not be on the path.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     outputs = [f"--{kind}_out={target}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     if protoc.main(["protoc", *_includes(), *outputs, *files]) != 0:
@@ -67,8 +70,11 @@ def main() -> int:
     arguments = parser.parse_args()
     write_image()
     if not arguments.check:
-        shutil.rmtree(ROOT / PACKAGE, ignore_errors=True)
-        generate(ROOT)
+        with tempfile.TemporaryDirectory(dir=ROOT / "build") as temporary:
+            # Aside first: a fault of the compiler leaves what was there.
+            generate(Path(temporary))
+            shutil.rmtree(ROOT / PACKAGE, ignore_errors=True)
+            shutil.move(Path(temporary) / PACKAGE, ROOT / PACKAGE)
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         generate(Path(temporary))

@@ -72,7 +72,9 @@ def _lead_match(metadata: MetaData) -> Table:
         "lead_match",
         Column("tenant", Text, primary_key=True),
         Column("digest", LargeBinary, primary_key=True),
-        Column("lead", Text, nullable=False),
+        # Several leads may share a switchboard's number, or an address for a while, and be told apart again.
+        Column("lead", Text, primary_key=True),
+        Column("record_time", UtcMicros, nullable=False),
         Index("lead_match_by_lead", "tenant", "lead"),
     )
 

@@ -8,10 +8,13 @@ import hmac
 import os
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["Sealer"]
 
+_KEY_NUMBER: Final = b"\x01"
+"""Which of the installation's keys wrapped: it stands in front, so that another can take its place."""
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _DIGEST_BYTES: Final = 16
@@ -33,7 +36,7 @@ class Sealer:
             chance[_KEY_BYTES + _NONCE_BYTES :],
         )
         context = bound_to.encode()
-        wrapped = wrap_nonce + self._wrap.encrypt(wrap_nonce, key, context)
+        wrapped = _KEY_NUMBER + wrap_nonce + self._wrap.encrypt(wrap_nonce, key, context)
         return wrapped, nonce + AESGCM(key).encrypt(nonce, plain, context)
 
     def unseal(self, wrapped_key: bytes, sealed: bytes, *, bound_to: str) -> bytes:
@@ -42,8 +45,10 @@ class Sealer:
         Raises:
             cryptography.exceptions.InvalidTag: another key sealed it, or it was changed or moved.
         """
-        context = bound_to.encode()
-        key = self._wrap.decrypt(wrapped_key[:_NONCE_BYTES], wrapped_key[_NONCE_BYTES:], context)
+        if not wrapped_key.startswith(_KEY_NUMBER):
+            raise InvalidTag
+        context, wrapped = bound_to.encode(), wrapped_key[len(_KEY_NUMBER) :]
+        key = self._wrap.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
 
     def match_digest(self, tenant: str, kind: str, value: str) -> bytes:

@@ -20,7 +20,7 @@ INSERT_HANDOFFS: Final = InsertRows(_T.handoff)
 INSERT_SUBMISSIONS: Final = InsertRows(_T.submission)
 INSERT_FOLLOW_UPS: Final = InsertRows(_T.follow_up)
 INSERT_OPPORTUNITIES: Final = InsertRows(_T.opportunity)
-PUT_MATCHES: Final = UpsertRows(_T.lead_match, key=["tenant", "digest"], replace=["lead"])
+PUT_MATCHES: Final = UpsertRows(_T.lead_match, key=["tenant", "digest", "lead"], replace=["record_time"])
 PUT_CREDITS: Final = UpsertRows(_T.routing_credit, key=["tenant", "rule_id", "person"], replace=["credit"])
 PUT_TOTALS: Final = UpsertRows(_T.business_total, key=["tenant", "total", "label"], add=["amount"])
 
@@ -32,7 +32,9 @@ FIND_SUBMISSIONS: Final = FindRows(
     key=["tenant", "source_system", "external_id"],
     columns=["tenant", "source_system", "external_id", "revision", "lead", "number"],
 )
-FIND_MATCHES: Final = FindRows(_T.lead_match, key=["tenant", "digest"], columns=["tenant", "digest", "lead"])
+FIND_MATCHES: Final = FindRows(
+    _T.lead_match, key=["tenant", "digest"], columns=["tenant", "digest", "record_time", "lead"]
+)
 FIND_PEOPLE: Final = FindRows(
     _T.lead_person, key=["tenant", "lead"], columns=["tenant", "lead", "wrapped_key", "sealed_contact"]
 )

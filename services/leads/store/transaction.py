@@ -33,6 +33,9 @@ from smarketing.eventlog.outbox import NewEvent, append
 SubmissionKey = tuple[str, str, str]
 LeadKey = tuple[str, str]
 
+_MOST_SHARED: Final = 20
+"""What so many leads have in common, as the number of a form's example, tells nobody apart: no more are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class By:
@@ -68,7 +71,7 @@ class LeadTx:
         self._new_handoffs: set[HandoffId] = set()
         self._changed_handoffs: set[HandoffId] = set()
         self._submissions: dict[SubmissionKey, dict[int, HandoffId]] = {}
-        self._matches: dict[tuple[str, bytes], str] = {}
+        self._matches: dict[tuple[str, bytes], dict[str, None]] = {}
         self._new_submissions: list[rows.Row] = []
         self._new_matches: list[rows.Row] = []
         self._new_people: list[rows.Row] = []
@@ -206,20 +209,24 @@ class LeadTx:
 
     def load_matches(self, digests: Collection[tuple[str, bytes]]) -> None:
         """Load which leads these (tenant, digest) belong to."""
-        if digests:
-            for tenant, digest, lead in statements.FIND_MATCHES.find(self._connection, digests):
-                self._matches[tenant, bytes(digest)] = lead
+        missing = [key for key in digests if key not in self._matches]
+        if missing:
+            self._matches.update({key: {} for key in missing})
+            found = statements.FIND_MATCHES.find(self._connection, missing)
+            for tenant, digest, _, lead in sorted((row[0], bytes(row[1]), *row[2:]) for row in found):
+                self._matches[tenant, digest][lead] = None
 
     def match(self, tenant: str, digest: bytes) -> str | None:
-        """Return the lead that has a loaded digest."""
-        return self._matches.get((tenant, digest))
+        """Return the lead that has a loaded digest; of several, the one known by it for longest."""
+        return next(iter(self._matches.get((tenant, digest), ())), None)
 
     def add_matches(self, tenant: str, lead: str, digests: Iterable[bytes]) -> None:
-        """Recognise the lead by these, unless they are another's already."""
+        """Recognise the lead by these loaded digests; who is known by them already comes first."""
         for digest in digests:
-            if (tenant, digest) not in self._matches:
-                self._matches[tenant, digest] = lead
-                self._new_matches.append((tenant, digest, lead))
+            leads = self._matches[tenant, digest]
+            if lead not in leads and len(leads) < _MOST_SHARED:
+                leads[lead] = None
+                self._new_matches.append((tenant, digest, lead, self.now))
 
     def add_person(self, tenant: str, lead: str, contact: Contact) -> None:
         """Keep a new lead's personal data, sealed."""

@@ -88,7 +88,7 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         source=source,
         source_channel=SourceChannel(told) if told else channel_of(source),
         campaign=message.campaign,
-        landing_page=message.landing_page,
+        landing_page=_page(message.landing_page),
         segment=message.segment,
         region=message.region,
         product=message.product,
@@ -99,6 +99,14 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         qualify_time=instant_in(message, "qualify_time"),
         definition=message.definition,
     )
+
+
+def _page(address: str) -> str:
+    """Return a page's address without query and fragment: forms put people's addresses there.
+
+    It goes into events, which are for ever.
+    """
+    return address.partition("?")[0].partition("#")[0]
 
 
 def put_qualification(message: leadspb.Qualification, told: Qualification) -> None:

@@ -407,7 +407,7 @@ class Qualification(_message.Message):
     campaign: _builtins.str
     """Campaign, in marketing's words."""
     landing_page: _builtins.str
-    """Page through which it came."""
+    """Page through which it came. Query and fragment are cut off: forms put people's addresses in them."""
     segment: _builtins.str
     """Market segment."""
     region: _builtins.str
