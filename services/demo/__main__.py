@@ -5,11 +5,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from asyncio.subprocess import Process
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from services.demo import wire
 from services.demo.company import TENANT
@@ -79,10 +80,23 @@ class _Demo:
         self._screen = screen
 
     async def run(self, *, stays: bool) -> None:
-        """Start everything, print, and stay until told to stop."""
+        """Start everything, print, and stay until told to stop; whatever was started is ended."""
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        session = asyncio.create_task(self._session(stays=stays))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([session, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not session.done():
+            self._screen.say("", "Stopping ...")
+            session.cancel()
+            await asyncio.wait([session])
+        if not session.cancelled():
+            session.result()
+        self._screen.say(f"Stopped. Everything is kept in {self._data_dir}.")
+
+    async def _session(self, *, stays: bool) -> None:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(services_on(self._data_dir, self._places))
             await wait_until_ready(self._as("operator"), services, log_of(self._data_dir))
@@ -94,20 +108,32 @@ class _Demo:
                 website=self._as("website"), dialler=self._as("dialler"), seed=_SEED, now=wallclock.utc_now
             )
             living = asyncio.create_task(people.run())
-            try:
-                await self._show(people)
-                if stays:
-                    self._screen.say("Leads keep coming; alerts appear below. Ctrl-C stops everything.", "")
-                    await self._stay(stop, living, services)
-            finally:
-                living.cancel()
-                await asyncio.wait([living])
-            self._screen.say("Stopping ...")
-        self._screen.say(f"Stopped. Everything is kept in {self._data_dir}.")
+            stack.callback(living.cancel)
+            await self._while_alive(self._show(people), living, services)
+            if stays:
+                self._screen.say("Leads keep coming; alerts appear below. Ctrl-C stops everything.", "")
+                await self._while_alive(asyncio.Event().wait(), living, services)
+
+    async def _while_alive(
+        self, work: Coroutine[Any, Any, object], living: asyncio.Task[None], services: Process
+    ) -> None:
+        """Return when the work is done.
+
+        Raises:
+            DidNotStart: the services or the live people ended before.
+        """
+        working, ending = asyncio.create_task(work), asyncio.create_task(services.wait())
+        try:
+            await asyncio.wait([working, living, ending], return_when=asyncio.FIRST_COMPLETED)
+            if services.returncode is not None or living.done():
+                raise DidNotStart(f"{_what_ended(living)}; {log_of(self._data_dir)} says why.")
+            working.result()
+        finally:
+            working.cancel()
+            ending.cancel()
 
     async def _show(self, people: LivePeople) -> None:
-        async with asyncio.timeout(_CATCH_UP_SECONDS):
-            await people.first_leads()
+        await people.first_leads()
         await self._reports_caught_up()
         today = wallclock.utc_now().date()
         request = wire.scorecard(TENANT, today - MONTH, today + timedelta(days=2))
@@ -116,19 +142,6 @@ class _Demo:
         self._screen.head("How both parties kept what they promised, in the last thirty days")
         self._screen.scorecard(wire.scores_of(card))
         self._screen.places(self._places, self._data_dir, self._token("ingrid"))
-
-    async def _stay(
-        self, stop: asyncio.Event, living: asyncio.Task[None], services: asyncio.subprocess.Process
-    ) -> None:
-        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(services.wait())]
-        await asyncio.wait([*waiting, living], return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        if stop.is_set():
-            return
-        if services.returncode is not None:
-            raise DidNotStart(f"The services ended; {log_of(self._data_dir)} says why.")
-        living.result()
 
     async def _reports_caught_up(self) -> None:
         """Return when reports has folded what the logs hold now.
@@ -181,6 +194,11 @@ class _Demo:
 
     def _as(self, name: str) -> ClientSettings:
         return settings_of(self._places, self._token(name))
+
+
+def _what_ended(living: asyncio.Task[None]) -> str:
+    failure = living.exception() if living.done() and not living.cancelled() else None
+    return "The services ended" if failure is None else f"A call failed ({failure})"
 
 
 def _write_secret(file: Path, secret: str) -> None:

@@ -17,7 +17,7 @@ from services.demo.company import REPS, TENANT
 from services.demo.month import story_of
 from services.demo.wire import Offered
 from services.leads.domain.lead import Submission
-from smarketing.client import CallError, ClientSettings, LeadsClient, RefusedError
+from smarketing.client import CallError, ClientSettings, LeadsClient, RefusedError, UnavailableError
 
 __all__ = ["LivePeople"]
 
@@ -46,10 +46,18 @@ class LivePeople:
         self._submitted = asyncio.Event()
 
     async def run(self) -> None:
-        """Let leads come and be answered."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._submit_now_and_then())
-            tasks.create_task(self._answer_offers(tasks))
+        """Let leads come and be answered.
+
+        Raises:
+            CallError: a call failed that no person would try again.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._submit_now_and_then())
+                tasks.create_task(self._answer_offers(tasks))
+        except* CallError as failures:
+            failure = failures.exceptions[0]
+        raise failure
 
     async def first_leads(self) -> None:
         """Return when the first ones are handed over."""
@@ -118,5 +126,5 @@ async def _try(call: object) -> None:
         await call  # type: ignore[misc] # any of the client's answers
     except RefusedError:
         return
-    except CallError:
+    except UnavailableError:
         await asyncio.sleep(1.0)
