@@ -190,7 +190,12 @@ TOKENS = (
     a_token("expiredexpir", a_caller(), expire_time=NOW),
     a_token(
         "leadsleadsle",
-        a_caller("tenants/-/systems/leads", tenant="-", kind=PrincipalKind.SERVICE, roles=frozenset({Role.SERVICE})),
+        a_caller(
+            "tenants/-/systems/leads",
+            tenant="-",
+            kind=PrincipalKind.SERVICE,
+            roles=frozenset({Role.SERVICE}),
+        ),
     ),
     a_token(
         "crmcrmcrmcrm",

@@ -1,6 +1,7 @@
 """A command takes effect at most once, is on the record, and the record shows when it was touched."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -280,6 +281,17 @@ async def test_a_flood_of_denials_is_a_few_entries_and_the_overflow_is_counted(s
 
     assert await trail(store) == [(n, "DENIED", "CREDENTIALS_INVALID") for n in (1, 2, 3)]
     assert recorder.overflowed == 2
+
+
+async def test_one_tenants_flood_of_denials_leaves_room_for_anothers(store):
+    recorder = DenialRecorder(store.tables.audit, store.writer, tenant_capacity=3)
+    for n in range(1000):
+        recorder.note(replace(_denial(principal=f"p{n}"), tenant="loud"))
+    recorder.note(_denial())
+    await recorder.flush()
+
+    assert await trail(store) == [(1, "DENIED", "CREDENTIALS_INVALID")]
+    assert recorder.overflowed == 997
 
 
 async def test_denials_that_could_not_be_written_are_written_the_next_time(store):

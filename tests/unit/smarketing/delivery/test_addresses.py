@@ -24,6 +24,10 @@ TRIAL = AddressPolicy(allow_loopback=True)
         "https://224.0.0.1/hook",
         "https://100.64.0.1/hook",
         "https://localhost/hook",
+        "https://[::a00:1]/hook",
+        "https://[64:ff9b:1::a00:1]/hook",
+        "https://[fec0::1]/hook",
+        "https://192.0.0.8/hook",
     ],
 )
 async def test_an_address_inside_the_house_is_refused(url: str) -> None:
