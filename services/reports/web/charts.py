@@ -43,6 +43,8 @@ _BUSINESS_TICKS: Final = (
     2000 * _HOUR,
 )
 _MOST_TICKS: Final = 6
+_CLOSE: Final = 0.15
+"""Of the axis: labels that stand nearer touch."""
 _CURVE_POINTS: Final = 120
 
 
@@ -157,6 +159,8 @@ def _ticks(durations: Sequence[Micros], known: Sequence[int]) -> list[Micros]:
     while len(chosen) > _MOST_TICKS:
         # The ends stay; of the rest every second goes.
         chosen = [chosen[0], *chosen[2:-1:2], chosen[-1]]
+    if len(chosen) > 3 and log(chosen[-1] / chosen[-2]) < _CLOSE * log(chosen[-1] / chosen[0]):
+        del chosen[-2]
     return [tick * _SECOND for tick in chosen]
 
 

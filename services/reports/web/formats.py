@@ -44,13 +44,13 @@ class Formats:
         self._zone = zone
 
     def figure(self, figure: Figure, *, business_time: bool = False) -> Shown:
-        """Return a figure with what a reader must know beside it."""
-        notes = tuple(self._notes(figure))
+        """Return a figure with what a reader must know beside it; a length of time is a median."""
+        notes = self.notes(figure)
         if figure.undefined is not None:
             return Shown(DASH, self._texts(figure.undefined.value), notes)
         if figure.duration is not None:
             write = self.hours if business_time else self.duration
-            return Shown(write(figure.duration), "", notes)
+            return Shown(write(figure.duration), "", (self._texts("median"), *notes))
         return Shown(self._value(figure), "", notes)
 
     def _value(self, figure: Figure) -> str:
@@ -60,8 +60,10 @@ class Formats:
             return self.amount(figure.amount)
         return self.number(figure.count or 0)
 
-    def _notes(self, figure: Figure) -> list[str]:
-        texts, notes = self._texts, []
+    def notes(self, figure: Figure) -> tuple[str, ...]:
+        """Return what a figure rests on."""
+        texts = self._texts
+        notes: list[str] = []
         if figure.denominator:
             notes.append(texts("items", number=self.number(figure.denominator)))
         if figure.interval is not None and (figure.denominator or 0) < _FEW:
@@ -74,14 +76,14 @@ class Formats:
             notes.append(texts("maturity", share=self.percent(figure.maturity)))
         if figure.invalid_count:
             notes.append(texts("kept_out", number=self.number(figure.invalid_count)))
-        return notes
+        return tuple(notes)
 
     def percent(self, share: float) -> str:
         """Return a share, to one decimal; neither end is shown of a share that is not quite there."""
         rounded = round(share * 100, 1)
         if 0 < share < 1:
             rounded = min(max(rounded, 0.1), 99.9)
-        return f"{rounded:.0f} %" if rounded == int(rounded) else f"{rounded:.1f} %"
+        return f"{rounded:.0f}%" if rounded == int(rounded) else f"{rounded:.1f}%"
 
     def number(self, count: int) -> str:
         """Return a whole number in groups of three."""

@@ -4,7 +4,7 @@ A ratio or a quantile that is not known is absent, never 0. Labels are bounded b
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +21,7 @@ from services.reports.store.figures import Figures
 from services.reports.store.fold import Folded
 from services.reports.store.queries import Question
 from services.reports.store.reconcile import Mismatches, reconcile
-from smarketing.eventlog.consumer import UnobservedConsumer
+from smarketing.eventlog.telemetry import ConsumerTelemetry
 from smarketing.sql import StorageError, Writer
 
 __all__ = ["FoldObserver", "ReportMetrics"]
@@ -44,17 +44,18 @@ class _Snapshot:
     checked_at: float = 0.0
 
 
-class FoldObserver(UnobservedConsumer):
+class FoldObserver(ConsumerTelemetry):
     """Counts the events that this process folded in."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, followed: Mapping[str, str]) -> None:
+        super().__init__(registry, followed)
         self._folded = Counter(
             "smarketing_reports_rebuild_events_total", "Events folded in by this process.", registry=registry
         )
 
     def events_handled(self, consumer: str, outcome: str, count: int) -> None:
         """Count what was applied; duplicates are no work."""
-        del consumer
+        super().events_handled(consumer, outcome, count)
         if outcome == "applied":
             self._folded.inc(count)
 

@@ -20,6 +20,7 @@ from smarketing.businesstime import load_zone
 __all__ = ["Page", "Viewed", "frame_of", "page_of", "tables_of"]
 
 _STALE_AFTER: Final = timedelta(seconds=60)
+_SHOWN_ROWS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class Page:
     responses_table: Table
     overdue: Table
     due_next: Table
+    list_rows: int
     list_more: str
     folded: Table
     table_keys: tuple[str, ...]
@@ -128,7 +130,8 @@ def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
         responses_table=responses_table(facts.responses, texts, formats),
         overdue=_clocks("overdue", facts.overdue, facts, texts, formats),
         due_next=_clocks("due-next", facts.due_next, facts, texts, formats),
-        list_more=texts("list_more", number=LIST_ROWS),
+        list_rows=_SHOWN_ROWS,
+        list_more=texts("list_more", shown=_SHOWN_ROWS, number=LIST_ROWS),
         folded=_folded(facts, texts, formats),
         table_keys=tuple(tables_of(facts, viewed)),
     )

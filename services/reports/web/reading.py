@@ -18,8 +18,8 @@ from smarketing.businesstime import load_zone
 
 __all__ = ["LIST_ROWS", "Facts", "Reader", "Wish"]
 
-LIST_ROWS: Final = 25
-"""So many clocks at most does a list show."""
+LIST_ROWS: Final = 200
+"""So many clocks at most does a list hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,9 +57,7 @@ def _view(row: ResponseRow, texts: Texts, formats: Formats) -> ResponseView:
     )
     median = quantiles[0][1]
     title = texts(f"kpi_{row.measure.value}")
-    notes = formats.figure(
-        Figure.quantile(curve, 0.5, invalid_count=row.items.invalid_count), business_time=business
-    ).notes
+    rests_on = Figure.quantile(curve, 0.5, invalid_count=row.items.invalid_count)
     return ResponseView(
         measure=row.measure.value,
         title=title,
@@ -70,7 +68,7 @@ def _view(row: ResponseRow, texts: Texts, formats: Formats) -> ResponseView:
             for tick in (chart.ticks if chart else ())
         ),
         quantiles=quantiles,
-        notes=notes,
+        notes=formats.notes(rests_on),
         summary=texts("chart_curve", title=title, median=median.text if median.known else median.reason),
     )
 

@@ -26,6 +26,7 @@ __all__ = [
 _BUSINESS_TIME: Final = frozenset({"S10"})
 _MUST_BE_ZERO: Final = frozenset({"H12"})
 _BOTH: Final = ("marketing", "sales")
+_TITLE: Final = 140
 _COUNTS: Final = ("met", "breached", "excused", "void", "open", "overdue")
 
 
@@ -112,7 +113,7 @@ def _commitment(score: CommitmentScore, texts: Texts, formats: Formats) -> Commi
     terms, tally = score.terms, score.tally
     shown = formats.figure(score.compliance)
     objective = formats.percent(terms.objective_basis_points / 10_000) if terms.objective_basis_points else ""
-    title = clean(terms.title)
+    title = clean(terms.title, longest=_TITLE)
     return CommitmentView(
         commitment_id=terms.commitment_id,
         title=title,
@@ -153,7 +154,7 @@ def commitments_table(found: Iterable[PartyScores], texts: Texts, formats: Forma
             rows.append(
                 (
                     Cell(texts.find(scores.party, scores.party), scores.party),
-                    Cell(clean(score.terms.title), score.terms.commitment_id),
+                    Cell(clean(score.terms.title, longest=_TITLE), score.terms.commitment_id),
                     _figure_cell(score.compliance, formats.figure(score.compliance)),
                     Cell(DASH if objective is None else formats.percent(objective), objective),
                     *(_count(getattr(score.tally, name), formats) for name in _COUNTS),
