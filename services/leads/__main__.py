@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -33,12 +33,14 @@ from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_s
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
+from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.reading import ensure_identity
 from smarketing.eventlog.servicer import EventLogServicer
+from smarketing.eventlog.telemetry import ConsumerTelemetry, read_places
 from smarketing.logs import configure_logs, get_log
 from smarketing.server.admission import Admission, AdmissionLimits
 from smarketing.server.audit_servicer import AuditServicer
@@ -47,21 +49,23 @@ from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer,
 from smarketing.server.denials import DenialRecorder
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
+from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, http_app, sessions_in
 from smarketing.server.idempotency import purge_records
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
-from smarketing.server.storage_telemetry import StorageTelemetry
+from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
-from smarketing.sql import Database, DatabaseOwned, DatabaseUnsupported, StorageError, Writer, open_database
+from smarketing.sql import DatabaseOwned, DatabaseUnsupported, StorageError, Writer, open_database
 from smarketing.sql.migrate import SchemaTooNew, migrate
 
 _log = get_log(__name__)
 
 _MIGRATIONS: Final = "services.leads.store.migrations"
 _PURGE_EVERY: Final = timedelta(minutes=1)
+_FOLLOWED: Final = {sla_events.CONSUMER: "sla"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,8 @@ async def start(config: LeadsConfig, stack: AsyncExitStack) -> Leads:
     telemetry.build(
         version=version("smarketing"),
         schema=schema,
-        tzdata=version("tzdata"),
-        sqlite=_sqlite_version(database),
+        tzdata=tzdata_version(),
+        sqlite=engine_version(database),
     )
     writer = await stack.enter_async_context(
         Writer(database, now=wallclock.utc_now, max_waiting=config.writer_queue, observer=observed)
@@ -216,12 +220,19 @@ class _Composition:
             interval=self._config.metrics_interval,
             succeeded=self._succeeded("metrics"),
         )
+        gauges = DatabaseGauges(
+            self._telemetry.registry,
+            self._writer,
+            [partial(read_places, log="leads", followed=_FOLLOWED)],
+            succeeded=self._succeeded("gauges"),
+        )
         consumer = await self._consumer()
         return (
             BackgroundTask("http", http.run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("sweep", sweeper.run),
             BackgroundTask("metrics", metrics.run),
+            BackgroundTask("gauges", gauges.run),
             BackgroundTask("purge", self._purge),
             BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),
             BackgroundTask("sla", consumer.run),
@@ -238,6 +249,7 @@ class _Composition:
             apply=sla_events.apply,
             payload_types=sla_events.PAYLOAD_TYPES,
             now=wallclock.utc_now,
+            observer=ConsumerTelemetry(self._telemetry.registry, _FOLLOWED),
         )
 
     async def _purge(self) -> None:
@@ -269,12 +281,6 @@ def _channel_to(address: str, config: LeadsConfig) -> grpc.aio.Channel:
 def _credentials(token: Path) -> tuple[tuple[str, str], ...]:
     # Read anew for each call, so that a rotated token is taken up.
     return (("authorization", f"Bearer {token.read_text(encoding='utf-8').strip()}"),)
-
-
-def _sqlite_version(database: Database) -> str:
-    dialect = database.writer_engine.dialect
-    module = getattr(dialect, "dbapi", None) or sqlite3
-    return str(getattr(module, "sqlite_version", sqlite3.sqlite_version))
 
 
 if __name__ == "__main__":

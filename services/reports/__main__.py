@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -39,6 +39,7 @@ from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
 from smarketing.eventlog.reading import ensure_identity
 from smarketing.eventlog.servicer import EventLogServicer
+from smarketing.eventlog.telemetry import read_places
 from smarketing.logs import configure_logs, get_log
 from smarketing.server.admission import Admission, AdmissionLimits
 from smarketing.server.audit_servicer import AuditServicer
@@ -47,10 +48,11 @@ from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer,
 from smarketing.server.denials import DenialRecorder
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
+from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.paging import PageTokens
-from smarketing.server.storage_telemetry import StorageTelemetry
+from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
 from smarketing.sql import Writer, open_database
@@ -63,6 +65,7 @@ _log = get_log(__name__)
 _MIGRATIONS: Final = "services.reports.store.migrations"
 _CONSUMER_OF_LEADS: Final = "reports.leads"
 _CONSUMER_OF_SLA: Final = "reports.sla"
+_FOLLOWED: Final = {_CONSUMER_OF_LEADS: "leads", _CONSUMER_OF_SLA: "sla"}
 _EXIT_CONFIG: Final = 78
 
 
@@ -103,7 +106,7 @@ async def a_process(
             version=version("smarketing"),
             schema=schema,
             tzdata=tzdata_version(),
-            sqlite=sqlite3.sqlite_version,
+            sqlite=engine_version(database),
         )
         yield await _built(config, stack, telemetry, writer, now)
 
@@ -119,7 +122,7 @@ async def _built(
     keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
-    observer, freshness = FoldObserver(telemetry.registry), Freshness(now)
+    observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
     leads, sla = await _consumers(
         config, stack, writer, model=model, keeper=keeper, observer=observer, freshness=freshness, now=now
     )
@@ -133,6 +136,12 @@ async def _built(
         tenants=config.metric_tenants,
         now=now,
         succeeded=lambda: telemetry.task_succeeded("metrics"),
+    )
+    gauges = DatabaseGauges(
+        telemetry.registry,
+        writer,
+        [partial(read_places, log="reports", followed=_FOLLOWED)],
+        succeeded=lambda: telemetry.task_succeeded("gauges"),
     )
     running = await _listening(
         config,
@@ -174,6 +183,7 @@ async def _built(
             BackgroundTask("sla", sla.run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("metrics", metrics.run),
+            BackgroundTask("gauges", gauges.run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),

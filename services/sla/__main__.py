@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from services.sla.usecases.sweep import Sweeper
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import Sealer, Sender
-    from smarketing.eventlog.consumer import Consumer
+    from smarketing.eventlog.consumer import Apply, Consumer
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask, RunningServer
+    from smarketing.server.gauges import DatabaseGauges
     from smarketing.server.http import HttpHost
     from smarketing.server.telemetry import Telemetry
     from smarketing.sql import Writer
@@ -104,13 +105,12 @@ async def a_process(
     config: "SlaConfig", *, now: Callable[[], datetime] | None = None
 ) -> AsyncIterator[Process]:
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
-    import sqlite3
     from importlib.metadata import version
 
     from smarketing import wallclock
     from smarketing.businesstime import tzdata_version
     from smarketing.eventlog.reading import ensure_identity
-    from smarketing.server.storage_telemetry import StorageTelemetry
+    from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
     from smarketing.server.telemetry import Telemetry
     from smarketing.sql import Writer, open_database
     from smarketing.sql.migrate import migrate
@@ -129,7 +129,7 @@ async def a_process(
             version=version("smarketing"),
             schema=schema,
             tzdata=tzdata_version(),
-            sqlite=sqlite3.sqlite_version,
+            sqlite=engine_version(database),
         )
         yield await _built(config, stack, telemetry, writer, now)
 
@@ -141,7 +141,6 @@ async def _built(
     writer: "Writer",
     now: Callable[[], datetime],
 ) -> Process:
-    from services.sla.consumers.following import follow_leads
     from services.sla.consumers.leads_log import CONSUMER, LeadsLog
     from services.sla.rpc.listening import start_listening
     from services.sla.rpc.servicer import SlaServicer
@@ -164,9 +163,9 @@ async def _built(
     keeper = DirectoryKeeper(directory_tables, writer, authenticator, consumer=CONSUMER)
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
     log = LeadsLog(archive, keeper, observe=timers.timer_fired)
-    leads = await follow_leads(config, stack, writer, log.apply, now=now)
+    leads = await _following(config, stack, telemetry, writer, apply=log.apply, now=now)
     sweeper = _sweeper(config, writer, archive, leads=leads, log=log, timers=timers, now=now)
-    replayer = Replayer(writer, archive)
+    replayer = Replayer(writer, archive, succeeded=told("sla_replay"))
     metrics = SlaMetrics(
         telemetry.registry, writer, tenants=config.metric_tenants, now=now, succeeded=told("metrics")
     )
@@ -200,12 +199,50 @@ async def _built(
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
-            BackgroundTask("webhooks", _sender(config, writer, sealer, now).run),
+            BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("metrics", metrics.run),
+            BackgroundTask("gauges", _gauges(telemetry, writer).run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),
+    )
+
+
+async def _following(
+    config: "SlaConfig",
+    stack: AsyncExitStack,
+    telemetry: "Telemetry",
+    writer: "Writer",
+    *,
+    apply: "Apply",
+    now: Callable[[], datetime],
+) -> "Consumer":
+    from services.sla.consumers.following import follow_leads
+    from services.sla.consumers.leads_log import CONSUMER
+    from smarketing.eventlog.telemetry import ConsumerTelemetry
+
+    observer = ConsumerTelemetry(telemetry.registry, {CONSUMER: "leads"})
+    return await follow_leads(config, stack, writer, apply, now=now, observer=observer)
+
+
+def _gauges(telemetry: "Telemetry", writer: "Writer") -> "DatabaseGauges":
+    from functools import partial
+
+    from services.sla.consumers.leads_log import CONSUMER
+    from services.sla.store.schema import delivery_tables
+    from smarketing.delivery import read_queue
+    from smarketing.eventlog.telemetry import read_places
+    from smarketing.server.gauges import DatabaseGauges
+
+    return DatabaseGauges(
+        telemetry.registry,
+        writer,
+        [
+            partial(read_places, log="sla", followed={CONSUMER: "leads"}),
+            partial(read_queue, tables=delivery_tables),
+        ],
+        succeeded=lambda: telemetry.task_succeeded("gauges"),
     )
 
 
@@ -242,12 +279,26 @@ def _http(config: "SlaConfig", telemetry: "Telemetry", authenticator: "Authentic
     return HttpHost(config, app)
 
 
-def _sender(config: "SlaConfig", writer: "Writer", sealer: "Sealer", now: Callable[[], datetime]) -> "Sender":
+def _sender(
+    config: "SlaConfig",
+    telemetry: "Telemetry",
+    writer: "Writer",
+    sealer: "Sealer",
+    now: Callable[[], datetime],
+) -> "Sender":
     from services.sla.store.schema import delivery_tables
-    from smarketing.delivery import AddressPolicy, Sender, SenderSettings
+    from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings
 
     settings = SenderSettings(addresses=AddressPolicy(allow_loopback=config.webhook_loopback))
-    return Sender(writer, delivery_tables, sealer=sealer, now=now, settings=settings)
+    return Sender(
+        writer,
+        delivery_tables,
+        sealer=sealer,
+        now=now,
+        settings=settings,
+        observer=DeliveryTelemetry(telemetry.registry),
+        succeeded=lambda: telemetry.task_succeeded("webhooks"),
+    )
 
 
 if __name__ == "__main__":

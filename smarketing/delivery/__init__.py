@@ -18,11 +18,13 @@ from smarketing.delivery.queue import NewMessage, enqueue, replay_dead_letters
 from smarketing.delivery.sealing import Sealer, load_or_create_sealer
 from smarketing.delivery.sender import Sender, SenderSettings
 from smarketing.delivery.tables import DeliveryTables, define_tables
+from smarketing.delivery.telemetry import DeliveryTelemetry, read_queue
 
 __all__ = [
     "AddressForbidden",
     "AddressPolicy",
     "DeliveryTables",
+    "DeliveryTelemetry",
     "Endpoint",
     "EndpointUnknown",
     "NewEndpoint",
@@ -37,5 +39,6 @@ __all__ = [
     "list_endpoints",
     "load_or_create_sealer",
     "new_secret",
+    "read_queue",
     "replay_dead_letters",
 ]

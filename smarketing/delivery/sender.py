@@ -67,6 +67,7 @@ class Sender:
         now: Callable[[], datetime],
         settings: SenderSettings | None = None,
         observer: DeliveryObserver | None = None,
+        succeeded: Callable[[], None] = lambda: None,
     ) -> None:
         self._writer = writer
         self._tables = tables
@@ -74,6 +75,7 @@ class Sender:
         self._now = now
         self._settings = settings or SenderSettings()
         self._observer = observer
+        self._succeeded = succeeded
         self._busy: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
 
@@ -114,6 +116,7 @@ class Sender:
         except StorageError as error:
             _log.warning("delivery_queue_unreadable", problem=str(error))
             return 1.0
+        self._succeeded()
         for tenant, endpoint_id in due:
             if (tenant, endpoint_id) in self._busy or len(self._busy) >= self._settings.endpoints_at_once:
                 continue

@@ -1,12 +1,17 @@
 """What storage says of itself, in the same registry."""
 
+import math
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from smarketing.sql.writer import Writer
+from smarketing.sql import Database, Writer
+from smarketing.sql.ownership import free_room
 
-__all__ = ["StorageTelemetry"]
+__all__ = ["StorageTelemetry", "engine_version"]
 
 _TRANSACTION_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _RETRY_REASONS = ("busy", "deadlock", "serialization", "disconnect")
@@ -44,10 +49,44 @@ class StorageTelemetry:
             counter.inc()
 
     def watch(self, writer: Writer) -> None:
-        """Ask the writer at each scrape how much waits."""
-        Gauge(
-            "smarketing_db_writer_queue_depth", "Requests waiting for the writer", registry=self._registry
-        ).set_function(lambda: writer.waiting)
-        Gauge(
-            "smarketing_db_pool_in_use", "Queries that hold or wait for a reader", registry=self._registry
-        ).set_function(lambda: writer.reading)
+        """Ask at each scrape how much waits, and the file system how large the files are: no query."""
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            "smarketing_db_writer_queue_depth": ("Requests waiting for the writer", lambda: writer.waiting),
+            "smarketing_db_pool_in_use": ("Queries that hold or wait for a reader", lambda: writer.reading),
+        }
+        path = writer.database.path
+        if path is not None:
+            gauges |= {
+                "smarketing_db_size_bytes": ("Size of the database file", lambda: _size(path)),
+                "smarketing_db_wal_bytes": (
+                    "Size of the write-ahead log beside it",
+                    lambda: _size(Path(f"{path}-wal")),
+                ),
+                "smarketing_db_disk_free_bytes": (
+                    "By how much the files may still grow; at 0 writes are refused",
+                    lambda: _room(path),
+                ),
+            }
+        for name, (text, ask) in gauges.items():
+            Gauge(name, text, registry=self._registry).set_function(ask)
+
+
+def engine_version(database: Database) -> str:
+    """Return the version of the SQLite that runs, which need not be the one of the standard library."""
+    module = getattr(database.writer_engine.dialect, "dbapi", None) or sqlite3
+    return str(getattr(module, "sqlite_version", sqlite3.sqlite_version))
+
+
+def _size(path: Path) -> float:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _room(path: Path) -> float:
+    try:
+        return max(0, free_room(path))
+    except OSError:
+        # One gauge that cannot be read must not cost the whole scrape.
+        return math.nan

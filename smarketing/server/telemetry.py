@@ -24,6 +24,9 @@ _REJECTED_FOR = {
     "REQUEST_TOO_LARGE": "size",
 }
 
+_DENIED_FOR = ("CREDENTIALS_INVALID", "CREDENTIALS_MISSING", "ON_BEHALF_OF_INVALID", "PERMISSION_DENIED")
+_OTHERWISE = "other"
+
 
 class MethodMeter:
     """The metrics of one method, looked up once."""
@@ -84,6 +87,8 @@ class Telemetry:
         for reason in sorted(set(_REJECTED_FOR.values())):
             self._rejected.labels(reason)
         self._denied = self._counter("smarketing_server_auth_denied_total", "Calls denied", ["reason"])
+        for reason in (*_DENIED_FOR, _OTHERWISE):
+            self._denied.labels(reason)
         self._loop_lag = Histogram(
             "smarketing_server_loop_lag_seconds",
             "How late the event loop runs what is due",
@@ -118,8 +123,8 @@ class Telemetry:
             self._rejected.labels(rejected_for).inc()
 
     def denied(self, reason: str) -> None:
-        """Count a denial; `reason` is one of the edge's few."""
-        self._denied.labels(reason).inc()
+        """Count a denial, by the edge's few reasons; a service's own are counted together."""
+        self._denied.labels(reason if reason in _DENIED_FOR else _OTHERWISE).inc()
 
     def task_succeeded(self, task: str) -> None:
         """Note that a background task has just done its work."""

@@ -36,6 +36,8 @@ class Intake:
     def __init__(self, store: LeadStore, submissions: Counter) -> None:
         self._store = store
         self._submissions = submissions
+        for outcome in (_REPLAYED, *_OUTCOME_NAMES.values()):
+            submissions.labels(outcome)
         self._room = asyncio.Semaphore(_BATCHES_AT_WRITER)
 
     async def SubmitLead(
@@ -45,10 +47,9 @@ class Intake:
         call = call_for(request)
         wanted = SubmitLead(submission_of(request.submission, call.tenant), By(call.actor, call.traceparent))
         outcome = await self._store.command(submit, Command(wanted, call), render=_submitted)
-        if isinstance(outcome, Done) and outcome.replayed:
-            self._submissions.labels("replayed").inc()
         response = answer(outcome, leadspb.SubmitLeadResponse)
-        self._submissions.labels(_outcome_name(response.outcome)).inc()
+        replayed = isinstance(outcome, Done) and outcome.replayed
+        self._submissions.labels(_REPLAYED if replayed else _outcome_name(response.outcome)).inc()
         return response
 
     async def SubmitLeads(
@@ -139,6 +140,7 @@ _OUTCOMES: Final = {
 _RECORDINGS: Final = {
     each: leadspb.RecordOutcomesResult.Outcome.Value(f"OUTCOME_{each.name}") for each in Recording
 }
+_REPLAYED: Final = "replayed"
 _OUTCOME_NAMES: Final = {
     number: name.removeprefix("OUTCOME_").lower() if number else "invalid"
     for name, number in leadspb.SubmitLeadResponse.Outcome.items()

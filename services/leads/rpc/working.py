@@ -35,7 +35,7 @@ class Working:
 
     def __init__(self, store: LeadStore, conflicts: Counter) -> None:
         self._store = store
-        self._conflicts = conflicts
+        self._too_late = conflicts.labels("already_accepted")
 
     async def AcceptOffer(self, request: leadspb.AcceptOfferRequest, context: _Context) -> leadspb.Handoff:
         """Make the caller the owner."""
@@ -157,7 +157,7 @@ class Working:
             use_case, Command(wanted, call_for(request)), render=handoff_message
         )
         if isinstance(outcome, OfferTaken):
-            self._conflicts.labels("already_accepted").inc()
+            self._too_late.inc()
         return answer(outcome, leadspb.Handoff)
 
 

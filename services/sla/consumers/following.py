@@ -9,13 +9,19 @@ import grpc.aio
 
 from services.sla.config import SlaConfig
 from services.sla.consumers.leads_log import CONSUMER, PAYLOAD_TYPES
-from smarketing.eventlog.consumer import Apply, Consumer
+from smarketing.eventlog.consumer import Apply, Consumer, ConsumerObserver
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
 from smarketing.sql import Writer
 
 
 async def follow_leads(
-    config: SlaConfig, stack: AsyncExitStack, writer: Writer, apply: Apply, *, now: Callable[[], datetime]
+    config: SlaConfig,
+    stack: AsyncExitStack,
+    writer: Writer,
+    apply: Apply,
+    *,
+    now: Callable[[], datetime],
+    observer: ConsumerObserver,
 ) -> Consumer:
     """Return the consumer of the leads log; its channel is closed with `stack`."""
     if config.peer_ca is None:
@@ -31,6 +37,7 @@ async def follow_leads(
         apply=apply,
         payload_types=PAYLOAD_TYPES,
         now=now,
+        observer=observer,
     )
 
 

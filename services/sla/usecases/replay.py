@@ -1,7 +1,7 @@
 """Look at old handoffs once more, because a version took effect in the past."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -21,10 +21,18 @@ _EVERY_SECONDS: Final = 1.0
 class Replayer:
     """Works through replays a few handoffs at a time, beside everything else."""
 
-    def __init__(self, writer: Writer, archive: Archive, *, batch_handoffs: int = 200) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        archive: Archive,
+        *,
+        batch_handoffs: int = 200,
+        succeeded: Callable[[], None] = lambda: None,
+    ) -> None:
         self._writer = writer
         self._archive = archive
         self._batch_handoffs = batch_handoffs
+        self._succeeded = succeeded
 
     async def run(self) -> None:
         """Replay until cancelled."""
@@ -32,6 +40,7 @@ class Replayer:
             try:
                 if await self._writer.read(find_replay) is not None:
                     await self.replay()
+                self._succeeded()
             except StorageError as error:
                 _log.warning("replay_failed", problem=str(error))
             await asyncio.sleep(_EVERY_SECONDS)
