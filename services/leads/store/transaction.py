@@ -34,7 +34,7 @@ SubmissionKey = tuple[str, str, str]
 LeadKey = tuple[str, str]
 
 _MOST_SHARED: Final = 20
-"""What so many leads have in common, as the number of a form's example, tells nobody apart: no more are kept."""
+"""What so many leads share, like the number of a form's example, tells nobody apart: no more are kept."""
 
 
 @dataclass(frozen=True, slots=True)

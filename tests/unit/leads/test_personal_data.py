@@ -55,8 +55,8 @@ async def test_a_number_that_two_leads_share_is_known_of_both_and_finds_the_firs
             lambda connection: (
                 connection.execute(
                     text(
-                        "SELECT lead FROM lead_match WHERE digest IN"
-                        " (SELECT digest FROM lead_match GROUP BY digest HAVING count(*) > 1) ORDER BY record_time"
+                        "SELECT lead FROM lead_match WHERE digest IN (SELECT digest FROM lead_match"
+                        " GROUP BY digest HAVING count(*) > 1) ORDER BY record_time"
                     )
                 )
                 .scalars()
@@ -65,3 +65,20 @@ async def test_a_number_that_two_leads_share_is_known_of_both_and_finds_the_firs
         )
         assert len(known) == 2
         assert caller.handoff.id.lead == known[0]
+
+
+async def test_a_number_that_everybody_gives_is_kept_for_a_few_alone() -> None:
+    async with House() as house:
+        everybody = [
+            a_submission(number, contact=Contact(email=f"kim{number}@example.com", phone="030 1234567"))
+            for number in range(40)
+        ]
+        await house.submit(*everybody[:30])
+        await house.submit(*everybody[30:])
+
+        most = await house.rows(
+            lambda connection: connection.execute(
+                text("SELECT count(*) AS leads FROM lead_match GROUP BY digest ORDER BY leads DESC LIMIT 1")
+            ).scalar_one()
+        )
+        assert most == 20
