@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Column, Connection, Dialect, Table
+from sqlalchemy.exc import DBAPIError
 
 from smarketing.sql.types import bind_converter, result_converter
 
@@ -36,9 +37,8 @@ class InsertRows:
 
     def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Insert the rows; a violated constraint raises `sqlalchemy.exc.IntegrityError`."""
-        statements = self._statements.of(connection.dialect)
-        for sql, part in statements.exactly(rows):
-            connection.exec_driver_sql(sql, part)
+        for sql, part in self._statements.of(connection.dialect).exactly(rows):
+            _execute(connection, sql, part).close()
 
     def _render(self, dialect: Dialect, width: int) -> str:
         names = ", ".join(_quoted(dialect, column) for column in self._columns)
@@ -66,9 +66,8 @@ class UpsertRows:
 
     def upsert(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Insert the rows, or merge them into those that exist; a new row starts from the added value."""
-        statements = self._statements.of(connection.dialect)
-        for sql, part in statements.exactly(rows):
-            connection.exec_driver_sql(sql, part)
+        for sql, part in self._statements.of(connection.dialect).exactly(rows):
+            _execute(connection, sql, part).close()
 
     def _render(self, dialect: Dialect, width: int) -> str:
         target = _quoted_table(dialect, self._table)
@@ -98,12 +97,12 @@ class KeyedStatement:
         found: list[Any] = []
         changed = 0
         for sql, part in self._statements.of(connection.dialect).padded(keys):
-            result = connection.exec_driver_sql(sql, part)
-            if result.returns_rows:
-                found += result.cursor.fetchall() if result.cursor is not None else ()
-                result.close()
+            cursor = _execute(connection, sql, part)
+            if cursor.description is not None:
+                found += cursor.fetchall()
             else:
-                changed += result.rowcount
+                changed += cursor.rowcount
+            cursor.close()
         return found, changed
 
     def _render(self, dialect: Dialect, width: int) -> str:
@@ -136,7 +135,11 @@ class FindRows:
             made = [result_converter(column.type, dialect) for column in self._columns]
             converters = [(number, convert) for number, convert in enumerate(made) if convert is not None]
             self._converters[dialect.name] = converters
-        return [_converted(row, converters) for row in found] if converters else list(map(tuple, found))
+        if not converters:
+            return list(map(tuple, found))
+        width = len(self._columns)
+        values = _converted(found, width, converters)
+        return [tuple(values[first : first + width]) for first in range(0, len(values), width)]
 
 
 class UpdateRows:
@@ -211,20 +214,42 @@ class _DialectStatements:
     def _flat(self, rows: Sequence[Row]) -> tuple[Any, ...]:
         if not self._converters:
             return tuple(chain.from_iterable(rows))
-        return tuple(chain.from_iterable(_converted(row, self._converters) for row in rows))
+        return tuple(_converted(rows, len(self._nothing), self._converters))
 
 
-def _converted(row: Row, converters: Sequence[tuple[int, _Converter]]) -> tuple[Any, ...]:
-    values = list(row)
+def _converted(rows: Sequence[Row], width: int, converters: Sequence[tuple[int, _Converter]]) -> list[Any]:
+    """Return the rows' values one after another, each column in one go through its converter."""
+    values = list(chain.from_iterable(rows))
     for number, convert in converters:
-        values[number] = convert(values[number])
-    return tuple(values)
+        values[number::width] = map(convert, values[number::width])
+    return values
+
+
+def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:
+    """Run a statement on the driver's own cursor and return the cursor.
+
+    SQLAlchemy's result objects cost more than most of these statements; its errors are kept.
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    driver = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, values)
+    except driver.Error as error:
+        cursor.close()
+        raise DBAPIError.instance(
+            sql, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    return cursor
 
 
 def _widths(columns: int) -> list[int]:
-    """Return the powers of two up to the widest statement, widest first."""
+    """Return the widths to render, widest first: each power of two, one and a half of it, and all small ones."""
     widest = max(1, min(_WIDEST, _MOST_PARAMETERS // columns))
-    return [1 << power for power in reversed(range(widest.bit_length()))]
+    powers = [1 << power for power in range(widest.bit_length())]
+    widths = {*range(1, 9), *powers, *(power + power // 2 for power in powers)}
+    return sorted((width for width in widths if width <= widest), reverse=True)
 
 
 def _columns_of(table: Table, names: Sequence[str] | None) -> list[Column[Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Dialect, Integer
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -91,9 +91,25 @@ class MinorUnits(TypeDecorator[int]):
 
 def bind_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
     """Return the function that prepares a value of this type for the driver; None when it goes as it is."""
+    if isinstance(column_type, LargeBinary):
+        return None  # every driver of ours takes bytes, and gives them back
+    if isinstance(column_type, UtcMicros) and dialect.name == "sqlite":
+        return _to_micros_if_any  # what its processor does, without two calls around it
     return column_type.dialect_impl(dialect).bind_processor(dialect)
 
 
 def result_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
     """Return the function that turns the driver's value into ours; None when it comes as it is."""
+    if isinstance(column_type, LargeBinary) and dialect.name == "sqlite":
+        return None
+    if isinstance(column_type, UtcMicros) and dialect.name == "sqlite":
+        return _from_micros_if_any
     return column_type.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _to_micros_if_any(instant: datetime | None) -> int | None:
+    return None if instant is None else to_micros(instant)
+
+
+def _from_micros_if_any(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
