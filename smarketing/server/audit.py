@@ -6,21 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    Text,
-    bindparam,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, Row, Table, Text, select
 
+from smarketing.sql import FindRows, InsertRows, UpsertRows
 from smarketing.sql.types import BigInt, UtcMicros, to_micros
 
 __all__ = [
@@ -113,8 +103,10 @@ def append_entries(
     by_tenant: dict[str, list[AuditEntry]] = defaultdict(list)
     for entry in entries:
         by_tenant[entry.tenant].append(entry)
-    heads = _heads(tables, connection, by_tenant)
-    rows: list[dict[str, object]] = []
+    statements = _statements(tables)
+    heads = _heads(statements, connection, by_tenant)
+    rows: list[tuple[object, ...]] = []
+    moved: list[tuple[object, ...]] = []
     for tenant, added in by_tenant.items():
         sequence, previous_hash = heads.get(tenant, (0, b""))
         for entry in added:
@@ -122,8 +114,9 @@ def append_entries(
             digest = _digest(entry, sequence, now, previous_hash)
             rows.append(_row(entry, sequence, now, previous_hash, digest))
             previous_hash = digest
-        _move_head(tables.head, connection, tenant, sequence, previous_hash, known=tenant in heads)
-    connection.execute(insert(tables.entry), rows)
+        moved.append((tenant, sequence, previous_hash))
+    statements.move_heads.upsert(connection, moved)
+    statements.insert_entries.insert(connection, rows)
 
 
 def verify_chain(tables: AuditTables, connection: Connection, tenant: str) -> Verdict:
@@ -135,30 +128,33 @@ def verify_chain(tables: AuditTables, connection: Connection, tenant: str) -> Ve
         if (row.sequence, row.previous_hash, row.hash) != (sequence + 1, previous_hash, digest):
             return Verdict(sequence, sequence + 1)
         sequence, previous_hash = row.sequence, row.hash
-    head = _heads(tables, connection, [tenant]).get(tenant, (0, b""))
+    head = _heads(_statements(tables), connection, [tenant]).get(tenant, (0, b""))
     return Verdict(sequence, None if head == (sequence, previous_hash) else sequence + 1)
 
 
-def _heads(
-    tables: AuditTables, connection: Connection, tenants: Iterable[str]
-) -> Mapping[str, tuple[int, bytes]]:
-    head = tables.head.c
-    query = select(head.tenant, head.sequence, head.hash).where(head.tenant.in_(list(tenants)))
-    # Where several writers exist, the locked head is what keeps a chain from forking.
-    return {row.tenant: (row.sequence, row.hash) for row in connection.execute(query.with_for_update())}
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    find_heads: FindRows
+    move_heads: UpsertRows
+    insert_entries: InsertRows
 
 
-def _move_head(
-    head: Table, connection: Connection, tenant: str, sequence: int, digest: bytes, *, known: bool
-) -> None:
-    if not known:
-        connection.execute(insert(head), {"tenant": tenant, "sequence": sequence, "hash": digest})
-        return
-    moved = update(head).where(head.c.tenant == bindparam("of_tenant"))
-    connection.execute(
-        moved.values(sequence=bindparam("to_sequence"), hash=bindparam("to_hash")),
-        {"of_tenant": tenant, "to_sequence": sequence, "to_hash": digest},
+@cache
+def _statements(tables: AuditTables) -> _Statements:
+    # The services' tables are few and live as long as the process.
+    return _Statements(
+        # Where several writers exist, the locked head is what keeps a chain from forking.
+        FindRows(tables.head, key=["tenant"], locked=True),
+        UpsertRows(tables.head, key=["tenant"], replace=["sequence", "hash"]),
+        InsertRows(tables.entry),
     )
+
+
+def _heads(
+    statements: _Statements, connection: Connection, tenants: Iterable[str]
+) -> Mapping[str, tuple[int, bytes]]:
+    found = statements.find_heads.find(connection, [(tenant,) for tenant in tenants])
+    return {tenant: (sequence, digest) for tenant, sequence, digest in found}
 
 
 def _rows_of(entry: Table, connection: Connection, tenant: str) -> Iterator[Row[tuple[object, ...]]]:
@@ -192,21 +188,21 @@ def _entry_of(row: Row[tuple[object, ...]]) -> AuditEntry:
 
 def _row(
     entry: AuditEntry, sequence: int, now: datetime, previous_hash: bytes, digest: bytes
-) -> dict[str, object]:
-    return {
-        "tenant": entry.tenant,
-        "sequence": sequence,
-        "record_time": now,
-        "principal": entry.principal,
-        "on_behalf_of": entry.on_behalf_of,
-        "method": entry.method,
-        "resource": entry.resource,
-        "outcome": int(entry.outcome),
-        "reason": entry.reason,
-        "request_id": entry.request_id,
-        "previous_hash": previous_hash,
-        "hash": digest,
-    }
+) -> tuple[object, ...]:
+    return (
+        entry.tenant,
+        sequence,
+        now,
+        entry.principal,
+        entry.on_behalf_of,
+        entry.method,
+        entry.resource,
+        int(entry.outcome),
+        entry.reason,
+        entry.request_id,
+        previous_hash,
+        digest,
+    )
 
 
 def _digest(entry: AuditEntry, sequence: int, record_time: datetime, previous_hash: bytes) -> bytes:

@@ -3,23 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 import grpc
-from sqlalchemy import (
-    Column,
-    Connection,
-    Index,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    and_,
-    delete,
-    insert,
-    select,
-)
+from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, delete, select
 
 from smarketing.server.errors import FieldViolation, Refusal
+from smarketing.sql import FindRows, InsertRows
 from smarketing.sql.types import UtcMicros
 
 __all__ = [
@@ -89,52 +79,32 @@ def find_records(
     table: Table, connection: Connection, keys: Sequence[IdempotencyKey]
 ) -> Mapping[IdempotencyKey, IdempotencyRecord]:
     """Return the records known for `keys`, with one statement."""
-    rows = connection.execute(
-        select(
-            table.c.tenant,
-            table.c.principal,
-            table.c.method,
-            table.c.request_id,
-            table.c.fingerprint,
-            table.c.response,
-        ).where(
-            and_(
-                table.c.tenant.in_({key.tenant for key in keys}),
-                table.c.request_id.in_({key.request_id for key in keys}),
-            )
-        )
+    wanted = [(key.tenant, key.request_id, key.principal, key.method) for key in keys]
+    found = _statements(table).find.find(connection, wanted)
+    records = (
+        IdempotencyRecord(IdempotencyKey(tenant, principal, method, request_id), fingerprint, response)
+        for tenant, request_id, principal, method, fingerprint, response in found
     )
-    wanted = frozenset(keys)
-    # The statement may match another caller's use of the same id; only exact keys count.
-    found = ((IdempotencyKey(*row[:4]), row[4], row[5]) for row in rows)
-    return {
-        key: IdempotencyRecord(key, fingerprint, response)
-        for key, fingerprint, response in found
-        if key in wanted
-    }
+    return {record.key: record for record in records}
 
 
 def keep_records(
     table: Table, connection: Connection, records: Sequence[IdempotencyRecord], *, now: datetime
 ) -> None:
     """Insert the records; one that exists already is an error of the caller, and rolls the unit back."""
-    if not records:
-        return
-    connection.execute(
-        insert(table),
-        [
-            {
-                "tenant": record.key.tenant,
-                "principal": record.key.principal,
-                "method": record.key.method,
-                "request_id": record.key.request_id,
-                "fingerprint": record.fingerprint,
-                "response": record.response,
-                "create_time": now,
-            }
-            for record in records
-        ],
-    )
+    rows = [
+        (
+            record.key.tenant,
+            record.key.request_id,
+            record.key.principal,
+            record.key.method,
+            record.fingerprint,
+            record.response,
+            now,
+        )
+        for record in records
+    ]
+    _statements(table).insert.insert(connection, rows)
 
 
 def purge_records(
@@ -166,3 +136,17 @@ def purge_records(
             )
         )
     return len(keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    find: FindRows
+    insert: InsertRows
+
+
+@cache
+def _statements(table: Table) -> _Statements:
+    # The services' tables are few and live as long as the process.
+    columns = [column.name for column in table.columns]
+    key = columns[:4]
+    return _Statements(FindRows(table, key=key, columns=columns[:6]), InsertRows(table))

@@ -84,12 +84,13 @@ class KeyedStatement:
     """A statement over a list of keys, which it sees as a table `k` with columns `k0`, `k1`, … .
 
     `columns` give the keys' types; `sql` follows the definition of `k`. The list may be lengthened
-    with rows of NULL, which an equality never matches: join by `=`.
+    with rows of NULL, which an equality never matches: join by `=`. Rows of the table `locked` stay locked.
     """
 
-    def __init__(self, columns: Sequence[Column[Any]], sql: str) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], sql: str, *, locked: str = "") -> None:
         self._columns = columns
         self._sql = sql
+        self._locked = locked
         self._statements = _Statements(columns, self._render, widths=_widths(len(columns)))
 
     def run(self, connection: Connection, keys: Sequence[Row]) -> tuple[list[Any], int]:
@@ -108,22 +109,25 @@ class KeyedStatement:
     def _render(self, dialect: Dialect, width: int) -> str:
         names = ", ".join(f"k{number}" for number in range(len(self._columns)))
         typed = dialect.name == "postgresql"  # it cannot tell the types of parameters in a bare list
-        return (
-            f"WITH k({names}) AS (VALUES {_values(dialect, self._columns, width, typed=typed)}) {self._sql}"
-        )
+        # SQLite has one writer, and neither needs nor knows the lock on a row.
+        lock = f" FOR UPDATE OF {self._locked}" if self._locked and dialect.name != "sqlite" else ""
+        values = _values(dialect, self._columns, width, typed=typed)
+        return f"WITH k({names}) AS (VALUES {values}) {self._sql}{lock}"
 
 
 class FindRows:
-    """Finds rows by key, many keys at once."""
+    """Finds rows by key, many keys at once; `locked` until the transaction ends, where writers overlap."""
 
-    def __init__(self, table: Table, *, key: Sequence[str], columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, table: Table, *, key: Sequence[str], columns: Sequence[str] | None = None, locked: bool = False
+    ) -> None:
         self._key = _columns_of(table, key)
         self._columns = _columns_of(table, columns)
         selected = ", ".join(f'"{table.name}"."{column.name}"' for column in self._columns)
         # CROSS JOIN keeps SQLite from scanning the table and probing the list.
         matches = _matches(table, self._key)
         sql = f'SELECT {selected} FROM k CROSS JOIN "{table.name}" WHERE {matches}'  # noqa: S608 -- names of our own columns, values are parameters
-        self._statement = KeyedStatement(self._key, sql)
+        self._statement = KeyedStatement(self._key, sql, locked=f'"{table.name}"' if locked else "")
         self._converters: dict[str, list[tuple[int, _Converter]]] = {}
 
     def find(self, connection: Connection, keys: Iterable[Row]) -> list[tuple[Any, ...]]:
@@ -245,7 +249,7 @@ def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:
 
 
 def _widths(columns: int) -> list[int]:
-    """Return the widths to render, widest first: each power of two, one and a half of it, and all small ones."""
+    """Return the widths to render, widest first: powers of two, one and a half of each, all small ones."""
     widest = max(1, min(_WIDEST, _MOST_PARAMETERS // columns))
     powers = [1 << power for power in range(widest.bit_length())]
     widths = {*range(1, 9), *powers, *(power + power // 2 for power in powers)}

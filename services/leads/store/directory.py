@@ -30,7 +30,7 @@ from smarketing.eventlog.outbox import NewEvent, append
 from smarketing.server.audit import AuditEntry, append_entries
 from smarketing.server.commands import Command, CommandTables, Done, run_commands
 from smarketing.server.directory import DirectoryTables as MirrorTables
-from smarketing.sql import UpsertRows, Writer
+from smarketing.sql import FindRows, UpsertRows, Writer
 
 __all__ = ["Directories", "DirectoryStore", "DirectoryTx", "Tables", "UseCase"]
 
@@ -59,19 +59,22 @@ class Directories:
     def __init__(self, tables: DirectoryTables) -> None:
         self._tables = tables
         self._known: dict[str, tuple[str, Directory]] = {}
+        self._find_etag = FindRows(tables.tenant, key=["tenant"], columns=["etag"])
 
     def find(self, connection: Connection, tenant: str) -> Directory | None:
         """Return the directory of `tenants/{tenant}`; None when there is no such tenant."""
-        table = self._tables.tenant
         tenant_id = names.tenant_of(tenant)
-        row = connection.execute(select(table).where(table.c.tenant == tenant_id)).one_or_none()
-        if row is None:
+        found = self._find_etag.find(connection, [(tenant_id,)])
+        if not found:
             return None
+        [(etag,)] = found
         # The etag is a digest of the content: a change that was rolled back leaves nothing wrong here.
-        etag, known = self._known.get(tenant_id, ("", None))
-        if known is None or etag != row.etag:
+        known_etag, known = self._known.get(tenant_id, ("", None))
+        if known is None or known_etag != etag:
+            table = self._tables.tenant
+            row = connection.execute(select(table).where(table.c.tenant == tenant_id)).one()
             known = _load(self._tables, connection, row)
-            self._known[tenant_id] = (row.etag, known)
+            self._known[tenant_id] = (etag, known)
         return known
 
 
