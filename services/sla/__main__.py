@@ -148,7 +148,7 @@ async def _built(
     from services.sla.store.schema import command_tables, directory_tables
     from services.sla.usecases.replay import Replayer
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
-    from smarketing.delivery import AddressPolicy, load_or_create_sealer
+    from smarketing.delivery import AddressPolicy, Sealer
     from smarketing.eventlog.directory import DirectoryKeeper
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask
@@ -171,7 +171,7 @@ async def _built(
     )
     denials = DenialRecorder(command_tables.audit, writer, succeeded=told("denials"))
     addresses = AddressPolicy(allow_loopback=config.webhook_loopback)
-    sealer = load_or_create_sealer(config.data_dir / "sla-webhooks.key")
+    sealer = Sealer(load_or_make_key(config.data_dir / "sla-webhooks.key"))
     pages = PageTokens(load_or_make_key(config.data_dir / "sla-pages.key"))
     running = await start_listening(
         config,

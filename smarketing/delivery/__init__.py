@@ -15,7 +15,7 @@ from smarketing.delivery.endpoints import (
     new_secret,
 )
 from smarketing.delivery.queue import NewMessage, enqueue, replay_dead_letters
-from smarketing.delivery.sealing import Sealer, load_or_create_sealer
+from smarketing.delivery.sealing import Sealer
 from smarketing.delivery.sender import Sender, SenderSettings
 from smarketing.delivery.tables import DeliveryTables, define_tables
 from smarketing.delivery.telemetry import DeliveryTelemetry, read_queue
@@ -37,7 +37,6 @@ __all__ = [
     "delete_endpoint",
     "enqueue",
     "list_endpoints",
-    "load_or_create_sealer",
     "new_secret",
     "read_queue",
     "replay_dead_letters",
