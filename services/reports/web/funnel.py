@@ -116,11 +116,13 @@ def funnel_view(
     return FunnelView(
         empty=whole.tally.items == 0,
         stages=_stages(whole.tally, texts, formats),
-        sources=_bars(_largest(sources, texts), formats),
+        sources=_bars(_largest(sources, texts, formats), formats),
         months=_bars(months[left_out:], formats),
         months_left_out=texts("earlier_months", number=left_out) if left_out else "",
         stages_table=_stages_table(whole.tally, texts, formats),
-        sources_table=_groups_table("sources", "source", _largest(sources, texts, most=100), texts, formats),
+        sources_table=_groups_table(
+            "sources", "source", _largest(sources, texts, formats, most=100), texts, formats
+        ),
         months_table=_groups_table("months", "month", months, texts, formats),
     )
 
@@ -158,13 +160,15 @@ def _sources(rows: Sequence[FunnelRow], texts: Texts) -> list[_Group]:
     return sorted(groups, key=lambda group: (-group.row.tally.items, group.label))
 
 
-def _largest(groups: list[_Group], texts: Texts, *, most: int = _MOST_SOURCES) -> list[_Group]:
+def _largest(
+    groups: list[_Group], texts: Texts, formats: Formats, *, most: int = _MOST_SOURCES
+) -> list[_Group]:
     if len(groups) <= most:
         return groups
     rest = groups[most - 1 :]
     tally = FunnelTally(*(sum(counts) for counts in zip(*(group.row.tally for group in rest), strict=True)))
     row = FunnelRow((None,), tally, (), Figure.share(tally.won, tally.items))
-    label = texts("other_sources", number=len(rest))
+    label = texts("other_sources", number=formats.number(len(rest)))
     return [*groups[: most - 1], _Group(label, label, True, row)]
 
 
