@@ -27,7 +27,7 @@ from services.demo.running import (
 )
 from services.demo.show import Screen
 from smarketing import wallclock
-from smarketing.client import ClientSettings, LeadsClient, ReportsClient, SlaClient
+from smarketing.client import CallError, ClientSettings, LeadsClient, ReportsClient, SlaClient
 from smarketing.logs import LogFormat, configure_logs
 
 _SEED: Final = 20
@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asyncio.run(_Demo(options.data, places, screen).run(stays=not options.exit))
     except (FolderRefused, DidNotStart) as refused:
         sys.stderr.write(f"{refused}\n")
+        return 1
+    except CallError as failed:
+        sys.stderr.write(f"A call failed ({failed}); {log_of(options.data)} says why.\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted before it was ready; the next start begins anew.\n")

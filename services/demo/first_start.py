@@ -59,7 +59,14 @@ def has_month(data_dir: Path) -> bool:
     return False
 
 
-def make_month(data_dir: Path, *, seed: int, end: datetime, said: Callable[[float], None]) -> None:
+def make_month(
+    data_dir: Path,
+    *,
+    seed: int,
+    end: datetime,
+    said: Callable[[float], None],
+    length: timedelta = MONTH,
+) -> None:
     """Play the month up to `end`; `said` is told the share that is done.
 
     A start that is killed leaves a folder `….unfinished`, which the next one begins anew.
@@ -67,7 +74,7 @@ def make_month(data_dir: Path, *, seed: int, end: datetime, said: Callable[[floa
     unfinished = data_dir.parent / f"{data_dir.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    asyncio.run(play_month(unfinished, seed=seed, end=end, said=said))
+    asyncio.run(play_month(unfinished, seed=seed, start=end - length, end=end, said=said))
     _to_disk(unfinished)
     if data_dir.exists():
         data_dir.rmdir()
@@ -75,9 +82,10 @@ def make_month(data_dir: Path, *, seed: int, end: datetime, said: Callable[[floa
     _to_disk(data_dir.parent, below=False)
 
 
-async def play_month(data_dir: Path, *, seed: int, end: datetime, said: Callable[[float], None]) -> None:
-    """Play the month that ends at `end` into an empty folder."""
-    start = end - MONTH
+async def play_month(
+    data_dir: Path, *, seed: int, start: datetime, end: datetime, said: Callable[[float], None]
+) -> None:
+    """Play what happens between two instants into an empty folder."""
     company = read_company(start=start, end=end)
     clock = Clock(start)
     new_id = _ids(seed, clock)
@@ -89,7 +97,7 @@ async def play_month(data_dir: Path, *, seed: int, end: datetime, said: Callable
             month(seed=seed, start=start, end=end, calendar=company.calendar),
             seed=seed,
             new_id=new_id,
-            said=lambda at: said((at - start) / MONTH),
+            said=lambda at: said((at - start) / (end - start)),
         )
         await player.play_until(end)
 

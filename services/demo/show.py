@@ -64,6 +64,9 @@ class Screen:
         for party in parties:
             self._console.print()
             self._console.print(_table_of(party))
+            if party.party == "System":
+                # A figure of 100 % must say why it is no accident.
+                self.say("  A lead is offered in the transaction that takes it in, so this is always kept.")
 
     def places(self, places: Places, data_dir: Path, account: Path) -> None:
         """Print where everything is, and what to try."""
@@ -112,7 +115,7 @@ def _commands(places: Places, data_dir: Path) -> list[str]:
         ".venv/bin/smarketing sla clocks",
         ".venv/bin/smarketing sla alerts",
         ".venv/bin/smarketing leads offers",
-        f".venv/bin/python examples/sales_desk.py anna   # with {tokens}/anna.token",
+        f"SMARKETING_TOKEN_FILE={tokens}/anna.token .venv/bin/python examples/sales_desk.py anna",
     ]
 
 
