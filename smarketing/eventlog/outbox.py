@@ -57,7 +57,7 @@ class NewEvent:
     occur_time: datetime
     """When it happened."""
     actor: str
-    """Who made it happen: a person, a system, or `services/{service}`."""
+    """Who made it happen: a person, or a system; a service of ours is a system of `tenants/-`."""
     payload: Message
     """What happened: a message of the service's `events.proto`."""
     skippable: bool = False

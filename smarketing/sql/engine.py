@@ -27,7 +27,7 @@ from smarketing.sql.errors import (
     StorageUnavailable,
     storage_error_of,
 )
-from smarketing.sql.ownership import Ownership, free_room, take_ownership
+from smarketing.sql.ownership import Ownership, free_room, make_private, take_ownership
 
 _log = structlog.get_logger(__name__)
 
@@ -200,6 +200,7 @@ def _open_sqlite_file(url: URL, *, reader_count: int, busy_timeout: timedelta) -
     path = Path(url.database or "").absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     ownership = take_ownership(path)
+    make_private(path)
     url = url.set(database=str(path))
     milliseconds = busy_timeout // timedelta(milliseconds=1)
     pragmas = (*_FILE_PRAGMAS, f"PRAGMA busy_timeout={milliseconds}")

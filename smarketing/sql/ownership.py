@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,13 @@ def take_ownership(path: Path) -> Ownership:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
     return Ownership(descriptor)
+
+
+def make_private(path: Path) -> None:
+    """Make the file for its owner's eyes alone, unless it exists; SQLite's other files take its mode."""
+    # Whatever else is wrong with the path, SQLite says when it opens it.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def free_room(path: Path) -> int:

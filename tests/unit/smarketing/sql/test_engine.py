@@ -116,6 +116,18 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+def test_a_new_database_is_for_its_owners_eyes_alone_wherever_it_lies(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with (
+        open_database(f"sqlite:///{tmp_path}/a.db") as database,
+        database.writer_engine.begin() as connection,
+    ):
+        connection.exec_driver_sql("CREATE TABLE t (a INTEGER)")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+
+    assert modes == dict.fromkeys(("a.db", "a.db-shm", "a.db-wal", "a.db.lock"), 0o600)
+
+
 def test_a_page_that_rotted_is_found_before_anything_is_served(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with open_database(f"sqlite:///{path}") as database, database.writer_engine.begin() as connection:
