@@ -8,7 +8,7 @@ from services.reports.domain.errors import (
     KpiUnknown,
     PeriodInvalid,
 )
-from smarketing.server.errors import Refusal, field_invalid
+from smarketing.server.errors import FieldViolation, Refusal, field_invalid
 from smarketing.server.refusals import library_refusal_of
 
 __all__ = ["refusal_of"]
@@ -30,6 +30,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
                 "DIMENSION_UNSUPPORTED",
                 f"Group {subject} by something other than {dimension}, and by each only once.",
                 {"subject": subject, "dimension": dimension},
+                field_violations=[FieldViolation("group_by", "dimensions that this figure has, each once")],
             )
         case PeriodInvalid():
             return field_invalid("period", "two dates, the end after the start", reason="PERIOD_INVALID")
@@ -39,6 +40,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
                 "BASIS_REQUIRED",
                 f"Say on which basis {kpi_id} is wanted: COHORT or EVENT.",
                 {"kpi_id": kpi_id},
+                field_violations=[FieldViolation("basis", "COHORT or EVENT")],
             )
         case _:
             return library_refusal_of(error)

@@ -10,6 +10,7 @@ from services.sla.domain.accord import Acceptance, Accord, AccordState
 from services.sla.domain.agreement import Party
 from services.sla.store import schema
 from services.sla.wire.agreements import terms_bytes, terms_from_bytes
+from services.sla.wire.names import version_number
 from smarketing.names import AGREEMENT_VERSION
 
 _version = schema.agreement_version
@@ -37,11 +38,12 @@ def find_accord(connection: Connection, name: str) -> Accord | None:
     """Return the version of this name; None when there is none."""
     if not AGREEMENT_VERSION.matches(name):
         return None
-    tenant, agreement, number = AGREEMENT_VERSION.parse(name)
-    if not number.isdigit():
+    tenant, agreement, text = AGREEMENT_VERSION.parse(name)
+    number = version_number(text)
+    if number is None:
         return None
     query = select(_version).where(
-        _version.c.tenant == tenant, _version.c.agreement == agreement, _version.c.version == int(number)
+        _version.c.tenant == tenant, _version.c.agreement == agreement, _version.c.version == number
     )
     return next(iter(_accords(connection, query)), None)
 

@@ -11,6 +11,7 @@ from services.sla.domain.terms import Terms, agreed
 from services.sla.store import schema
 from services.sla.wire.agreements import terms_from_bytes
 from services.sla.wire.calendars import calendar_from_bytes
+from services.sla.wire.names import version_number
 from smarketing.names import AGREEMENT_VERSION, CALENDAR_VERSION
 
 
@@ -70,13 +71,14 @@ class Archive:
 def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:
     if not CALENDAR_VERSION.matches(version):
         return None
-    tenant, calendar, number = CALENDAR_VERSION.parse(version)
-    if not number.isdigit():
+    tenant, calendar, text = CALENDAR_VERSION.parse(version)
+    number = version_number(text)
+    if number is None:
         return None
     table = schema.calendar_version
     row = connection.execute(
         select(table.c.content, table.c.create_time, table.c.tzdata_version).where(
-            table.c.tenant == tenant, table.c.calendar == calendar, table.c.version == int(number)
+            table.c.tenant == tenant, table.c.calendar == calendar, table.c.version == number
         )
     ).one_or_none()
     if row is None:
@@ -85,7 +87,7 @@ def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:
     return MadeCalendar(
         tenant=tenant,
         id=calendar,
-        number=int(number),
+        number=number,
         title=title,
         calendar=content,
         create_time=row.create_time,
