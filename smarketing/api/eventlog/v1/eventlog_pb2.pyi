@@ -52,7 +52,7 @@ class Event(_message.Message):
     subject_version: _builtins.int
     """1, 2, 3 … within `subject`, in the order of positions."""
     actor: _builtins.str
-    """Who made it happen: a person, a system, or a service (`services/{service}`)."""
+    """Who made it happen: a person, or a system; a service is a system of `tenants/-`."""
     traceparent: _builtins.str
     """W3C trace context of the call that recorded it; empty when there was none."""
     skippable: _builtins.bool
