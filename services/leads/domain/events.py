@@ -59,6 +59,17 @@ class HandoffRevised(HandoffEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionJoined(HandoffEvent):
+    """A submission came in that belongs to it; the handoff's own qualification keeps only some of it."""
+
+    qualification: Qualification
+    source_system: str
+    revision: int = 0
+    correction: bool = False
+    historical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandoffOffered(HandoffEvent):
     """It is this person's or queue's to accept."""
 

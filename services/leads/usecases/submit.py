@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from services.leads.domain.errors import LeadError, SubmissionInvalid
-from services.leads.domain.events import HandoffSubmitted
+from services.leads.domain.events import HandoffSubmitted, SubmissionJoined
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
@@ -118,7 +118,7 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
     revised, events = handoff.revise(
         told, revision=submission.revision if is_own else handoff.revision, now=tx.now
     )
-    _joined(tx, known, revised)
+    _joined(tx, known, revised, correction=True)
     contact = submission.contact
     tx.change_person(submission.tenant, handoff.id.lead, contact.completed_by)
     tx.tell(known.by, *events)
@@ -138,17 +138,28 @@ def _first(tx: LeadTx, known: _Known) -> Submitted:
     handoff = live[-1]
     told = handoff.qualification.completed_by(submission.qualification)
     revised, events = handoff.revise(told, revision=handoff.revision, now=tx.now)
-    _joined(tx, known, revised)
+    _joined(tx, known, revised, correction=False)
     contact = submission.contact
     tx.change_person(submission.tenant, lead, lambda kept: kept.completed_by(contact))
     tx.tell(known.by, *events)
     return Submitted(Outcome.MATCHED, revised)
 
 
-def _joined(tx: LeadTx, known: _Known, handoff: Handoff) -> None:
+def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) -> None:
+    submission = known.submission
     tx.save_handoff(handoff)
-    tx.add_submission(known.submission, handoff.id)
-    tx.add_matches(known.submission.tenant, handoff.id.lead, known.digests)
+    tx.add_submission(submission, handoff.id)
+    tx.add_matches(submission.tenant, handoff.id.lead, known.digests)
+    joined = SubmissionJoined(
+        handoff=handoff.id,
+        occur_time=submission.submit_time(tx.now),
+        qualification=submission.qualification,
+        source_system=submission.source_system,
+        revision=submission.revision,
+        correction=correction,
+        historical=submission.history is not None,
+    )
+    tx.tell(known.by, joined)
 
 
 def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:

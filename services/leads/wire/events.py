@@ -34,6 +34,18 @@ def _revised(event: events.HandoffRevised) -> Message:
     return message
 
 
+def _joined(event: events.SubmissionJoined) -> Message:
+    message = leadeventspb.SubmissionJoined(
+        handoff=event.handoff.name,
+        source_system=event.source_system,
+        revision=event.revision,
+        correction=event.correction,
+        historical=event.historical,
+    )
+    put_qualification(message.qualification, event.qualification)
+    return message
+
+
 def _offered(event: events.HandoffOffered) -> Message:
     message = leadeventspb.HandoffOffered(
         handoff=event.handoff.name,
@@ -154,6 +166,7 @@ def _voided(event: events.HandoffVoided) -> Message:
 _MESSAGES: dict[type[events.HandoffEvent], Callable[[Any], Message]] = {
     events.HandoffSubmitted: _submitted,
     events.HandoffRevised: _revised,
+    events.SubmissionJoined: _joined,
     events.HandoffOffered: _offered,
     events.OfferClosed: _offer_ended,
     events.HandoffAccepted: _accepted,

@@ -361,6 +361,50 @@ class HandoffRevised(_message.Message):
 Global___HandoffRevised: _TypeAlias = HandoffRevised  # noqa: Y015
 
 @_typing.final
+class SubmissionJoined(_message.Message):
+    """A submission came in that belongs to an open handoff: the next touch of the same lead, or a correction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
+    QUALIFICATION_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    HISTORICAL_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff that it belongs to."""
+    source_system: _builtins.str
+    """The sender."""
+    revision: _builtins.int
+    """Its revision; 0 when the sender has none."""
+    correction: _builtins.bool
+    """A higher revision of a submission known before; otherwise one of its own."""
+    historical: _builtins.bool
+    """Part of an import of history."""
+    @_builtins.property
+    def qualification(self) -> _leads_pb2.Qualification:
+        """What it said, as it was said; what counts of it now is in `HandoffRevised`."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        source_system: _builtins.str = ...,
+        qualification: _leads_pb2.Qualification | None = ...,
+        revision: _builtins.int = ...,
+        correction: _builtins.bool = ...,
+        historical: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["qualification", b"qualification"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "handoff", b"handoff", "historical", b"historical", "qualification", b"qualification", "revision", b"revision", "source_system", b"source_system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmissionJoined: _TypeAlias = SubmissionJoined  # noqa: Y015
+
+@_typing.final
 class HandoffOffered(_message.Message):
     """A handoff was offered."""
 
