@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
+from services.reports.domain.estimators import Curve
 from services.reports.domain.figures import Figure
 from services.reports.domain.periods import Micros
 from services.reports.domain.responses import ResponseItems
@@ -106,9 +107,8 @@ def nested(groups: Sequence[Sequence[int]]) -> list[NestedBar]:
     ]
 
 
-def curve_chart(items: ResponseItems, *, business_time: bool) -> CurveChart | None:
+def curve_chart(items: ResponseItems, curve: Curve, *, business_time: bool) -> CurveChart | None:
     """Return the curve of the share answered by a time; None where nothing was ever waited for."""
-    curve = items.curve()
     durations = sorted(duration for duration, _, _ in items.items)
     if not durations:
         return None

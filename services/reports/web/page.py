@@ -11,7 +11,7 @@ from services.reports.web.choices import Choice, PeriodChoice
 from services.reports.web.formats import Formats, clean
 from services.reports.web.funnel import FunnelView, ReasonsView, funnel_view, reasons_view
 from services.reports.web.reading import LIST_ROWS, Facts
-from services.reports.web.responses import ResponseView, response_views, responses_table
+from services.reports.web.responses import ResponseView, measured_of, response_views, responses_table
 from services.reports.web.scorecard import PartyView, Tile, commitments_table, figures_table, parties, tiles
 from services.reports.web.tables import Cell, Column, Table
 from services.reports.web.texts import Language, Texts
@@ -86,7 +86,6 @@ class Page:
     list_rows: int
     list_more: str
     folded: Table
-    table_keys: tuple[str, ...]
 
 
 def frame_of(viewed: Viewed) -> Frame:
@@ -113,6 +112,7 @@ def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
     formats = _formats_of(facts, texts)
     funnel = funnel_view(facts.funnel, facts.by_source, facts.by_month, texts, formats)
     reasons = reasons_view(facts.acceptance, facts.rejections, texts, formats)
+    measured = measured_of(facts.responses)
     first, last = _days(facts)
     return Page(
         dates=_dates(facts, texts),
@@ -126,14 +126,13 @@ def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
         parties=tuple(parties(facts.parties, texts, formats, only=viewed.party)),
         funnel=funnel,
         reasons=reasons,
-        responses=tuple(response_views(facts.responses, texts, formats)),
-        responses_table=responses_table(facts.responses, texts, formats),
+        responses=tuple(response_views(measured, texts, formats)),
+        responses_table=responses_table(measured, texts, formats),
         overdue=_clocks("overdue", facts.overdue, facts, texts, formats),
         due_next=_clocks("due-next", facts.due_next, facts, texts, formats),
         list_rows=_SHOWN_ROWS,
         list_more=texts("list_more", shown=_SHOWN_ROWS, number=LIST_ROWS),
         folded=_folded(facts, texts, formats),
-        table_keys=tuple(tables_of(facts, viewed)),
     )
 
 
@@ -150,7 +149,7 @@ def tables_of(facts: Facts, viewed: Viewed) -> Mapping[str, Table]:
         funnel.sources_table,
         funnel.months_table,
         reasons_view(facts.acceptance, facts.rejections, texts, formats).table,
-        responses_table(facts.responses, texts, formats),
+        responses_table(measured_of(facts.responses), texts, formats),
         _clocks("overdue", facts.overdue, facts, texts, formats),
         _clocks("due-next", facts.due_next, facts, texts, formats),
     )

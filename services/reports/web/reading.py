@@ -13,8 +13,9 @@ from services.reports.store.figures import Figures, FunnelRow, PartyScores, Resp
 from services.reports.store.fold import Folded
 from services.reports.store.listings import DueClock, Listings
 from services.reports.store.queries import CommitmentTerms, GroupKey, Question
+from services.reports.store.responses import RememberedResponses
 from services.reports.web.choices import PeriodChoice
-from smarketing.businesstime import load_zone
+from smarketing.businesstime import Openings, load_zone
 
 __all__ = ["LIST_ROWS", "Facts", "Reader", "Wish"]
 
@@ -59,12 +60,15 @@ class Reader:
     """Reads facts inside the caller's read transaction, by the same questions as the RPCs."""
 
     def __init__(self, figures: Figures, listings: Listings) -> None:
-        self._figures = figures
+        self._queries = figures.queries
+        self._openings: dict[str, Openings] = {}
         self._listings = listings
 
     def read(self, connection: Any, wish: Wish) -> Facts:
         """Return all that one page shows."""
-        figures, queries = self._figures, self._figures.queries
+        queries = self._queries
+        # Lines and curves rest on the same items: for one page they are read once.
+        figures = Figures(queries, _PageResponses(queries, self._openings))
         zone_name = self._listings.zone_name(connection, wish.tenant)
         today = LocalDays(load_zone(zone_name).info).day_of(wish.now)
         period = wish.choice.on(today)
@@ -101,3 +105,11 @@ class Reader:
             ),
             folded=tuple(queries.folded(connection)),
         )
+
+
+class _PageResponses(RememberedResponses):
+    """Items remembered for the whole page, not for one of its answers alone."""
+
+    def remembering(self) -> RememberedResponses:
+        """Return itself: the page is one answer."""
+        return self

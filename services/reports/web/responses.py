@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+from services.reports.domain.estimators import Curve
 from services.reports.domain.figures import Figure
 from services.reports.domain.periods import Micros
 from services.reports.domain.responses import Measure
@@ -13,7 +14,10 @@ from services.reports.web.formats import Formats, Shown
 from services.reports.web.tables import Cell, Column, Table
 from services.reports.web.texts import Texts
 
-__all__ = ["ResponseView", "TickView", "response_views", "responses_table"]
+__all__ = ["Measured", "ResponseView", "TickView", "measured_of", "response_views", "responses_table"]
+
+Measured: TypeAlias = tuple[ResponseRow, Curve]
+"""A measure with its curve."""
 
 _SHARES: Final = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95))
 _SECOND: Final = 1_000_000
@@ -44,14 +48,19 @@ class ResponseView:
     summary: str
 
 
-def response_views(rows: Iterable[ResponseRow], texts: Texts, formats: Formats) -> list[ResponseView]:
+def measured_of(rows: Iterable[ResponseRow]) -> list[Measured]:
+    """Return each measure with its curve, which is estimated once."""
+    return [(row, row.items.curve()) for row in rows]
+
+
+def response_views(rows: Iterable[Measured], texts: Texts, formats: Formats) -> list[ResponseView]:
     """Return a view of each measure."""
-    return [_view(row, texts, formats) for row in rows]
+    return [_view(row, curve, texts, formats) for row, curve in rows]
 
 
-def _view(row: ResponseRow, texts: Texts, formats: Formats) -> ResponseView:
+def _view(row: ResponseRow, curve: Curve, texts: Texts, formats: Formats) -> ResponseView:
     business = row.measure is Measure.OWNER_FIRST_FOLLOW_UP
-    curve, chart = row.items.curve(), curve_chart(row.items, business_time=business)
+    chart = curve_chart(row.items, curve, business_time=business)
     quantiles = tuple(
         (key, formats.figure(Figure.quantile(curve, share), business_time=business)) for key, share in _SHARES
     )
@@ -73,7 +82,7 @@ def _view(row: ResponseRow, texts: Texts, formats: Formats) -> ResponseView:
     )
 
 
-def responses_table(rows: Iterable[ResponseRow], texts: Texts, formats: Formats) -> Table:
+def responses_table(rows: Iterable[Measured], texts: Texts, formats: Formats) -> Table:
     """Return quantiles and counts of each measure, in seconds for programs."""
     columns = (
         Column("measure", texts("measure")),
@@ -82,8 +91,7 @@ def responses_table(rows: Iterable[ResponseRow], texts: Texts, formats: Formats)
         Column("waiting", texts("waiting"), numeric=True),
     )
     rendered = []
-    for row in rows:
-        curve = row.items.curve()
+    for row, curve in rows:
         business = row.measure is Measure.OWNER_FIRST_FOLLOW_UP
         cells = [Cell(texts(f"kpi_{row.measure.value}"), row.measure.value)]
         for _, share in _SHARES:

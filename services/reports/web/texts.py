@@ -21,7 +21,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "skip": ("Skip to the figures", "지표로 건너뛰기"),
     "other_language": ("한국어", "English"),
     "sign_out": ("Sign out", "로그아웃"),
-    "print_note": ("As of {time} ({zone})", "{time} 기준 ({zone})"),
     "denied": (
         "You may not see these figures. Ask an administrator for the role that may.",
         "이 지표를 볼 권한이 없습니다. 관리자에게 권한을 요청하세요.",
@@ -149,7 +148,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "share": ("Share", "비율"),
     "accountable": ("Counted on", "책임 당사자"),
     "no_rejections": ("Nothing was rejected in this period.", "이 기간에 거절된 건이 없습니다."),
-    "other_reasons": ("{number} further reasons", "그 외 사유 {number}개"),
     "chart_reasons": ("Rejections by reason and accountable party", "사유 및 책임 당사자별 거절"),
     # Response times.
     "responses": ("Response times", "응답 시간"),
