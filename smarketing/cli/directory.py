@@ -46,7 +46,7 @@ def issue(
     display_name: Annotated[str, typer.Option("--for", help="What it is for.")] = "",
     lifetime: Annotated[str, typer.Option(help="How long it works: 90d; until revoked when not given.")] = "",
 ) -> None:
-    """Make a token; its text is shown this once."""
+    """Make a token; its text is shown this once, alone where it goes to a file."""
     session = session_of(ctx)
     duration: Duration | None = None
     if lifetime:
@@ -58,6 +58,10 @@ def issue(
     issued = session.ask(LeadsClient, lambda leads: leads.directory.issue_token(request))
     if not issued.bearer:
         session.note("The answer with the token's text was lost. Revoke the token and issue another.")
+    if not session.wants_json and not session.out.is_terminal:
+        # What `> file` writes is what SMARKETING_TOKEN_FILE reads.
+        session.out.print(issued.bearer, soft_wrap=True, markup=False, highlight=False)
+        return
     session.show(
         issued,
         lambda: record(
