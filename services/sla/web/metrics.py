@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,9 @@ __all__ = ["SlaMetrics", "TimerMetrics"]
 
 _REFRESH_SECONDS: Final = 10.0
 _TEAMS_SHOWN: Final = 10
+_COMMITMENTS_SHOWN: Final = 10
+_RUNGS_SHOWN: Final = 10
+_OTHERS: Final = "other"
 _LATENESS_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
 
@@ -114,26 +118,51 @@ class SlaMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of the newest reading."""
         figures = self._figures
-        teams = _shown_teams(figures)
-        yield from _totals(figures, teams)
-        yield _open_clocks(figures, teams)
-        yield from _follow_ups(figures, teams)
+        shown = _shown(figures)
+        yield from _totals(figures, shown)
+        yield _open_clocks(figures, shown)
+        yield from _follow_ups(figures, shown)
         yield from _machinery(figures)
 
 
-def _shown_teams(figures: Figures) -> frozenset[str]:
-    """Return the teams with the most clocks: the others are shown together."""
-    sizes: Counts[str] = Counts()
-    for (_, what, _, team, _), count in figures.totals.items():
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What has series of its own, the most used first: a tenant may make as many of each as it likes."""
+
+    teams: frozenset[str]
+    commitments: frozenset[str]
+    rungs: frozenset[str]
+
+    def team(self, team: str) -> str:
+        return team.rsplit("/", 1)[-1] if team in self.teams else _OTHERS
+
+    def commitment(self, commitment: str) -> str:
+        return commitment if commitment in self.commitments else _OTHERS
+
+    def rung(self, rung: str) -> str:
+        return rung if rung in self.rungs else _OTHERS
+
+
+def _shown(figures: Figures) -> _Shown:
+    teams, commitments, rungs = Counts[str](), Counts[str](), Counts[str]()
+    for (_, what, commitment, team, label), count in figures.totals.items():
+        commitments[commitment] += count
         if what == SETTLED:
-            sizes[team] += count
-    for (_, _, team, _), count in figures.open_clocks.items():
-        sizes[team] += count
-    return frozenset(team for team, _ in sizes.most_common(_TEAMS_SHOWN))
+            teams[team] += count
+        elif what == RUNG:
+            rungs[label] += count
+    for (_, commitment, team, _), count in figures.open_clocks.items():
+        teams[team] += count
+        commitments[commitment] += count
+    return _Shown(
+        _largest(teams, _TEAMS_SHOWN),
+        _largest(commitments, _COMMITMENTS_SHOWN),
+        _largest(rungs, _RUNGS_SHOWN),
+    )
 
 
-def _label(team: str, shown: frozenset[str]) -> str:
-    return team.rsplit("/", 1)[-1] if team in shown else "other"
+def _largest(sizes: Counts[str], count: int) -> frozenset[str]:
+    return frozenset(each for each, _ in sizes.most_common(count))
 
 
 _TOTALS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
@@ -144,23 +173,23 @@ _TOTALS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
 }
 
 
-def _totals(figures: Figures, teams: frozenset[str]) -> Iterable[Metric]:
+def _totals(figures: Figures, shown: _Shown) -> Iterable[Metric]:
     for kind, (name, text, labels) in _TOTALS.items():
         counts: Counts[tuple[str, ...]] = Counts()
         for (tenant, what, commitment, team, label), count in figures.totals.items():
             if what == kind:
-                own = {"team": _label(team, teams), "outcome": label, "rung": label}
-                counts[(tenant, commitment, *(own[each] for each in labels))] += count
+                own = {"team": shown.team(team), "outcome": label, "rung": shown.rung(label)}
+                counts[(tenant, shown.commitment(commitment), *(own[each] for each in labels))] += count
         family = CounterMetricFamily(name, text, labels=["tenant", "commitment", *labels])
         for values, count in sorted(counts.items()):
             family.add_metric(values, count)
         yield family
 
 
-def _open_clocks(figures: Figures, teams: frozenset[str]) -> Metric:
+def _open_clocks(figures: Figures, shown: _Shown) -> Metric:
     counts: Counts[tuple[str, ...]] = Counts()
     for (tenant, commitment, team, state), count in figures.open_clocks.items():
-        counts[tenant, commitment, _label(team, teams), state] += count
+        counts[tenant, shown.commitment(commitment), shown.team(team), state] += count
     family = GaugeMetricFamily(
         "smarketing_sla_clocks_open",
         "Clocks that wait for a stop",
@@ -171,7 +200,7 @@ def _open_clocks(figures: Figures, teams: frozenset[str]) -> Metric:
     return family
 
 
-def _follow_ups(figures: Figures, teams: frozenset[str]) -> Iterable[Metric]:
+def _follow_ups(figures: Figures, shown: _Shown) -> Iterable[Metric]:
     labels = ["tenant", "team"]
     overdue = GaugeMetricFamily(
         "smarketing_sla_follow_ups_overdue", "Handoffs whose first follow-up is overdue", labels=labels
@@ -184,7 +213,7 @@ def _follow_ups(figures: Figures, teams: frozenset[str]) -> Iterable[Metric]:
     counts: Counts[tuple[str, str]] = Counts()
     since: dict[tuple[str, str], float] = {}
     for (tenant, team), (count, due) in figures.overdue_follow_ups.items():
-        key = (tenant, _label(team, teams))
+        key = (tenant, shown.team(team))
         counts[key] += count
         since[key] = min(due.timestamp(), since.get(key, due.timestamp()))
     for key, count in sorted(counts.items()):
