@@ -22,7 +22,7 @@ _HTTP_ABOVE: Final = 100
 _RECEIVER_ABOVE: Final = 200
 _READY_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
-_ROOT: Final = Path(__file__).resolve().parents[2]
+_SUPERVISED: Final = ("-m", "services.supervised")
 
 
 class DidNotStart(Exception):
@@ -88,12 +88,11 @@ def settings_of(places: Places, token_file: Path) -> ClientSettings:
 async def services_on(data_dir: Path, places: Places) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the three services; they end before this does."""
     environment = {
-        **os.environ,
+        **_as_child(),
         "SMARKETING_REFLECTION": "true",
         "SMARKETING_WEBHOOK_LOOPBACK": "true",
-        SUPERVISOR_VARIABLE: str(os.getpid()),
     }
-    command = ("-m", "services.supervised", "services")
+    command = (*_SUPERVISED, "services")
     arguments = ("--data", str(data_dir), "--port-base", str(places.port_base))
     with log_of(data_dir).open("ab") as log:
         async with _child(*command, *arguments, environment=environment, output=log) as process:
@@ -103,8 +102,8 @@ async def services_on(data_dir: Path, places: Places) -> AsyncIterator[asyncio.s
 @asynccontextmanager
 async def receiver(places: Places, secret_file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the receiver of alerts; it writes to this process's output."""
-    program = str(_ROOT / "examples" / "alert_receiver.py")
-    async with _child(program, str(places.receiver), str(secret_file), environment=os.environ) as process:
+    command = (*_SUPERVISED, "services.demo.receiving", str(places.receiver), str(secret_file))
+    async with _child(*command, environment=_as_child()) as process:
         yield process
 
 
@@ -143,6 +142,11 @@ async def _are_ready(settings: ClientSettings) -> bool:
             )
     except CallError:
         return False
+
+
+def _as_child() -> dict[str, str]:
+    """Return this environment, and whose end is the child's too."""
+    return {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
 
 
 @asynccontextmanager

@@ -112,7 +112,7 @@ def _commands(places: Places, data_dir: Path) -> list[str]:
         *lines,
         ".venv/bin/smarketing status",
         ".venv/bin/smarketing reports funnel --by source",
-        ".venv/bin/smarketing sla clocks",
+        ".venv/bin/smarketing sla clocks --overdue",
         ".venv/bin/smarketing sla alerts",
         ".venv/bin/smarketing leads offers",
         f"SMARKETING_TOKEN_FILE={tokens}/anna.token .venv/bin/python examples/sales_desk.py anna",
