@@ -16,15 +16,16 @@ import sys
 from collections import OrderedDict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 LARGEST = 256 * 1024
 REMEMBERED = 10_000
 shown: OrderedDict[str, None] = OrderedDict()
 
 
-def as_text(alert: dict) -> str:
+def as_text(alert: dict[str, Any]) -> str:
     """Return an alert in words."""
     mark = "✓" if alert["type"] == "alert.resolved" else "!" if alert["missed"] else "·"
     of = alert["owner"].rpartition("/")[2] or "nobody yet"
@@ -49,7 +50,7 @@ class Receiver(BaseHTTPRequestHandler):
             # Read for each message, so that a new secret counts at once.
             secret = self.secret_file.read_text(encoding="ascii").strip()
             Webhook(secret).verify(body, dict(self.headers.items()))
-        except (OSError, ValueError, WebhookVerificationError):
+        except (OSError, ValueError, EmptyWebhookSecretError, WebhookVerificationError):
             self.answer(401)
             return
         message_id = self.headers["webhook-id"]
