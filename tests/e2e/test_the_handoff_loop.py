@@ -157,7 +157,7 @@ async def _funnel(desk: Desk, installation: Installation) -> dict[str, Any]:
 async def test_a_forgotten_lead_is_breached_told_and_counted_at_its_due_instant(
     installation: Installation, tmp_path: Path
 ) -> None:
-    desk = await a_desk(installation, "default", tmp_path)
+    desk = await a_desk(installation, "forgotten", tmp_path)
     name = desk.company.name
     async with AsyncExitStack() as stack:
         stack.push_async_callback(desk.close)
@@ -200,7 +200,9 @@ async def test_a_forgotten_lead_is_breached_told_and_counted_at_its_due_instant(
         assert alert["recipients"] == [f"{name}/people/rosa", f"{name}/people/sven"]
         alert_id = alert["name"].rpartition("/")[2]
         token = desk.company.tokens["sven"]
-        acknowledged = await installation.json("sla", "acknowledge", alert_id, token=token)
+        acknowledged = await installation.json(
+            "sla", "acknowledge", alert_id, token=token, tenant=desk.company.tenant
+        )
         assert acknowledged["state"] == "STATE_ACKNOWLEDGED"
         assert acknowledged["acknowledged_by"] == f"{name}/people/sven"
 
@@ -256,7 +258,7 @@ async def _metric(installation: Installation, name: str, commitment: str, outcom
     async with httpx.AsyncClient() as http:
         page = (await http.get(f"http://{installation.addresses['sla']['http']}/metrics")).text
     for line in page.splitlines():
-        wanted = ('tenant="default"', f'commitment="{commitment}"', f'outcome="{outcome}"')
+        wanted = ('tenant="forgotten"', f'commitment="{commitment}"', f'outcome="{outcome}"')
         if line.startswith(f"{name}{{") and all(label in line for label in wanted):
             return float(line.rpartition(" ")[2])
     return None
