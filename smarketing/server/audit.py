@@ -2,6 +2,7 @@
 
 import enum
 import hashlib
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _VERSION = b"\x01"
+_length = struct.Struct(">I").pack
 _ROWS_AT_ONCE = 1000
 
 
@@ -220,5 +222,5 @@ def _digest(entry: AuditEntry, sequence: int, record_time: datetime, previous_ha
         entry.request_id.encode(),
     )
     # Each field is led by its length, so that no two entries read alike when run together.
-    sealed = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    sealed = b"".join([_length(len(field)) + field for field in fields])
     return hashlib.sha256(_VERSION + sealed).digest()

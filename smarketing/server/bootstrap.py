@@ -1,6 +1,7 @@
 """The life of a server process: registered completely, ready when it can answer, drained at the end."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -138,6 +139,8 @@ async def serve(
     stopping = stop or asyncio.Event()
     _stop_on_signals(stopping)
     tasks = [*background, BackgroundTask("readiness", lambda: _report_readiness(running, ready))]
+    # What was built until now stays: looked through again and again, it would be a pause of every call.
+    gc.freeze()
     try:
         async with asyncio.TaskGroup() as group:
             started = [group.create_task(_supervised(task), name=task.name) for task in tasks]

@@ -57,6 +57,8 @@ class Fingerprinter:
 
     def _field(self, field: FieldDescriptor) -> _Encode:
         number = _length(field.number)
+        if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+            return _text_encoder(number)
         encode = self._map(field) if _is_map(field) else self._plain(field)
         return lambda value: number + _prefixed(encode(value))
 
@@ -93,6 +95,16 @@ def _encoded(message: Message, encoders: Mapping[int, _Encode]) -> bytes:
         if encode is not None:
             parts.append(encode(value))
     return b"".join(parts)
+
+
+def _text_encoder(number: bytes) -> _Encode:
+    """Return what encodes a text field, as most are, in one call instead of three."""
+
+    def encode(value: str) -> bytes:
+        encoded = value.encode()
+        return number + _length(len(encoded)) + encoded
+
+    return encode
 
 
 def _prefixed(value: bytes) -> bytes:

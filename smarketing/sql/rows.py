@@ -22,6 +22,7 @@ from smarketing.sql.types import bind_converter, result_converter
 Row: TypeAlias = Sequence[Any]
 _Converter: TypeAlias = Callable[[Any], Any]
 
+_UNSEEN: Final = object()
 _WIDEST: Final = 256
 _MOST_PARAMETERS: Final = 30_000
 _PLACEHOLDERS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
@@ -225,8 +226,23 @@ def _converted(rows: Sequence[Row], width: int, converters: Sequence[tuple[int, 
     """Return the rows' values one after another, each column in one go through its converter."""
     values = list(chain.from_iterable(rows))
     for number, convert in converters:
-        values[number::width] = map(convert, values[number::width])
+        values[number::width] = _column(values[number::width], convert)
     return values
+
+
+def _column(values: list[Any], convert: _Converter) -> list[Any]:
+    """Convert a column; what is the very object of the row before is not converted again.
+
+    The rows of one transaction mostly bear its one instant, or none.
+    """
+    before: Any = _UNSEEN
+    after: Any = None
+    converted: list[Any] = []
+    for value in values:
+        if value is not before:
+            before, after = value, convert(value)
+        converted.append(after)
+    return converted
 
 
 def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:

@@ -41,7 +41,7 @@ def submission(run: str, number: int) -> leadspb.Submission:
         given_name="Ada",
         family_name=f"Number {number}",
         email=f"ada.{run}.{number}@example.com",
-        phone="+49 30 901820",
+        phone=f"+49 30 {int(run, 36) % 10_000:04}{number:06}",
         company="Example Works",
         job_title="Head of purchasing",
     )
