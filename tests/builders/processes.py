@@ -28,6 +28,8 @@ SERVICES: Final = {
     "reports": "smarketing.api.reports.v1.ReportService",
 }
 _POLL_SECONDS: Final = 0.05
+_SHOWN: Final = 2_000
+"""Characters of an answer in a failure."""
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 40.0
 
@@ -221,5 +223,5 @@ async def until(
         answer = await question()
         if holds(answer):
             return answer
-        assert wallclock.monotonic() < deadline, f"not within {seconds} s; the last answer was {answer!r}"
+        assert wallclock.monotonic() < deadline, f"not within {seconds} s; last: {answer!r}"[:_SHOWN]
         await asyncio.sleep(_POLL_SECONDS)

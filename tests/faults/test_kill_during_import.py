@@ -138,7 +138,7 @@ class Log:
 
     log_id: str
     head: int
-    events: list[eventlogpb.Event]
+    events: list[eventlogpb.Event] = field(repr=False)
 
     def payloads(self, kind: type[Message]) -> Iterator[tuple[eventlogpb.Event, Any]]:
         for event in self.events:
@@ -323,30 +323,37 @@ async def settled_down(
     """Return the funnel and both logs, once everybody has read everything and nothing new is due."""
     request = reportspb.GetFunnelRequest(parent="tenants/default", group_by=[reportspb.DIMENSION_SOURCE])
 
-    async def ask() -> tuple[reportspb.Funnel, list[Log]]:
+    async def ask() -> tuple[list[str], reportspb.Funnel, list[Log]]:
         funnel = await reports.get_funnel(request)
-        return funnel, [await whole_log(leads), await whole_log(sla)]
+        folded_to = {each.log_id: each.position for each in funnel.as_of.positions}
+        if folded_to != {page.log_id: page.head_position for page in [await head(leads), await head(sla)]}:
+            return [f"reports has folded {folded_to}"], funnel, []
+        logs = [await whole_log(leads), await whole_log(sla)]
+        return unmeasured(*logs), funnel, logs
 
-    def is_settled(answer: tuple[reportspb.Funnel, list[Log]]) -> bool:
-        funnel, (leads_log, sla_log) = answer
-        positions = {each.log_id: each.position for each in funnel.as_of.positions}
-        if positions != {leads_log.log_id: leads_log.head, sla_log.log_id: sla_log.head}:
-            return False
-        open_handoffs = {payload.handoff for _, payload in leads_log.payloads(leadeventspb.HandoffOffered)}
-        clocked = {
-            payload.clock.handoff
-            for _, payload in sla_log.payloads(slaeventspb.ClockStarted)
-            if payload.clock.commitment_id == "accept"
-        }
-        hasty = {
-            payload.handoff
-            for _, payload in leads_log.payloads(leadeventspb.HandoffSubmitted)
-            if payload.qualification.segment == "hasty"
-        }
-        breached = {payload.clock.handoff for _, payload in sla_log.payloads(slaeventspb.ClockBreached)}
-        return open_handoffs <= clocked and hasty <= breached
+    _, funnel, logs = await until(ask, lambda answer: not answer[0], seconds=60)
+    return funnel, logs
 
-    return await until(ask, is_settled, seconds=60)
+
+async def head(client: LeadsClient | SlaClient) -> eventlogpb.ReadEventsResponse:
+    return await client.events.read_events(eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1))
+
+
+def unmeasured(leads_log: Log, sla_log: Log) -> list[str]:
+    """Return the handoffs that were offered without a clock, and those that are late without a breach."""
+    offered = {payload.handoff for _, payload in leads_log.payloads(leadeventspb.HandoffOffered)}
+    clocked = {
+        payload.clock.handoff
+        for _, payload in sla_log.payloads(slaeventspb.ClockStarted)
+        if payload.clock.commitment_id == "accept"
+    }
+    hasty = {
+        payload.handoff
+        for _, payload in leads_log.payloads(leadeventspb.HandoffSubmitted)
+        if payload.qualification.segment == "hasty"
+    }
+    breached = {payload.clock.handoff for _, payload in sla_log.payloads(slaeventspb.ClockBreached)}
+    return sorted(offered - clocked) + sorted(hasty - breached)
 
 
 def as_counted(funnel: reportspb.Funnel) -> dict[str | None, tuple[int, ...]]:
