@@ -16,7 +16,8 @@ from services.demo.wire import PartyScore
 
 __all__ = ["Screen"]
 
-_PIPE_COLUMNS = 110
+_PIPE_COLUMNS = 116
+_WIDE_COLUMNS = 112
 
 
 class _Told(Protocol):
@@ -28,14 +29,14 @@ class Screen:
     """Writes to a terminal, or plainly into a pipe."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._console = Console(highlight=False, markup=False, emoji=False)
         if not self._console.is_terminal:
             self._console.width = _PIPE_COLUMNS
 
     def say(self, *lines: str) -> None:
         """Print lines."""
         for line in lines:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
     def head(self, title: str) -> None:
         """Print a heading."""
@@ -63,7 +64,7 @@ class Screen:
         """Print each party's part."""
         for party in parties:
             self._console.print()
-            self._console.print(_table_of(party))
+            self._console.print(_table_of(party, narrow=self._console.width < _WIDE_COLUMNS))
             if party.party == "System":
                 # A figure of 100 % must say why it is no accident.
                 self.say("  A lead is offered in the transaction that takes it in, so this is always kept.")
@@ -83,19 +84,21 @@ class Screen:
         self.say("")
 
 
-def _table_of(party: PartyScore) -> Table:
+def _table_of(party: PartyScore, *, narrow: bool) -> Table:
+    """Return the scores; a narrow screen is spared the intervals."""
     table = Table(
         box=box.SIMPLE_HEAD, title=party.party, title_justify="left", title_style="bold", pad_edge=False
     )
-    table.add_column("figure", ratio=1, min_width=40)
-    for column in ("value", "promised", "met", "missed", "taken back", "overdue"):
+    table.add_column("figure", ratio=1)
+    promises = any(score.promised for score in party.scores)
+    counts = ("promised", "met", "missed", "retracted", "overdue") if promises else ()
+    for column in ("value", *counts):
         table.add_column(column, justify="right", no_wrap=True)
     for score in party.scores:
         style = {True: "green", False: "red", None: ""}[score.is_kept]
-        table.add_row(
-            score.title, score.value, score.promised, score.met, score.missed, score.taken_back, score.overdue
-        )
-        table.rows[-1].style = style
+        value = score.value.partition(" (")[0] if narrow and score.value[:1].isdigit() else score.value
+        told = (score.promised, score.met, score.missed, score.retracted, score.overdue)
+        table.add_row(score.title, value, *told[: len(counts)], style=style)
     return table
 
 

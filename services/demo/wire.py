@@ -58,7 +58,7 @@ class Score:
     promised: str = ""
     met: str = ""
     missed: str = ""
-    taken_back: str = ""
+    retracted: str = ""
     overdue: str = ""
     is_kept: bool | None = None
     """None where nothing was promised, or nothing is settled."""
@@ -193,7 +193,7 @@ def _commitment(score: reportspb.CommitmentScore) -> Score:
         promised=f"{promised:.0%}",
         met=f"{score.met_count:,}",
         missed=f"{score.breached_count:,}",
-        taken_back=f"{score.retracted_count:,}",
+        retracted=f"{score.retracted_count:,}",
         overdue=f"{score.overdue_count:,}",
         is_kept=score.compliance.ratio >= promised if known else None,
     )
