@@ -91,8 +91,8 @@ def sla_said(demo: Demo) -> list[Said]:
 def test_it_ends_well_and_prints_both_parties_and_the_dashboard(demo: Demo) -> None:
     for start in (demo.first, demo.second):
         assert start.status == 0, start.output
-        assert re.search(r"^Marketing$", start.output, re.MULTILINE)
-        assert re.search(r"^Sales$", start.output, re.MULTILINE)
+        assert re.search(r"^Marketing *$", start.output, re.MULTILINE)
+        assert re.search(r"^Sales *$", start.output, re.MULTILINE)
         assert re.search(r"http://127\.0\.0\.1:\d+/$", start.output, re.MULTILINE)
         assert "ingrid.token" in start.output
 
