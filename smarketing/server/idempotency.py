@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import NamedTuple
 
 import grpc
 from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, delete, select
@@ -27,8 +28,7 @@ RETENTION = timedelta(days=8)
 """How long an answer is kept: the promised seven days, and one for clocks and weekends."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """Whose request it was: another tenant, principal or method with the same id is another request."""
 
     tenant: str
