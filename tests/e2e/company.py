@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
-from smarketing.client import ClientSettings, LeadsClient
-from tests.builders.processes import Installation
+from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.client import ClientSettings, DeniedError, LeadsClient, ReportsClient, SlaClient
+from tests.builders.processes import Installation, until
 
 __all__ = ["Company", "settled_in"]
 
@@ -60,7 +62,7 @@ commitments:
      rungs: [{id: due, at: due, tell: [owner, manager]}]}
 """
 
-_PRINCIPALS = ("people/mara", "people/sven", "people/rosa", "systems/website", "systems/crm")
+_PRINCIPALS = ("people/sven", "people/rosa", "systems/website", "systems/crm", "people/mara")
 
 
 @dataclass
@@ -117,7 +119,23 @@ async def settled_in(
             request = directorypb.IssueTokenRequest(parent=f"{company.name}/{principal}")
             issued = await leads.directory.issue_token(request)
             company.tokens[principal.rpartition("/")[2]] = issued.bearer
+    await _known_everywhere(company)
     await run("mara", "apply", paths["calendar"], paths["agreement"], "--yes")
     await run("sven", "sla", "accept", "handover/versions/1")
     await run("sven", "sla", "activate", "handover/versions/1")
     return company
+
+
+async def _known_everywhere(company: Company) -> None:
+    """Return once the other services have heard of the token that was made last, and so of all."""
+
+    async def is_known() -> bool:
+        async with SlaClient(company.of("mara")) as sla, ReportsClient(company.of("mara")) as reports:
+            try:
+                await sla.list_clocks(slapb.ListClocksRequest(parent=company.name))
+                await reports.list_kpis(reportspb.ListKpisRequest(parent=company.name))
+            except DeniedError:
+                return False
+        return True
+
+    await until(is_known, bool)
