@@ -155,8 +155,8 @@ class _Demo:
         operator = self._as("operator")
         async with LeadsClient(operator) as leads, SlaClient(operator) as sla:
             wanted = {
-                "leads": (await leads.events.read_events(wire.log_head())).head_position,
-                "sla": (await sla.events.read_events(wire.log_head())).head_position,
+                "leads": (await leads.events.read_events(wire.log_head(TENANT))).head_position,
+                "sla": (await sla.events.read_events(wire.log_head(TENANT))).head_position,
             }
         today = wallclock.utc_now().date()
         request = wire.scorecard(TENANT, today, today + timedelta(days=1))

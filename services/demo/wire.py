@@ -156,9 +156,9 @@ def removal(name: str) -> slapb.DeleteWebhookEndpointRequest:
     return slapb.DeleteWebhookEndpointRequest(name=name)
 
 
-def log_head() -> eventlogpb.ReadEventsRequest:
-    """Ask how far a log reaches."""
-    return eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1)
+def log_head(parent: str) -> eventlogpb.ReadEventsRequest:
+    """Ask how far a view of a log reaches."""
+    return eventlogpb.ReadEventsRequest(parent=parent, limit=1)
 
 
 def scorecard(parent: str, first: date, behind_last: date) -> reportspb.GetScorecardRequest:

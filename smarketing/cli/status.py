@@ -86,7 +86,7 @@ async def _state_of(session: Session, service: Service) -> _State:
 
 
 async def _head(client: AnyClient, parent: str) -> eventlogpb.ReadEventsResponse:
-    """Return where the log stands: the whole one, which `reports` counts in, or else the tenant's own."""
+    """Return where the log stands, as `reports` counts for this caller: the whole one, or the tenant's."""
     try:
         return await client.events.read_events(eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1))
     except DeniedError:

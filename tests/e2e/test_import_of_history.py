@@ -87,9 +87,9 @@ class Importing:
         return {row["group"][0].get("value"): row for row in found["rows"]}
 
     async def head(self) -> int:
-        """Return how long the whole log of leads is."""
+        """Return how long the company's view of the log of leads is."""
         async with LeadsClient(self.company.operator) as leads:
-            request = eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1)
+            request = eventlogpb.ReadEventsRequest(parent=self.company.name, limit=1)
             return (await leads.events.read_events(request)).head_position
 
     async def listed(self, who: str, *arguments: str) -> Any:

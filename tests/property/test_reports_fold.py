@@ -1,10 +1,12 @@
 """Promise P18: however the logs are cut and whichever is ahead, the tables are those of a rebuild."""
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.reports.consumers.lead_events import LeadEvents
 from services.reports.domain.agreements import TenantSet
 from services.reports.domain.clocks import ClockChange
 from services.reports.domain.handoffs import (
@@ -23,7 +25,9 @@ from services.reports.domain.handoffs import (
     Revised,
     Voided,
 )
-from tests.builders.reports import TENANT, a_ledger, at, clock_event, cut, handoff, submitted
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
+from tests.builders.reports import MONDAY, TENANT, a_ledger, at, clock_event, cut, handoff, submitted
 
 _times = st.integers(-20 * 24 * 60, 40 * 24 * 60).map(lambda minutes: at(minutes=minutes))
 _words = st.sampled_from([None, "", "unknown", "webform", "expo"])
@@ -172,3 +176,40 @@ def test_every_handoff_and_clock_is_counted_once_and_no_row_counts_nothing(
 def _rows(table: Any, content: dict[str, list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
     names = [column.name for column in table.columns]
     return [dict(zip(names, row, strict=True)) for row in content[table.name]]
+
+
+_TENANTS = ("tenants/-", TENANT, "tenants/other")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(_TENANTS), min_size=1, max_size=20), _sizes)
+def test_how_far_a_tenant_is_folded_does_not_depend_on_batches_or_on_other_tenants(
+    tenants: list[str], sizes: list[int]
+) -> None:
+    events = [_event(tenants, at_event) for at_event in range(len(tenants))]
+    contents = []
+    for batches in ([events], cut(events, sizes)):
+        with a_ledger() as ledger:
+            fold = LeadEvents(ledger.model, lambda _connection, _events: None)
+            for batch in batches:
+                with ledger.database.writer_engine.begin() as connection:
+                    fold.apply(connection, batch, MONDAY)
+            contents.append(ledger.content())
+
+    whole, in_parts = contents
+    assert in_parts == whole
+    assert {row[1]: row[3] for row in whole["folded_tenant"]} == {
+        tenant: tenants.count(tenant) for tenant in _TENANTS[1:] if tenant in tenants
+    }
+
+
+def _event(tenants: list[str], index: int) -> eventlogpb.Event:
+    event = eventlogpb.Event(
+        log_id="00000000-0000-4000-8000-000000000001",
+        position=index + 1,
+        tenant=tenants[index],
+        tenant_position=tenants[: index + 1].count(tenants[index]),
+    )
+    event.record_time.FromDatetime(MONDAY + timedelta(seconds=index))
+    event.payload.Pack(leadeventspb.QueueChanged())
+    return event

@@ -25,13 +25,23 @@ from services.reports.domain.handoffs import (
     Voided,
 )
 from services.reports.domain.periods import Micros
-from services.reports.store.fold import Folded, LeadWord, ReadModel
+from services.reports.store.fold import Folded, FoldedTenant, LeadWord, ReadModel
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.eventlog.reading import view_log_id
+from smarketing.eventlog.tables import WHOLE_LOG
 
-__all__ = ["PAYLOAD_TYPES", "LeadEvents", "micros_from", "party_word", "progress", "words_of"]
+__all__ = [
+    "PAYLOAD_TYPES",
+    "LeadEvents",
+    "micros_from",
+    "party_word",
+    "progress",
+    "progress_of_tenants",
+    "words_of",
+]
 
 _Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord]
 
@@ -62,12 +72,31 @@ class LeadEvents:
         del now
         self._fold_directory(connection, events)
         self._model.fold_leads(connection, words_of(events))
-        self._model.note_progress(connection, progress("leads", events[-1]))
+        self._model.note_progress(
+            connection, progress("leads", events[-1]), progress_of_tenants("leads", events)
+        )
 
 
 def progress(service: str, last: eventlogpb.Event) -> Folded:
     """Return how far a log is folded in once its event `last` is."""
     return Folded(service, last.log_id, last.position, micros_from(last.record_time))
+
+
+def progress_of_tenants(service: str, events: Sequence[eventlogpb.Event]) -> list[FoldedTenant]:
+    """Return how far each tenant's view of a log is folded in once its events are."""
+    newest = {event.tenant: event for event in events}
+    # The installation's own events are in no tenant's view.
+    newest.pop(WHOLE_LOG, None)
+    return [
+        FoldedTenant(
+            service,
+            tenant,
+            view_log_id(event.log_id, tenant),
+            event.tenant_position,
+            micros_from(event.record_time),
+        )
+        for tenant, event in newest.items()
+    ]
 
 
 def words_of(events: Sequence[eventlogpb.Event]) -> list[LeadWord]:

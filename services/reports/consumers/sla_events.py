@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.reports.consumers.lead_events import micros_from, party_word, progress
+from services.reports.consumers.lead_events import micros_from, party_word, progress, progress_of_tenants
 from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment
 from services.reports.domain.clocks import ClockChange, ClockEvent
 from services.reports.domain.periods import Micros
@@ -37,7 +37,7 @@ class SlaEvents:
         """Take contiguous events into the read model."""
         del now
         self._model.fold_sla(connection, words_of(events))
-        self._model.note_progress(connection, progress("sla", events[-1]))
+        self._model.note_progress(connection, progress("sla", events[-1]), progress_of_tenants("sla", events))
 
 
 def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:

@@ -27,6 +27,7 @@ from smarketing import names
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.reports.v1.reports_pb2_grpc import ReportServiceServicer
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.server.auth import ANY_TENANT
 from smarketing.server.calls import current_call
 from smarketing.server.errors import field_invalid
 from smarketing.server.paging import PageTokens, page_size_of
@@ -178,14 +179,17 @@ class ReportServicer(ReportServiceServicer):
 
     async def _ask(self, question: Question, query: Callable[[Any], T]) -> tuple[T, reportspb.AsOf]:
         """Return what a query finds, and as of which positions: both from one state of the tables."""
+        # Positions of a whole log count what other tenants do: only callers above tenants are told.
+        above = current_call().caller.tenant == ANY_TENANT
 
         def read(connection: Any) -> tuple[T, reportspb.AsOf]:
-            return query(connection), self._as_of(connection, question)
+            return query(connection), self._as_of(connection, question, above=above)
 
         return await self._writer.read(read)
 
-    def _as_of(self, connection: Any, question: Question) -> reportspb.AsOf:
-        folded = self._figures.queries.folded(connection)
+    def _as_of(self, connection: Any, question: Question, *, above: bool) -> reportspb.AsOf:
+        queries = self._figures.queries
+        folded = queries.folded(connection) if above else queries.folded_of(connection, question.tenant)
         return reportspb.AsOf(
             positions=[
                 reportspb.LogPosition(service=log.service, log_id=log.log_id, position=log.position)

@@ -41,7 +41,7 @@ from services.reports.store.schema import OFFER_COUNTERS, Tables
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
-__all__ = ["DEFAULT_ZONE", "Folded", "LeadWord", "ReadModel", "SlaWord"]
+__all__ = ["DEFAULT_ZONE", "Folded", "FoldedTenant", "LeadWord", "ReadModel", "SlaWord"]
 
 DEFAULT_ZONE: Final = "Etc/UTC"
 
@@ -63,6 +63,17 @@ class Folded(NamedTuple):
 
     service: str
     log_id: str
+    position: int
+    record_time: Micros
+
+
+class FoldedTenant(NamedTuple):
+    """How far a tenant's view of a log was folded in: by its own numbering, which tells of nobody else."""
+
+    service: str
+    tenant: str
+    log_id: str
+    """Of the view."""
     position: int
     record_time: Micros
 
@@ -135,6 +146,9 @@ class ReadModel:
         self._put_agreements = _upsert(tables.agreement_version, "agreement_version")
         self._put_calendars = _upsert(tables.calendar_version, "calendar_version")
         self._put_logs = _upsert(tables.folded_log, "service")
+        self._put_views = UpsertRows(
+            tables.folded_tenant, key=["service", "tenant"], replace=["log_id", "position", "record_time"]
+        )
         self._add_offer_ends = InsertRows(tables.offer_end)
         self._add_commitments = InsertRows(tables.commitment_version)
         self._rollups = {
@@ -176,9 +190,12 @@ class ReadModel:
         self._put_calendars.upsert(connection, list(calendars.values()))
         self._fold_clocks(connection, [word for word in words if isinstance(word, ClockEvent)])
 
-    def note_progress(self, connection: Connection, folded: Folded) -> None:
-        """Record how far a log is folded in; answers say so."""
+    def note_progress(
+        self, connection: Connection, folded: Folded, tenants: Sequence[FoldedTenant] = ()
+    ) -> None:
+        """Record how far a log, and each tenant's view that has moved, is folded in; answers say so."""
         self._put_logs.upsert(connection, [folded])
+        self._put_views.upsert(connection, tenants)
 
     # Handoffs.
 

@@ -62,6 +62,19 @@ class Queries:
         table = self.tables.folded_log
         return [Folded(*row) for row in connection.execute(select(table).order_by(table.c.service))]
 
+    def folded_of(self, connection: Connection, tenant: str) -> list[Folded]:
+        """Return how far the tenant's view of each log is folded in, by service.
+
+        A log that told nothing of the tenant yet is left out.
+        """
+        table = self.tables.folded_tenant
+        rows = connection.execute(
+            select(table.c.service, table.c.log_id, table.c.position, table.c.record_time)
+            .where(table.c.tenant == tenant)
+            .order_by(table.c.service)
+        )
+        return [Folded(*row) for row in rows]
+
     def days(self, connection: Connection, tenant: str) -> LocalDays:
         """Return the tenant's days."""
         setting = self.tables.tenant_setting

@@ -37,6 +37,7 @@ class Tables:
     commitment_version: Table
     calendar_version: Table
     folded_log: Table
+    folded_tenant: Table
     handoff_rollup: Table
     amount_rollup: Table
     reason_rollup: Table
@@ -65,6 +66,8 @@ class Tables:
             self.agreement_version,
             self.commitment_version,
             self.calendar_version,
+            self.folded_log,
+            self.folded_tenant,
             *self.rollups,
         )
 
@@ -136,6 +139,15 @@ def define_tables(metadata: MetaData) -> Tables:
             "folded_log",
             metadata,
             Column("service", Text, primary_key=True),
+            Column("log_id", Text, nullable=False),
+            Column("position", BigInt, nullable=False),
+            Column("record_time", BigInt, nullable=False),
+        ),
+        folded_tenant=Table(
+            "folded_tenant",
+            metadata,
+            Column("service", Text, primary_key=True),
+            Column("tenant", Text, primary_key=True),
             Column("log_id", Text, nullable=False),
             Column("position", BigInt, nullable=False),
             Column("record_time", BigInt, nullable=False),

@@ -31,6 +31,8 @@ class Wish:
     party: str
     choice: PeriodChoice
     now: Micros
+    above_tenants: bool = False
+    """Whether the viewer may know how far the whole logs are, not the tenant's view of them alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,11 @@ class Reader:
                     connection, wish.tenant, now=wish.now, party=wish.party, limit=LIST_ROWS
                 )
             ),
-            folded=tuple(queries.folded(connection)),
+            folded=tuple(
+                queries.folded(connection)
+                if wish.above_tenants
+                else queries.folded_of(connection, wish.tenant)
+            ),
         )
 
 

@@ -21,6 +21,7 @@ from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.eventlog.reading import view_log_id
 from tests.builders.reports import MONDAY, TENANT, handoff
 from tests.contract.reports.house import NOW, House, a_house
 
@@ -177,6 +178,30 @@ async def test_every_answer_says_as_of_which_positions_it_holds(house: House) ->
     assert positions == {"leads": house.leads.position, "sla": house.sla.position}
     assert funnel.as_of.as_of_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
     assert funnel.as_of.newest_event_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
+
+
+async def test_a_tenants_positions_do_not_tell_how_busy_the_others_are(house: House) -> None:
+    before = {"leads": house.leads.position, "sla": house.sla.position}
+    for number in range(3):
+        person = f"tenants/other/people/p{number}"
+        await house.leads.tell(
+            (person, MONDAY, leadeventspb.PersonChanged(person=person)), tenant="tenants/other"
+        )
+    await house.hire("sam", directorypb.ROLE_SERVICE, tenant="tenants/-")
+    await house.settle()
+    request = reportspb.GetFunnelRequest(parent=TENANT)
+
+    own = (await house.stub.GetFunnel(request, metadata=house.by("lee"))).as_of
+    whole = (await house.stub.GetFunnel(request, metadata=house.by("sam"))).as_of
+
+    assert {each.service: each.position for each in own.positions} == before
+    assert {each.service: each.position for each in whole.positions} == {
+        "leads": house.leads.position,
+        "sla": house.sla.position,
+    }
+    assert {each.log_id for each in own.positions} == {
+        view_log_id(each.log_id, TENANT) for each in whole.positions
+    }
 
 
 async def test_the_scorecard_shows_both_parties_to_leadership(house: House) -> None:

@@ -155,7 +155,10 @@ class AsOf(_message.Message):
     NEWEST_EVENT_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogPosition]:
-        """The log positions folded into the answer."""
+        """The log positions folded into the answer: of the tenant's view of each log, by its own `log_id`;
+        of the whole logs for callers that stand above tenants.
+        A log that has told nothing of the tenant yet is left out.
+        """
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
