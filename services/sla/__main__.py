@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from smarketing import wallclock
 
 if TYPE_CHECKING:
     from services.sla.config import SlaConfig
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _MIGRATIONS: Final = "services.sla.store.migrations"
 _EXIT_USAGE: Final = 2
 _EXIT_CONFIG: Final = 78
+_PATIENCE_SECONDS: Final = 10.0
+"""How long a start waits for leads before it goes by what it knew."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,10 +89,16 @@ class Process:
     metrics: "SlaMetrics"
     authenticator: "Authenticator"
     background: "Sequence[BackgroundTask]"
+    began: float = field(default_factory=wallclock.monotonic)
 
     async def ready(self) -> bool:
-        """Say whether calls can be answered: the directory was read at least once."""
-        return self.authenticator.ready
+        """Say whether calls can be answered: by the directory as it stood when this process began.
+
+        A token that was made or ended while it was down must be known before the first caller comes.
+        Only when leads does not answer for a while does the directory of the last run have to do.
+        """
+        waited = wallclock.monotonic() - self.began
+        return self.authenticator.ready and (self.leads.caught_up or waited > _PATIENCE_SECONDS)
 
 
 async def _run(config: "SlaConfig") -> None:
@@ -107,7 +117,6 @@ async def a_process(
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
     from importlib.metadata import version
 
-    from smarketing import wallclock
     from smarketing.businesstime import tzdata_version
     from smarketing.eventlog.reading import ensure_identity
     from smarketing.server.storage_telemetry import StorageTelemetry, engine_version

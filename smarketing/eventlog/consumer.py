@@ -133,6 +133,7 @@ class Consumer:
         self._observer: ConsumerObserver = observer or UnobservedConsumer()
         self._checkpoint = Checkpoint(consumer=name, log_id="", position=0, progress_time=now(), attempts=0)
         self._head = 0
+        self._first_head: int | None = None
         self._fetched: Sequence[eventlogpb.Event] = ()
         self._tries = 0
         self._begun = False
@@ -159,6 +160,11 @@ class Consumer:
     def head_position(self) -> int:
         """The newest position known to be in the log; never below `position`."""
         return max(self._head, self.position)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that the log held when it first answered, in this run, is applied."""
+        return self._first_head is not None and self.position >= self._first_head
 
     @property
     def progress_time(self) -> datetime:
@@ -248,6 +254,8 @@ class Consumer:
         if len(fresh) < len(batch.events):
             self._observer.events_handled(self._name, "duplicate", len(batch.events) - len(fresh))
         self._head = max(self._head, batch.head_position)
+        if self._first_head is None:
+            self._first_head = batch.head_position
         await self._apply_in_order(fresh)
         newest = max((event.position for event in fresh), default=0)
         if newest > self.position:

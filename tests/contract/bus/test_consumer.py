@@ -137,6 +137,24 @@ async def test_a_new_process_goes_on_where_the_last_one_was(
     assert seen(follower) == [(1, "a"), (2, "b")]
 
 
+async def test_a_consumer_has_caught_up_when_it_applied_what_the_log_first_held(
+    log: ServedLog, make: Make
+) -> None:
+    await log.record("a", "b", "c")
+    caught_up_at: list[tuple[int, bool]] = []
+
+    def look(connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
+        keep(connection, events, now)
+        caught_up_at.append((consumer.position, consumer.caught_up))
+
+    async with running(consumer := make(look, batch_events=1)):
+        assert not consumer.caught_up
+        await consumer.wait_until(3)
+
+        assert consumer.caught_up
+        assert caught_up_at == [(0, False), (1, False), (2, False)]
+
+
 async def test_a_long_log_is_caught_up_with_in_bounded_batches(
     log: ServedLog, follower: Database, make: Make
 ) -> None:
