@@ -33,7 +33,7 @@ from smarketing.server.directory import (
 )
 from smarketing.sql import Writer
 
-__all__ = ["DirectoryKeeper", "fold_events", "fold_payloads"]
+__all__ = ["DIRECTORY_TYPES", "DirectoryKeeper", "fold_events", "fold_payloads"]
 
 # A payload is of the type that its fold is listed for; several types share one list's shape.
 _Told: TypeAlias = Sequence[tuple[str, Any]]
@@ -198,6 +198,9 @@ _FOLDS: Final[dict[type[Message], _Fold]] = {
     leadeventspb.TokenRevoked: _fold_revoked,
 }
 _PAYLOADS: Final = {payload_type.DESCRIPTOR.full_name: payload_type for payload_type in _FOLDS}
+
+DIRECTORY_TYPES: Final = frozenset(_PAYLOADS)
+"""The payloads that `DirectoryKeeper.fold` takes in; it passes over all others."""
 
 
 def _parties_of_teams(

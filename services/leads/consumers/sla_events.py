@@ -11,15 +11,10 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.sql import Connection
 
-__all__ = ["CONSUMER", "PAYLOAD_TYPES", "apply"]
+__all__ = ["CONSUMER", "HANDLED", "IGNORED", "PAYLOAD_TYPES", "apply"]
 
 CONSUMER: Final = "sla"
 """The name under which the checkpoint is kept."""
-
-PAYLOAD_TYPES: Final = [
-    message.full_name for message in slaeventspb.DESCRIPTOR.message_types_by_name.values()
-]
-"""All of them: what says nothing to this service is passed over knowingly."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RUNNING: Final = (
@@ -39,6 +34,21 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     message.DESCRIPTOR.full_name: message.FromString
     for message in (*_RUNNING, *_ENDED, slaeventspb.LeaveChanged)
 }
+
+HANDLED: Final = frozenset(_READERS)
+IGNORED: Final = frozenset(
+    message.DESCRIPTOR.full_name
+    for message in (
+        slaeventspb.AgreementVersionChanged,
+        slaeventspb.AlertChanged,
+        slaeventspb.CalendarVersionCreated,
+        # The clock stays due as it was, until somebody stops it.
+        slaeventspb.ClockBreached,
+        slaeventspb.RungFired,
+    )
+)
+"""Passed over knowingly: they say nothing to this service."""
+PAYLOAD_TYPES: Final = HANDLED | IGNORED
 
 
 def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:

@@ -30,10 +30,13 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.eventlog.directory import DIRECTORY_TYPES
 from smarketing.eventlog.reading import view_log_id
 from smarketing.eventlog.tables import WHOLE_LOG
 
 __all__ = [
+    "HANDLED",
+    "IGNORED",
     "PAYLOAD_TYPES",
     "LeadEvents",
     "micros_from",
@@ -226,7 +229,10 @@ _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
     )
 }
 
-PAYLOAD_TYPES: Final = frozenset(
-    message.full_name for message in leadeventspb.DESCRIPTOR.message_types_by_name.values()
+HANDLED: Final = frozenset(_TRANSLATIONS) | DIRECTORY_TYPES
+IGNORED: Final = frozenset(
+    message.DESCRIPTOR.full_name
+    for message in (leadeventspb.QueueChanged, leadeventspb.RoutingChanged, leadeventspb.SubmissionJoined)
 )
-"""All that this build knows; those that say nothing to reports are passed over knowingly."""
+"""Passed over knowingly: they say nothing to reports."""
+PAYLOAD_TYPES: Final = HANDLED | IGNORED

@@ -16,7 +16,7 @@ from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import Calendar, Window
 
-__all__ = ["PAYLOAD_TYPES", "SlaEvents", "words_of"]
+__all__ = ["HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaEvents", "words_of"]
 
 _KINDS: Final = {
     number: name.removeprefix("COMMITMENT_KIND_").lower() for name, number in slapb.CommitmentKind.items()
@@ -152,9 +152,13 @@ _CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
     )
 }
 
-PAYLOAD_TYPES: Final = frozenset(
-    message.full_name
-    for message in slaeventspb.DESCRIPTOR.message_types_by_name.values()
-    if message is not slaeventspb.ClockFacts.DESCRIPTOR
+HANDLED: Final = frozenset(_CLOCKS) | {
+    slaeventspb.AgreementVersionChanged.DESCRIPTOR.full_name,
+    slaeventspb.CalendarVersionCreated.DESCRIPTOR.full_name,
+}
+IGNORED: Final = frozenset(
+    message.DESCRIPTOR.full_name
+    for message in (slaeventspb.AlertChanged, slaeventspb.LeaveChanged, slaeventspb.RungFired)
 )
-"""All that this build knows; those that say nothing to reports are passed over knowingly."""
+"""Passed over knowingly: they say nothing to reports."""
+PAYLOAD_TYPES: Final = HANDLED | IGNORED

@@ -8,22 +8,25 @@ from services.sla.store.archive import Archive
 from services.sla.store.staff import put_queues
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.settle import Observer, record
-from services.sla.wire.facts import told_of
+from services.sla.wire.facts import TOLD_TYPES, told_of
 from services.sla.wire.instants import instant
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.eventlog.consumer import Consumer
-from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.eventlog.directory import DIRECTORY_TYPES, DirectoryKeeper
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
 from smarketing.sql import Connection
 
 CONSUMER: Final = "sla.leads"
 
-PAYLOAD_TYPES: Final = frozenset(
-    message.full_name for message in leadeventspb.DESCRIPTOR.message_types_by_name.values()
+HANDLED: Final = TOLD_TYPES | DIRECTORY_TYPES | {leadeventspb.QueueChanged.DESCRIPTOR.full_name}
+IGNORED: Final = frozenset(
+    message.DESCRIPTOR.full_name
+    for message in (leadeventspb.RoutingChanged, leadeventspb.SubmissionJoined, leadeventspb.TenantChanged)
 )
-"""Everything that this build's contract of the log knows; what is of no concern here is passed over."""
+"""Passed over knowingly: they are of no concern here."""
+PAYLOAD_TYPES: Final = HANDLED | IGNORED
 
 _PATIENCE_SECONDS: Final = 30.0
 _A_MOMENT: Final = timedelta(seconds=2)

@@ -17,7 +17,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.names import PERSON
 
-__all__ = ["told_of"]
+__all__ = ["TOLD_TYPES", "told_of"]
 
 _FACTS_PER_EVENT: Final = 1024
 """Positions are spread: one event may tell of several facts, and this service's own facts of a handoff
@@ -153,3 +153,6 @@ _READERS: Final[dict[str, tuple[type[Message], _Reader]]] = {
         (leadeventspb.HandoffVoided, _simply(FactKind.VOIDED)),
     )
 }
+
+TOLD_TYPES: Final = frozenset(_READERS)
+"""The payloads that tell something of a handoff."""
