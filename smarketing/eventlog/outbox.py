@@ -28,10 +28,12 @@ MAX_PAYLOAD_BYTES: Final = 256 * 1024
 
 
 class EventTooLarge(ValueError):
-    """An event's payload is beyond `MAX_PAYLOAD_BYTES`: whoever lets such a request in must bound it."""
+    """An event's payload is beyond `MAX_PAYLOAD_BYTES`: the request that would cause it asks for too much."""
 
-    def __init__(self, subject: str, size: int) -> None:
-        super().__init__(f"an event of {subject} weighs {size} bytes, more than {MAX_PAYLOAD_BYTES}")
+    def __init__(self, subject: str, size_bytes: int) -> None:
+        super().__init__(f"an event of {subject} weighs {size_bytes} bytes, more than {MAX_PAYLOAD_BYTES}")
+        self.subject = subject
+        self.size_bytes = size_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _REGION: Final = re.compile(r"([A-Z]{2})?")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _MOST: Final = {"teams": 1_000, "people": 10_000, "systems": 1_000, "queues": 1_000, "rules": 200}
+_MOST_MEMBERS: Final = 1_000
+"""Of all rules together: routing is one event, and an event has a limit."""
 _MOST_CHARACTERS: Final = 200
 _HEAVIEST: Final = 1_000
 _SHORTEST_OFFER: Final = timedelta(seconds=1)
@@ -169,6 +171,8 @@ def _faults_of_rules(wanted: Directory) -> Iterator[Fault]:
     rules = wanted.routing.rules
     if len(rules) > _MOST["rules"]:
         yield Fault("routing.rules", f"must hold at most {_MOST['rules']} rules")
+    if sum(len(rule.members) for rule in rules) > _MOST_MEMBERS:
+        yield Fault("routing.rules", f"must hold at most {_MOST_MEMBERS} members in all")
     uses = Counter(rule.rule_id for rule in rules)
     for index, rule in enumerate(rules):
         path = f"routing.rules[{index}]"

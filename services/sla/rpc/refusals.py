@@ -20,6 +20,7 @@ from services.sla.domain.refused import (
     Unknown,
 )
 from smarketing.delivery import AddressForbidden, EndpointUnknown
+from smarketing.eventlog.refusals import log_refusal_of
 from smarketing.server.commands import reason_by_name
 from smarketing.server.errors import FieldViolation, Refusal, field_invalid
 from smarketing.server.policy import permission_denied
@@ -48,7 +49,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
         case StateForbids() | NotAcceptedByBoth() | EtagStale():
             return _of_state(error)
         case _:
-            return _of_input(error) or library_refusal_of(error)
+            return _of_input(error) or log_refusal_of(error) or library_refusal_of(error)
 
 
 def reason_of(error: Exception) -> str:

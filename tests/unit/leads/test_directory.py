@@ -120,6 +120,19 @@ def test_a_pool_holds_only_people_of_sales_who_can_own_a_handoff(person: Person)
     ]
 
 
+@pytest.mark.parametrize(("members_of_last", "faults"), [(400, []), (401, ["routing.rules"])])
+def test_all_rules_together_hold_at_most_a_thousand_members(members_of_last: int, faults: list[str]) -> None:
+    reps = tuple(replace(LEE, name=f"{T}/people/rep{number}") for number in range(600))
+    members = tuple(RoutingMember(person=rep.name) for rep in reps)
+    rules = tuple(
+        RoutingRule(rule_id=rule_id, members=members[:count])
+        for rule_id, count in (("first", 600), ("last", members_of_last))
+    )
+    wanted = a_directory(people=(KIM, LEE, MOON, *reps), routing=replace(a_routing(), rules=rules))
+
+    assert paths(wanted) == faults
+
+
 def test_the_bounds_of_routing_are_kept() -> None:
     short = replace(a_routing(LEE), offer_duration=timedelta(milliseconds=999), max_offers=21)
     heavy = RoutingRule(rule_id="all", members=(RoutingMember(person=LEE.name, weight=1001),))
