@@ -48,7 +48,7 @@ __all__ = [
 
 _Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord]
 
-_CHANNELS: Final = {
+_CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_").lower() for name, number in termspb.SourceChannel.items()
 }
 _PARTIES: Final[dict[int, str]] = {
@@ -123,11 +123,16 @@ def party_word(party: int) -> str:
     return "" if party == termspb.PARTY_UNSPECIFIED else _PARTIES.get(party, "")
 
 
+def _channel_word(channel: int) -> str:
+    """Return the word for a channel; of one newer than this build, its number is kept in its place."""
+    return _CHANNELS.get(channel) or f"unknown_{channel}"
+
+
 def _origin(said: leadspb.Qualification) -> Origin:
     channel = said.source_channel
     return Origin(
         said.source if said.HasField("source") else None,
-        _CHANNELS.get(channel) if channel else None,
+        _channel_word(channel) if channel else None,
         said.segment or None,
         said.region or None,
         said.product or None,

@@ -24,6 +24,12 @@ _FACTS_PER_EVENT: Final = 1024
 (a pause granted, evidence approved) will have room behind the last that the log told."""
 
 
+_CHANNELS: Final[dict[int, str]] = {
+    number: name.removeprefix("SOURCE_CHANNEL_") for name, number in termspb.SourceChannel.items()
+}
+"""Of a channel newer than this build the number is kept: no condition can name it, and nothing stops."""
+
+
 class _Teller:
     """Makes the facts of one event."""
 
@@ -65,9 +71,8 @@ def told_of(event: eventlogpb.Event) -> Sequence[Told]:
 
 
 def _attributes(of: leadspb.Qualification) -> Attributes:
-    channel = termspb.SourceChannel.Name(of.source_channel).removeprefix("SOURCE_CHANNEL_")
     return Attributes(
-        source_channel=channel,
+        source_channel=_CHANNELS.get(of.source_channel) or f"UNKNOWN_{of.source_channel}",
         segment=of.segment or None,
         region=of.region or None,
         score=of.score if of.HasField("score") else None,
