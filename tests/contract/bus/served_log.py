@@ -41,7 +41,11 @@ def a_database(folder: Path, name: str, *, log_id: str = LOG_ID) -> Database:
 
 
 class RefusingServicer(EventLogServicer):
-    """The servicer, with refusals put on the wire as the server's edge does."""
+    """The servicer, with refusals put on the wire as the server's edge does, and noted."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.refusals: list[Refusal] = []
 
     async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the contract's name
         try:
@@ -55,6 +59,7 @@ class RefusingServicer(EventLogServicer):
         try:
             await super().WatchEvents(request_iterator, context)
         except Refusal as refusal:
+            self.refusals.append(refusal)
             await context.abort(refusal.code, refusal.message, trailers_of(refusal))
 
 
