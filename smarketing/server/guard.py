@@ -1,8 +1,9 @@
-"""What every page request passes: honest headers, sign-in, and forms from our own pages only."""
+"""What every request passes: our own host, honest headers, sign-in, and forms from our own pages only."""
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -10,12 +11,14 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smarketing.server.errors import Refusal
-from smarketing.server.sessions import COOKIE, Session, Sessions
+from smarketing.server.sessions import Session, Sessions, session_cookie
+from smarketing.server.settings import is_loopback
 
-__all__ = ["PageGuard", "SecurityHeaders", "is_from_our_pages"]
+__all__ = ["LoopbackHosts", "PageGuard", "SecurityHeaders", "is_from_our_pages"]
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_BYTES: Final = 1024 * 1024
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _HEADERS: Final = {
@@ -31,6 +34,27 @@ _HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+
+
+class LoopbackHosts:
+    """Answers only who asks for a loopback name or address.
+
+    A page elsewhere may point its own name at 127.0.0.1 and have a browser read us as if we were that
+    page's site; such a browser still says the name it was given.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] == "http" and not _names_loopback(Headers(scope=scope).get("host", "")):
+            answer = PlainTextResponse(
+                "Ask for this service as localhost or 127.0.0.1; a proxy in front of it must do so too.", 421
+            )
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -72,7 +96,7 @@ class PageGuard:
             return
         connection = HTTPConnection(scope)
         try:
-            found = self._sessions.find(connection.cookies.get(COOKIE, ""))
+            found = self._sessions.find(connection.cookies.get(session_cookie(scope), ""))
         except Refusal as refusal:
             await PlainTextResponse(refusal.message, 503)(scope, receive, send)
             return
@@ -106,7 +130,15 @@ def is_from_our_pages(connection: HTTPConnection) -> bool:
 def _to_sign_in(connection: HTTPConnection, method: str) -> Response:
     if method not in _SAFE_METHODS:
         return PlainTextResponse("Sign in first.", 401)
-    return RedirectResponse(f"/sign-in?next={quote(connection.url.path)}", 303)
+    asked = quote(connection.scope["path"])
+    if connection.url.query:
+        asked = f"{asked}?{connection.url.query}"
+    return RedirectResponse(f"/sign-in?{urlencode({'next': asked}, safe='/')}", 303)
+
+
+def _names_loopback(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    return match is not None and is_loopback(f"{match[1].lower()}:0")
 
 
 async def _whole_body(receive: Receive) -> bytes | None:

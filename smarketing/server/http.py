@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from smarketing.server.auth import Authenticator, Role
 from smarketing.server.errors import Refusal
-from smarketing.server.guard import PageGuard, SecurityHeaders
+from smarketing.server.guard import LoopbackHosts, PageGuard, SecurityHeaders
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.sessions import Sessions
@@ -75,7 +75,10 @@ def http_app(
     for room in sorted(rooms, key=lambda each: -len(each.path)):
         app = PageGuard(room.app, sessions=sessions) if room.signed_in else room.app
         routes.append(Mount(room.path, app))
-    return SecurityHeaders(Starlette(routes=routes), over_tls=over_tls)
+    served: ASGIApp = Starlette(routes=routes)
+    if is_loopback(config.http_listen):
+        served = LoopbackHosts(served)
+    return SecurityHeaders(served, over_tls=over_tls)
 
 
 class HttpHost:

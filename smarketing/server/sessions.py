@@ -9,17 +9,25 @@ from datetime import timedelta
 from typing import Final
 
 from itsdangerous import BadSignature, Signer
+from starlette.types import Scope
 
 from smarketing import wallclock
 from smarketing.config import Secret
 from smarketing.server.auth import Authenticator, Caller
 
-__all__ = ["COOKIE", "Session", "Sessions"]
-
-COOKIE: Final = "smarketing_session"
+__all__ = ["Session", "Sessions", "session_cookie"]
 
 _IDLE_SECONDS: Final = timedelta(hours=8).total_seconds()
 _LONGEST_SECONDS: Final = timedelta(hours=24).total_seconds()
+
+
+def session_cookie(scope: Scope) -> str:
+    """Return the name of the session's cookie at the port that was asked.
+
+    Browsers keep the cookies of all ports of a host together, so each service needs a name of its own.
+    """
+    port = (scope.get("server") or ("", None))[1]
+    return f"smarketing_session_{port}" if port else "smarketing_session"
 
 
 @dataclass(slots=True)

@@ -1,46 +1,31 @@
 """Sign-in with a pasted API token, and sign-out; guessing is slowed down."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from html import escape
+from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+import grpc
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from smarketing import wallclock
 from smarketing.server.errors import Refusal
 from smarketing.server.guard import is_from_our_pages
-from smarketing.server.sessions import COOKIE, Sessions
+from smarketing.server.languages import remember
+from smarketing.server.sessions import Sessions, session_cookie
+from smarketing.server.sign_in_page import Fault, SignInPage
 
 __all__ = ["SignIn", "Throttle"]
 
 _FORM_FIELDS: Final = 4
 _TOKEN_CHARACTERS: Final = 256
-
-_PAGE: Final = """<!doctype html>
-<html lang="{language}">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>smarketing</title>
-<main>
-<h1>{title}</h1>
-{fault}
-<form method="post" action="/sign-in">
-<input type="hidden" name="next" value="{next}">
-<p><label for="token">{label}</label><br>
-<input id="token" name="token" type="password" size="60"
-required autofocus autocomplete="current-password"></p>
-<p><button>{button}</button></p>
-</form>
-</main>
-</html>
-"""
-_WORDS: Final = {
-    "en": ("Sign in", "API token", "Sign in", "This token is wrong, expired or revoked."),
-    "ko": ("로그인", "API 토큰", "로그인", "토큰이 올바르지 않거나 만료 또는 폐기되었습니다."),
-}
+_ADDRESS_CHARACTERS: Final = 2000
+_STYLE: Final = Path(__file__).with_name("sign_in.css")
+_NOT_TO_RETURN_TO: Final = frozenset({"/sign-in", "/sign-in.css", "/sign-out"})
 
 
 class Throttle:
@@ -83,62 +68,76 @@ class SignIn:
         self._sessions = sessions
         self._over_tls = over_tls
         self._throttle = throttle or Throttle()
+        self._style = _STYLE.read_bytes()
+        # The style's address changes with its content, so that a browser may keep it.
+        self._style_address = f"/sign-in.css?v={hashlib.sha256(self._style).hexdigest()[:12]}"
 
     def routes(self) -> list[Route]:
         """Return the routes to serve outside of the guard."""
         return [
             Route("/sign-in", self._show, methods=["GET"]),
             Route("/sign-in", self._try, methods=["POST"]),
+            Route("/sign-in.css", self._css, methods=["GET"]),
             Route("/sign-out", self._leave, methods=["POST"]),
         ]
 
     async def _show(self, request: Request) -> Response:
-        return _page(request, next_path=request.query_params.get("next", "/"))
+        page = self._page_of(request, request.query_params.get("next", "/"))
+        response = page.response()
+        remember(page.language, response, request)
+        return response
+
+    async def _css(self, request: Request) -> Response:
+        del request
+        keep = {"cache-control": "public, max-age=86400"}
+        return Response(self._style, media_type="text/css", headers=keep)
 
     async def _try(self, request: Request) -> Response:
         if not is_from_our_pages(request):
-            return PlainTextResponse("Reload the page and try again.", 403)
+            # What came from elsewhere says nothing that the page should repeat.
+            return self._page_of(request, "/").response(Fault.FOREIGN)
+        async with request.form(max_fields=_FORM_FIELDS, max_files=0) as form:
+            token, next_path = str(form.get("token", "")), str(form.get("next", "/"))
+        page = self._page_of(request, next_path)
         address = request.client.host if request.client else ""
         wait_seconds = self._throttle.wait_seconds(address)
         if wait_seconds > 0:
-            return PlainTextResponse(
-                "Too many attempts; wait a minute.", 429, {"retry-after": str(int(wait_seconds) + 1)}
-            )
-        async with request.form(max_fields=_FORM_FIELDS, max_files=0) as form:
-            token, next_path = str(form.get("token", "")), str(form.get("next", "/"))
+            return page.response(Fault.TOO_MANY, retry_seconds=int(wait_seconds) + 1)
         try:
             cookie = self._sessions.begin(token[:_TOKEN_CHARACTERS])
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.code is grpc.StatusCode.UNAVAILABLE:
+                return page.response(Fault.NOT_READY, retry_seconds=1)
             self._throttle.failed(address)
-            return _page(request, next_path=next_path, faulty=True)
-        response = RedirectResponse(_own_path(next_path), 303)
-        response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=self._over_tls, path="/")
+            return page.response(Fault.TOKEN)
+        response = RedirectResponse(page.next_path, 303)
+        response.set_cookie(
+            session_cookie(request.scope),
+            cookie,
+            httponly=True,
+            samesite="strict",
+            secure=self._over_tls,
+            path="/",
+        )
         return response
 
     async def _leave(self, request: Request) -> Response:
         if not is_from_our_pages(request):
-            return PlainTextResponse("Reload the page and try again.", 403)
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+            return self._page_of(request, "/").response(Fault.FOREIGN)
+        name = session_cookie(request.scope)
+        self._sessions.end(request.cookies.get(name, ""))
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._over_tls, path="/")
+        response.delete_cookie(name, httponly=True, samesite="strict", secure=self._over_tls, path="/")
         return response
 
-
-def _page(request: Request, *, next_path: str, faulty: bool = False) -> Response:
-    language = "ko" if request.headers.get("accept-language", "").startswith("ko") else "en"
-    title, label, button, fault = _WORDS[language]
-    content = _PAGE.format(
-        language=language,
-        title=title,
-        label=label,
-        button=button,
-        next=escape(_own_path(next_path)),
-        fault=f'<p role="alert">{fault}</p>' if faulty else "",
-    )
-    return HTMLResponse(content, 401 if faulty else 200)
+    def _page_of(self, request: Request, next_path: str) -> SignInPage:
+        return SignInPage.of(request, next_path=_own_path(next_path), style=self._style_address)
 
 
 def _own_path(path: str) -> str:
     """Return `path` when it leads to a page of ours, else the front page: sign-in redirects nowhere else."""
-    leads_out = not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable()
-    return "/" if leads_out else path
+    if not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
+        return "/"
+    if len(path) > _ADDRESS_CHARACTERS or urlsplit(path).path in _NOT_TO_RETURN_TO:
+        return "/"
+    return path

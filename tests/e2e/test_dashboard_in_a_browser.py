@@ -111,6 +111,35 @@ async def test_nothing_seriously_keeps_anybody_from_reading_it(tmp_path: Path, s
     assert serious == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_sign_in_page_keeps_nobody_out_and_fits_a_phone(tmp_path: Path, scheme: str) -> None:
+    async with _visit(tmp_path, width=320, scheme=scheme) as visit:
+        await visit.page.goto(visit.origin + _MARCH)
+        await visit.page.fill("#token", "smk_not_a_token")
+        await visit.page.click("button")
+        await visit.page.wait_for_selector("[role=alert]")
+        results = await Axe().run(visit.page)
+
+        assert await visit.page.evaluate("document.documentElement.scrollWidth") == 320
+        # The policy let the style in, and nothing else was asked for.
+        ground = await visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(18, 22, 24)" if scheme == "dark" else "rgb(248, 247, 244)")
+        assert [url for url in visit.asked if not url.startswith((visit.origin, "data:"))] == []
+    found = results.response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+async def test_who_was_sent_to_sign_in_comes_back_to_the_very_page(tmp_path: Path) -> None:
+    async with _visit(tmp_path) as visit:
+        await visit.page.goto(visit.origin + _MARCH)
+        await visit.page.click("text=한국어")
+        await visit.page.fill("#token", token_of("lee"))
+        await visit.page.click("button")
+        await visit.page.wait_for_selector("#scorecard")
+
+        assert visit.page.url == visit.origin + _MARCH.replace("lang=en", "lang=ko")
+
+
 async def test_one_click_turns_the_page_korean_and_keeps_the_period(tmp_path: Path) -> None:
     async with _visit(tmp_path) as visit:
         await visit.sign_in("lee")

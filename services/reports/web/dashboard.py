@@ -20,9 +20,10 @@ from services.reports.web.funnel import SHOWN_STAGES
 from services.reports.web.page import Viewed, frame_of, page_of, tables_of
 from services.reports.web.reading import Facts, Reader, Wish
 from services.reports.web.tables import csv_of, json_of
-from services.reports.web.texts import Texts, language_of
+from services.reports.web.texts import Texts
 from smarketing.server.auth import ANY_TENANT, Caller
 from smarketing.server.errors import Refusal
+from smarketing.server.languages import Language, language_of, remember
 from smarketing.server.policy import Policy, check_role, check_tenant
 from smarketing.sql import ReadersBusy, Writer
 
@@ -101,16 +102,22 @@ class _Pages:
             lstrip_blocks=True,
         )
         self._template = templates.get_template("dashboard.html")
+        self._denied = templates.get_template("denied.html")
         # The style's address changes with its content, so that a browser may keep it.
-        self._style_tag = hashlib.sha256(self._style).hexdigest()[:12]
+        self._style_address = f"/dashboard.css?v={hashlib.sha256(self._style).hexdigest()[:12]}"
 
     async def show(self, request: Request) -> Response:
         """Answer with the page."""
         texts = _texts_of(request)
+        response = await self._page(request, texts)
+        remember(texts.language, response, request)
+        return response
+
+    async def _page(self, request: Request, texts: Texts) -> Response:
         try:
             viewed, faulty = self._viewed(request, texts)
         except Refusal:
-            return PlainTextResponse(texts("denied"), 403)
+            return HTMLResponse(self._render_denied(request, texts), 403)
         if faulty:
             return HTMLResponse(self._render(viewed, None, fault=texts("period_invalid")), 400)
         try:
@@ -177,6 +184,7 @@ class _Pages:
             party=viewed.party,
             choice=viewed.choice,
             now=micros_of(self._now()),
+            above_tenants=viewed.foreign,
         )
         async with asyncio.timeout(_WAIT_SECONDS), self._turns:
             return await self._writer.read(lambda connection: self._reader.read(connection, wish))
@@ -190,14 +198,23 @@ class _Pages:
             page=None if facts is None else page_of(facts, viewed, age=age),
             query=viewed.query(),
             fault=fault,
-            style=f"/dashboard.css?v={self._style_tag}",
+            style=self._style_address,
             stages=SHOWN_STAGES,
+        )
+
+    def _render_denied(self, request: Request, texts: Texts) -> str:
+        """Return a page that names no tenant: whether there is such a one is not theirs to learn."""
+        other = Language.ENGLISH if texts.language is Language.KOREAN else Language.KOREAN
+        return self._denied.render(
+            t=texts,
+            other_language_code=other.value,
+            csrf_token=request.state.csrf_token,
+            style=self._style_address,
         )
 
 
 def _texts_of(request: Request) -> Texts:
-    accepted = request.headers.get("accept-language", "")
-    return Texts(language_of(request.query_params.get("lang"), accepted))
+    return Texts(language_of(request))
 
 
 def _as_of(facts: Facts) -> Mapping[str, Any]:

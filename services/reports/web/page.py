@@ -14,8 +14,9 @@ from services.reports.web.reading import LIST_ROWS, Facts
 from services.reports.web.responses import ResponseView, measured_of, response_views, responses_table
 from services.reports.web.scorecard import PartyView, Tile, commitments_table, figures_table, parties, tiles
 from services.reports.web.tables import Cell, Column, Table
-from services.reports.web.texts import Language, Texts
+from services.reports.web.texts import Texts
 from smarketing.businesstime import load_zone
+from smarketing.server.languages import Language
 
 __all__ = ["Page", "Viewed", "frame_of", "page_of", "tables_of"]
 

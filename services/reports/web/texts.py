@@ -1,18 +1,11 @@
 """Every word of the pages, in each language: one catalogue, one line a text."""
 
-import enum
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["TEXTS", "Language", "Texts", "language_of"]
+from smarketing.server.languages import Language
 
-
-class Language(enum.StrEnum):
-    """A language of the pages."""
-
-    ENGLISH = "en"
-    KOREAN = "ko"
-
+__all__ = ["TEXTS", "Texts"]
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     # The frame.
@@ -24,6 +17,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "denied": (
         "You may not see these figures. Ask an administrator for the role that may.",
         "이 지표를 볼 권한이 없습니다. 관리자에게 권한을 요청하세요.",
+    ),
+    "denied_title": ("Not for this token", "이 토큰으로는 볼 수 없습니다"),
+    "denied_next": (
+        "With another token you can sign out here and sign in again.",
+        "다른 토큰이 있으면 로그아웃한 뒤 다시 로그인하세요.",
     ),
     "busy": (
         "Too many pages are being read at once. Try again in a moment.",
@@ -244,10 +242,3 @@ class Texts:
     def find(self, key: str, default: str) -> str:
         """Return a text, or `default` where the catalogue has none."""
         return self(key) if key in TEXTS else default
-
-
-def language_of(asked: str | None, accepted: str) -> Language:
-    """Return the language asked for in the address, else the browser's first, else English."""
-    if asked in (Language.ENGLISH, Language.KOREAN):
-        return Language(asked)
-    return Language.KOREAN if accepted.lower().startswith("ko") else Language.ENGLISH

@@ -121,7 +121,7 @@ class Board:
     async def visitor(self, name: str = "") -> AsyncIterator[httpx.AsyncClient]:
         """Give a browser, signed in as somebody where one is named."""
         transport = httpx.ASGITransport(app=self.app)
-        origin = "http://pages.test"
+        origin = "http://127.0.0.1"
         async with httpx.AsyncClient(transport=transport, base_url=origin) as browser:
             browser.headers["origin"] = origin
             if name:

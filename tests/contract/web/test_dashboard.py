@@ -216,6 +216,33 @@ async def test_a_role_that_may_not_ask_for_figures_is_shown_none(board: Board) -
     assert "data-" not in page.text + table.text
 
 
+async def test_who_may_see_nothing_here_can_still_sign_out_and_take_another_token(board: Board) -> None:
+    async with board.visitor("pat") as browser:
+        denied = await browser.get(MARCH)
+        await browser.post("/sign-out")
+        after = await browser.get(MARCH)
+
+    assert 'action="/sign-out"' in denied.text
+    assert after.status_code == 303
+
+
+async def test_a_language_once_chosen_is_remembered_until_another_is(board: Board) -> None:
+    async with board.visitor("lee") as browser:
+        first = await browser.get("/", headers={"accept-language": "en"})
+        chosen = await browser.get("/?lang=ko")
+        later = await browser.get("/", headers={"accept-language": "en"})
+        file = await browser.get("/tables/sources.csv?lang=en")
+        back = await browser.get("/?lang=en")
+        last = await browser.get("/", headers={"accept-language": "ko"})
+
+    assert [
+        re.findall(r'<html lang="(..)">', page.text)[0] for page in (first, chosen, later, back, last)
+    ] == ["en", "ko", "ko", "en", "en"]
+    assert "set-cookie" not in first.headers
+    assert "set-cookie" not in file.headers
+    assert "max-age=" in chosen.headers["set-cookie"].lower()
+
+
 async def test_another_tenants_token_shows_nothing_of_this_tenant(board: Board) -> None:
     own = await board.page("eve", MARCH)
     async with board.visitor("eve") as browser:
