@@ -38,7 +38,8 @@ class ResponseQueries:
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
         """Return the items of handoffs submitted in the period.
 
-        Archived history is left out: nobody was asked to answer it.
+        Archived history is left out: nobody was asked to answer it. So is history that tells of no answer:
+        it does not say that nobody answered. One whose times contradict one another is counted all the same.
         """
         days = self._queries.days(connection, question.tenant)
         if of is Measure.OWNER_FIRST_FOLLOW_UP:
@@ -48,7 +49,7 @@ class ResponseQueries:
         parts = (measured.start, measured.answers, measured.exits, ("won_time",))
         columns = [handoff.c[name] for part in parts for name in part]
         groups = [_column(self._tables, dimension, team=handoff.c.team) for dimension in question.group_by]
-        query = self._submitted(select(*groups, *columns), question, days)
+        query = self._submitted(select(*groups, *columns, handoff.c.historical), question, days)
         ends = [len(groups)]
         for part in parts:
             ends.append(ends[-1] + len(part))
@@ -57,13 +58,16 @@ class ResponseQueries:
             start = next((time for time in row[ends[0] : ends[1]] if time is not None), None)
             if start is None:
                 continue
+            answer = _earliest(row[ends[1] : ends[2]])
             item = measure(
                 start=start,
-                answer=_earliest(row[ends[1] : ends[2]]),
+                answer=answer,
                 exit_time=_earliest(row[ends[2] : ends[3]]),
                 won=row[ends[3]],
                 now=question.now,
             )
+            if row.historical and answer is None and item is not None:
+                continue
             found[_group(row[: ends[0]], question, days)].add(item)
         return dict(found)
 

@@ -439,6 +439,18 @@ def test_s14_waits_until_a_handoff_is_a_day_old_and_then_counts_the_untouched(le
     assert _of(untouched) == (1, 2)
 
 
+def test_history_that_tells_of_no_follow_up_does_not_say_that_nobody_followed_up(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(1, historical=True),
+        Closed(*_head(1, hours=5), True, "EUR", 500),
+        submitted(2),
+        FollowedUp(*_head(2, hours=1), contact=True, counts=True),
+        submitted(3),
+    )
+
+    assert _of(_ask(ledger, "S14", now=at(hours=30))[()]) == (1, 2)
+
+
 def test_archived_history_waits_for_nobody(ledger: Ledger) -> None:
     ledger.leads(submitted(1, historical=True, archived=True))
 
