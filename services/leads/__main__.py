@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -51,10 +50,10 @@ from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
 from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, http_app, sessions_in
-from smarketing.server.idempotency import purge_records
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
+from smarketing.server.purging import purge_for_ever
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
@@ -64,7 +63,6 @@ from smarketing.sql.migrate import SchemaTooNew, migrate
 _log = get_log(__name__)
 
 _MIGRATIONS: Final = "services.leads.store.migrations"
-_PURGE_EVERY: Final = timedelta(minutes=1)
 _FOLLOWED: Final = {sla_events.CONSUMER: "sla"}
 
 
@@ -254,12 +252,7 @@ class _Composition:
 
     async def _purge(self) -> None:
         records = SCHEMA.commands.idempotency
-        while True:
-            await self._writer.run(
-                lambda connection, _, now: [purge_records(records, connection, now=now)], [None]
-            )
-            self._succeeded("purge")()
-            await asyncio.sleep(_PURGE_EVERY.total_seconds())
+        await purge_for_ever(self._writer, records, succeeded=self._succeeded("purge"))
 
     def _succeeded(self, task: str) -> Callable[[], None]:
         return lambda: self._telemetry.task_succeeded(task)

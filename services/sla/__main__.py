@@ -164,6 +164,7 @@ async def _built(
     from smarketing.server.denials import DenialRecorder
     from smarketing.server.keys import load_or_make_key
     from smarketing.server.paging import PageTokens
+    from smarketing.server.purging import purge_for_ever
 
     def told(task: str) -> Callable[[], None]:
         return lambda: telemetry.task_succeeded(task)
@@ -210,6 +211,10 @@ async def _built(
             BackgroundTask("sla_replay", replayer.run),
             BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
+            BackgroundTask(
+                "purge",
+                lambda: purge_for_ever(writer, command_tables.idempotency, succeeded=told("purge")),
+            ),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", _gauges(telemetry, writer).run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),

@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 import grpc
-from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, delete, select
+from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, bindparam, delete, select
 
 from smarketing.server.errors import FieldViolation, Refusal
 from smarketing.sql import FindRows, InsertRows
@@ -122,18 +122,12 @@ def purge_records(
         .order_by(table.c.create_time)
         .limit(limit)
     )
-    keys = connection.execute(aged).all()
-    if not keys:
-        return 0
-    columns = table.c
-    for tenant, request_id, principal, method in keys:
+    keys = [dict(row) for row in connection.execute(aged).mappings()]
+    if keys:
+        own = [table.c[name] == bindparam(f"aged_{name}") for name in keys[0]]
+        statement = delete(table).where(*own)
         connection.execute(
-            delete(table).where(
-                columns.tenant == tenant,
-                columns.request_id == request_id,
-                columns.principal == principal,
-                columns.method == method,
-            )
+            statement, [{f"aged_{name}": value for name, value in key.items()} for key in keys]
         )
     return len(keys)
 

@@ -32,8 +32,9 @@ class LeadServiceStub:
     Every mutating call is idempotent by `request_id`: the same id with the same
     content gets the first answer (trailing metadata `idempotent-replayed: true`),
     with other content `IDEMPOTENCY_KEY_REUSED` (`INVALID_ARGUMENT`).
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     A system may name in `person` the member of its teams for whom it acts; a person acts for themselves.
     """
 
@@ -167,8 +168,9 @@ class LeadServiceAsyncStub(LeadServiceStub):
     Every mutating call is idempotent by `request_id`: the same id with the same
     content gets the first answer (trailing metadata `idempotent-replayed: true`),
     with other content `IDEMPOTENCY_KEY_REUSED` (`INVALID_ARGUMENT`).
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     A system may name in `person` the member of its teams for whom it acts; a person acts for themselves.
     """
 
@@ -298,8 +300,9 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
     Every mutating call is idempotent by `request_id`: the same id with the same
     content gets the first answer (trailing metadata `idempotent-replayed: true`),
     with other content `IDEMPOTENCY_KEY_REUSED` (`INVALID_ARGUMENT`).
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     A system may name in `person` the member of its teams for whom it acts; a person acts for themselves.
     """
 

@@ -30,8 +30,9 @@ class ReportServiceStub:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def __init__(self, channel):
@@ -77,8 +78,9 @@ class ReportServiceServicer:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def ListKpis(self, request, context):
@@ -179,8 +181,9 @@ class ReportService:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @staticmethod

@@ -31,8 +31,9 @@ class ReportServiceStub:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @_typing.overload
@@ -73,8 +74,9 @@ class ReportServiceAsyncStub(ReportServiceStub):
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -111,8 +113,9 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`, `PERMISSION_DENIED`
-    and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @_abc_1.abstractmethod

@@ -29,8 +29,9 @@ class SlaServiceStub:
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def __init__(self, channel):
@@ -150,8 +151,9 @@ class SlaServiceServicer:
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def ProposeAgreement(self, request, context):
@@ -458,8 +460,9 @@ class SlaService:
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @staticmethod

@@ -30,8 +30,9 @@ class SlaServiceStub:
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @_typing.overload
@@ -140,8 +141,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -246,8 +248,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps agreements and calendars, measures handoffs against them, and alerts on misses.
 
     Every mutating call is idempotent by `request_id`, as in `LeadService`.
-    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `UNAUTHENTICATED`,
-    `PERMISSION_DENIED` (also where the resource might not exist) and `OVERLOADED` (`RESOURCE_EXHAUSTED`).
+    Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
+    (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
+    `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
     """
 
     @_abc_1.abstractmethod
