@@ -7,7 +7,18 @@ from functools import cache
 from typing import NamedTuple
 
 import grpc
-from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, bindparam, delete, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+)
 
 from smarketing.server.errors import FieldViolation, Refusal
 from smarketing.sql import FindRows, InsertRows
