@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -35,7 +35,7 @@ from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.consumer import Consumer
-from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
 from smarketing.eventlog.reading import ensure_identity
 from smarketing.eventlog.servicer import EventLogServicer
@@ -67,8 +67,6 @@ _CONSUMER_OF_LEADS: Final = "reports.leads"
 _CONSUMER_OF_SLA: Final = "reports.sla"
 _FOLLOWED: Final = {_CONSUMER_OF_LEADS: "leads", _CONSUMER_OF_SLA: "sla"}
 _EXIT_CONFIG: Final = 78
-_PATIENCE_SECONDS: Final = 10.0
-"""How long a start waits for leads before it goes by what it knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +82,7 @@ class Process:
     sla: Consumer
     authenticator: Authenticator
     background: Sequence[BackgroundTask]
-    began: float = field(default_factory=wallclock.monotonic)
-
-    async def ready(self) -> bool:
-        """Say whether calls can be answered: by the directory as it stood when this process began.
-
-        A token that was made or ended while it was down must be known before the first caller comes.
-        Only when leads does not answer for a while does the directory of the last run have to do.
-        """
-        waited = wallclock.monotonic() - self.began
-        return self.authenticator.ready and (self.leads.caught_up or waited > _PATIENCE_SECONDS)
+    ready: DirectoryReadiness
 
 
 @asynccontextmanager
@@ -185,6 +174,7 @@ async def _built(
         leads=leads,
         sla=sla,
         authenticator=authenticator,
+        ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
         background=(
             BackgroundTask("directory", keeper.run),
             BackgroundTask("leads", leads.run),

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import Sealer, Sender
     from smarketing.eventlog.consumer import Apply, Consumer
+    from smarketing.eventlog.directory import DirectoryReadiness
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask, RunningServer
     from smarketing.server.gauges import DatabaseGauges
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 _MIGRATIONS: Final = "services.sla.store.migrations"
 _EXIT_USAGE: Final = 2
 _EXIT_CONFIG: Final = 78
-_PATIENCE_SECONDS: Final = 10.0
-"""How long a start waits for leads before it goes by what it knew."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -89,16 +88,7 @@ class Process:
     metrics: "SlaMetrics"
     authenticator: "Authenticator"
     background: "Sequence[BackgroundTask]"
-    began: float = field(default_factory=wallclock.monotonic)
-
-    async def ready(self) -> bool:
-        """Say whether calls can be answered: by the directory as it stood when this process began.
-
-        A token that was made or ended while it was down must be known before the first caller comes.
-        Only when leads does not answer for a while does the directory of the last run have to do.
-        """
-        waited = wallclock.monotonic() - self.began
-        return self.authenticator.ready and (self.leads.caught_up or waited > _PATIENCE_SECONDS)
+    ready: "DirectoryReadiness"
 
 
 async def _run(config: "SlaConfig") -> None:
@@ -158,7 +148,7 @@ async def _built(
     from services.sla.usecases.replay import Replayer
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import AddressPolicy, Sealer
-    from smarketing.eventlog.directory import DirectoryKeeper
+    from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask
     from smarketing.server.denials import DenialRecorder
@@ -204,6 +194,7 @@ async def _built(
         replayer=replayer,
         metrics=metrics,
         authenticator=authenticator,
+        ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
         background=(
             BackgroundTask("directory", keeper.run),
             BackgroundTask("leads", leads.run),

@@ -19,6 +19,7 @@ from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.eventlog.checkpoints import find_checkpoint
+from smarketing.eventlog.consumer import Consumer
 from smarketing.server.auth import Authenticator, Directory, PrincipalKind, Role
 from smarketing.server.directory import (
     DirectoryTables,
@@ -33,7 +34,7 @@ from smarketing.server.directory import (
 )
 from smarketing.sql import Writer
 
-__all__ = ["DIRECTORY_TYPES", "DirectoryKeeper", "fold_events", "fold_payloads"]
+__all__ = ["DIRECTORY_TYPES", "DirectoryKeeper", "DirectoryReadiness", "fold_events", "fold_payloads"]
 
 # A payload is of the type that its fold is listed for; several types share one list's shape.
 _Told: TypeAlias = Sequence[tuple[str, Any]]
@@ -91,6 +92,11 @@ class DirectoryKeeper:
         self._folded = 0
         self._loaded = -1
 
+    @property
+    def fresh(self) -> bool:
+        """Whether calls are judged by everything that was folded."""
+        return self._loaded >= self._folded
+
     def fold(self, connection: Connection, events: Sequence[eventlogpb.Event]) -> None:
         """Write what events of the leads log say of who may call, in the consumer's transaction."""
         if fold_events(self._tables, connection, events):
@@ -131,6 +137,38 @@ class DirectoryKeeper:
         if connection.execute(select(principal.c.tenant).limit(1)).first() is None:
             return position, None
         return position, load_directory(self._tables, connection)
+
+
+class DirectoryReadiness:
+    """Says when a service that follows the leads log may begin to judge callers.
+
+    By the directory as it stood when the process began: a token that was made or ended while it was down
+    must be known before the first caller comes. Only when leads does not answer for a while does the
+    directory of the last run have to do. Once begun, a busy moment does not take it back.
+    """
+
+    def __init__(
+        self,
+        keeper: DirectoryKeeper,
+        consumer: Consumer,
+        authenticator: Authenticator,
+        *,
+        monotonic: Callable[[], float],
+        patience_seconds: float = 10.0,
+    ) -> None:
+        self._keeper = keeper
+        self._consumer = consumer
+        self._authenticator = authenticator
+        self._monotonic = monotonic
+        self._until = monotonic() + patience_seconds
+        self._begun = False
+
+    async def __call__(self) -> bool:
+        """Return whether calls can be answered."""
+        if not self._begun:
+            caught_up = self._consumer.caught_up and self._keeper.fresh
+            self._begun = caught_up or self._monotonic() >= self._until
+        return self._begun and self._authenticator.ready
 
 
 def _fold_teams(tables: DirectoryTables, connection: Connection, told: _Told) -> None:

@@ -1,5 +1,6 @@
 """The directory over gRPC: applied whole, read by all, known everywhere."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -232,6 +233,19 @@ async def test_a_revoked_token_is_refused_within_five_seconds_by_a_server_that_f
         await until(lambda: not _judged(follower, made.bearer), seconds=5)
         assert (caller.party, caller.tenant) == ("SALES", "acme")
         assert caller.teams == {"tenants/acme/teams/sales"}
+
+
+async def test_whoever_is_ready_knows_every_token_made_before_it_began(tmp_path: Path) -> None:
+    async with a_town(tmp_path) as town:
+        await town.stub.ApplyDirectory(an_apply(), metadata=town.operator)
+        made = [await issued(town) for _ in range(20)]
+        async with a_follower(town) as follower:
+            assert not await follower.ready()
+            async with asyncio.timeout(10):
+                while not await follower.ready():
+                    await asyncio.sleep(0)
+
+            assert all(_judged(follower, each.bearer) for each in made)
 
 
 @pytest.mark.parametrize("leaver", ["tenants/acme/systems/form", "tenants/acme/people/moon"])

@@ -27,7 +27,7 @@ from smarketing.api.leads.v1.directory_pb2_grpc import (
     add_DirectoryServiceServicer_to_server,
 )
 from smarketing.eventlog.consumer import Consumer
-from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.reading import ensure_identity
 from smarketing.eventlog.servicer import EventLogServicer
@@ -157,6 +157,7 @@ class Follower:
 
     authenticator: Authenticator
     consumer: Consumer
+    ready: DirectoryReadiness
 
     def judge(self, bearer: str) -> Any:
         return self.authenticator.caller_of_header(f"Bearer {bearer}")
@@ -187,7 +188,8 @@ async def a_follower(town: Town) -> AsyncIterator[Follower]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(consumer.run()), group.create_task(keeper.run())]
             try:
-                yield Follower(authenticator, consumer)
+                ready = DirectoryReadiness(keeper, consumer, authenticator, monotonic=wallclock.monotonic)
+                yield Follower(authenticator, consumer, ready)
             finally:
                 for task in tasks:
                     task.cancel()
