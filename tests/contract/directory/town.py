@@ -164,7 +164,7 @@ class Follower:
 
 
 @asynccontextmanager
-async def a_follower(town: Town) -> AsyncIterator[Follower]:
+async def a_follower(town: Town, *, batch_events: int = 500) -> AsyncIterator[Follower]:
     """Follow the town's log into a database of its own."""
     async with AsyncExitStack() as stack:
         metadata = MetaData()
@@ -184,6 +184,7 @@ async def a_follower(town: Town) -> AsyncIterator[Follower]:
             apply=lambda connection, events, _now: keeper.fold(connection, events),
             payload_types=PAYLOAD_TYPES,
             now=wallclock.utc_now,
+            batch_events=batch_events,
         )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(consumer.run()), group.create_task(keeper.run())]
