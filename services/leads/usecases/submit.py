@@ -109,10 +109,10 @@ def _taken_in(tx: LeadTx, known: _Known) -> Submitted:
 
 
 def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
-    """Take over a higher revision, or begin the next handoff when the one it corrects is closed."""
+    """Take over a higher revision; when the handoff it corrects is over, it is a submission like another."""
     submission = known.submission
     if not (handoff.is_live or (handoff.is_open and submission.history is not None)):
-        return _begun(tx, known, handoff.id.lead)
+        return _joined_or_begun(tx, known, handoff.id.lead)
     told = submission.qualification.completed_by(handoff.qualification)
     is_own = handoff.external_id == submission.external_id
     revised, events = handoff.revise(
@@ -131,6 +131,12 @@ def _first(tx: LeadTx, known: _Known) -> Submitted:
     lead = next((lead for lead in leads if lead is not None), "")
     if not lead:
         return _begun(tx, known, "")
+    return _joined_or_begun(tx, known, lead)
+
+
+def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
+    """Join the lead's live handoff, or begin its next: nobody is worked by two at once."""
+    submission = known.submission
     live = [each for each in tx.handoffs_of((submission.tenant, lead)) if each.is_live]
     # History is a passing of its own: it does not join what is worked today.
     if not live or _is_archive(submission):
