@@ -4,6 +4,11 @@ import os
 import shutil
 
 import pytest
+from hypothesis import Phase, settings
+
+# Explaining a failure traces every line from the first example on, which makes all of them much slower.
+settings.register_profile("plain", phases=[phase for phase in Phase if phase is not Phase.explain])
+settings.load_profile("plain")
 
 _PROGRAMS = {
     "chromium": "chromium",
