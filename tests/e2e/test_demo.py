@@ -1,5 +1,6 @@
 """`make demo` twice in a row, as somebody does who has just cloned the project, and what it leaves behind."""
 
+import os
 import re
 import socket
 import subprocess
@@ -265,8 +266,12 @@ def _run(folder: Path, port_base: int) -> subprocess.CompletedProcess[str]:
 
 
 def _free_base() -> int:
-    """Return a port such that everything the demo listens on is free."""
-    for base in range(21_001, 29_000, 37):
+    """Return a port such that everything the demo listens on is free.
+
+    Each process looks in a place of its own, since between the look and the start another might take it.
+    """
+    first = 10_001 + (os.getpid() % 70) * 300
+    for base in (*range(first, 31_000, 300), *range(10_001, first, 300)):
         try:
             for port in (base, base + 1, base + 2, base + 100, base + 101, base + 102, base + 200):
                 with closing(socket.create_server(("127.0.0.1", port))):
