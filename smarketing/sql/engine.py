@@ -47,7 +47,8 @@ _FILE_PRAGMAS: Final = (
 class Database:
     """A database that this process has open, and owns when it is a file.
 
-    `writer_engine` begins every transaction as one that writes, and has one connection.
+    `writer_engine` begins every transaction as one that writes, has one connection, and refuses at once
+    what a foreign process has locked: `lock_patience` is how long to try again.
     `reader_engine` cannot write: a statement that tries is refused by the database itself.
     """
 
@@ -57,11 +58,13 @@ class Database:
         writer_engine: Engine,
         reader_engine: Engine,
         reader_count: int,
+        lock_patience: timedelta = timedelta(0),
         ownership: Ownership | None = None,
     ) -> None:
         self.writer_engine = writer_engine
         self.reader_engine = reader_engine
         self.reader_count = reader_count
+        self.lock_patience = lock_patience
         self._ownership = ownership
 
     @classmethod
@@ -83,6 +86,12 @@ class Database:
         """The database's file; None when it has none."""
         name = self.writer_engine.url.database
         return Path(name) if self._ownership is not None and name is not None else None
+
+    @property
+    def is_writer_idle(self) -> bool:
+        """Whether a writing connection is free at this moment, so that asking for one waits for nobody."""
+        pool = self.writer_engine.pool
+        return isinstance(pool, QueuePool) and pool.checkedout() < pool.size()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -202,15 +211,20 @@ def _open_sqlite_file(url: URL, *, reader_count: int, busy_timeout: timedelta) -
     ownership = take_ownership(path)
     make_private(path)
     url = url.set(database=str(path))
-    milliseconds = busy_timeout // timedelta(milliseconds=1)
-    pragmas = (*_FILE_PRAGMAS, f"PRAGMA busy_timeout={milliseconds}")
     # The writer's pool has one connection: whoever else asks for it waits for the transaction in hand.
-    writer = _engine(url, size=1, pragmas=pragmas, begin=("BEGIN IMMEDIATE",))
+    # A foreign lock is waited for by whoever may wait, which the event loop may not.
+    writer_pragmas = (*_FILE_PRAGMAS, "PRAGMA busy_timeout=0")
+    writer = _engine(url, size=1, pragmas=writer_pragmas, begin=("BEGIN IMMEDIATE",))
     # Readers never write, so they never checkpoint. Two spare connections serve metrics and checks.
-    read_only = (*pragmas[2:], "PRAGMA query_only=ON")
+    patience = f"PRAGMA busy_timeout={busy_timeout // timedelta(milliseconds=1)}"
+    read_only = (*_FILE_PRAGMAS[2:], patience, "PRAGMA query_only=ON")
     reader = _engine(url, size=reader_count + 2, pragmas=read_only, begin=("BEGIN",))
     database = Database(
-        writer_engine=writer, reader_engine=reader, reader_count=reader_count, ownership=ownership
+        writer_engine=writer,
+        reader_engine=reader,
+        reader_count=reader_count,
+        lock_patience=busy_timeout,
+        ownership=ownership,
     )
     try:
         with writer.connect():

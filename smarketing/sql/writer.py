@@ -1,13 +1,18 @@
 """The one way to write: units of work that wait together share one transaction and one fsync.
 
-    event loop                                   writer thread
-    run(unit, requests) ──► gathered until ──► takes all that waits ──► BEGIN
-         ▲                  the loop turns                              unit(connection, requests, now) …
-         └────────── one wake-up of the loop for the transaction ◄──── COMMIT
+    event loop                                              writer thread
+    run(unit, requests) ──► gathered while the one before
+                            is on its way to the disk
+                            BEGIN, brief units … ─────────► COMMIT
+                            units of any other kind ──────► BEGIN, units …, COMMIT
+         ▲                                                    │
+         └────────── one wake-up of the loop for all ◄────────┘
 
 While one transaction reaches the disk the next one gathers, so batches grow by themselves
-with the load, and a lone request waits for nobody. PostgreSQL joins by several such threads
-(lanes) and a small linger, both inside this class; callers see no difference.
+with the load, and a lone request waits for nobody. Brief units run on the event loop itself:
+every statement gives up the interpreter's lock, and on a thread of its own a unit would have to
+win it back from the busy loop each time, which costs more than the unit. PostgreSQL joins by
+several writer threads (lanes) and no brief units, both inside this class; callers see no difference.
 """
 
 import asyncio
@@ -17,26 +22,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Final, Self, TypeAlias, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection
 
 from smarketing.sql.engine import Database
-from smarketing.sql.errors import (
-    ReadersBusy,
-    StorageError,
-    StorageFault,
-    StorageFull,
-    StorageUnavailable,
-    UnitBroken,
-    WriterBusy,
-    WriterClosed,
-    storage_error_of,
+from smarketing.sql.errors import ReadersBusy, StorageFault, StorageUnavailable, WriterBusy, WriterClosed
+from smarketing.sql.transacting import (
+    AnyJob,
+    Decided,
+    Job,
+    StorageObserver,
+    Transactor,
+    Unit,
+    Unobserved,
 )
+
+__all__ = ["StorageObserver", "Unit", "Unobserved", "Writer", "end_process"]
 
 _log = structlog.get_logger(__name__)
 
@@ -44,34 +50,15 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 T = TypeVar("T")
 
-Unit: TypeAlias = Callable[[Connection, Sequence[Q], datetime], Sequence[A]]
-"""One unit of work: gives an answer to each request, in order, reading and writing by the connection alone.
-
-An answer that is an exception refuses its request: the unit wrote nothing for it.
-A unit may be given the requests of several callers at once, and may be run again after a rollback.
-"""
-
 _EXIT_SOFTWARE: Final = 70
+_QUIET_SECONDS: Final = 0.001
+"""Callers are taken to be all there when none came for so long."""
+_LINGER_SECONDS: Final = 0.01
+"""The longest that gathered requests wait for others to join them."""
 
 
-class StorageObserver(Protocol):
-    """Is told what the writer and the readers do. Called from their threads: be quick, never raise."""
-
-    def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
-        """A transaction ended, by commit or rollback, after serving so many requests."""
-
-    def transaction_retried(self, reason: str) -> None:
-        """A transaction failed for a passing fault: `busy` or `disconnect`."""
-
-
-class Unobserved:
-    """Notes nothing."""
-
-    def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
-        """Do nothing."""
-
-    def transaction_retried(self, reason: str) -> None:
-        """Do nothing."""
+_Work: TypeAlias = tuple[Sequence[AnyJob], Decided | BaseException | None]
+"""Jobs to bring to their end, and how far they are."""
 
 
 def end_process(error: BaseException) -> None:
@@ -80,23 +67,8 @@ def end_process(error: BaseException) -> None:
     os._exit(_EXIT_SOFTWARE)
 
 
-class _Job(Generic[Q, A]):
-    """The requests of one `run`, and the future its caller waits on."""
-
-    __slots__ = ("future", "requests", "result", "unit")
-
-    def __init__(self, unit: Unit[Q, A], requests: Sequence[Q], future: asyncio.Future[list[A]]) -> None:
-        self.unit = unit
-        self.requests = requests
-        self.future = future
-        self.result: list[A] | BaseException = WriterClosed()
-
-
-_AnyJob: TypeAlias = _Job[Any, Any]
-
-
 class Writer:
-    """Runs units of work one transaction at a time, on a thread of its own, and queries on a few others.
+    """Runs units of work one transaction at a time, and queries on a few threads.
 
     Belongs to the event loop that first calls it. `max_waiting` bounds the requests taken on and
     not yet answered; `max_batch` those of one transaction (a single larger `run` goes alone).
@@ -115,20 +87,22 @@ class Writer:
         on_death: Callable[[BaseException], None] = end_process,
     ) -> None:
         self._database = database
-        self._now = now
-        self._latest = datetime.min.replace(tzinfo=UTC)
         self._max_waiting = max_waiting
         self._max_batch = max_batch
         self._max_reading = max_reading
         self._observer: StorageObserver = observer or Unobserved()
         self._on_death = on_death
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: list[_AnyJob] = []
-        self._inbox: SimpleQueue[list[_AnyJob] | None] = SimpleQueue()
+        self._transactor = Transactor(database, now=now, observer=self._observer)
+        self._gathered: deque[AnyJob] = deque()
+        self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
+        self._pacing = False
+        self._under_way = False
+        self._siblings = 0
         self._waiting = 0
         self._reading = 0
         self._closed = False
-        self._abandoned = False
+        self._stopping = False
         self._committed: dict[object, Callable[[], None]] = {}
         self._ended = threading.Event()
         self._readers = ThreadPoolExecutor(database.reader_count, thread_name_prefix="reader")
@@ -150,12 +124,13 @@ class Writer:
         """The database that is written."""
         return self._database
 
-    async def run(self, unit: Unit[Q, A], requests: Sequence[Q]) -> list[A]:
+    async def run(self, unit: Unit[Q, A], requests: Sequence[Q], *, brief: bool = False) -> list[A]:
         """Return the unit's answer to each request, after the commit that makes them durable.
 
         All requests of one call are in one transaction. Calls that wait together with an equal
         `unit` reach it as one sequence. An answer may be an exception: that request was refused.
-        Cancelling the caller does not cancel the write.
+        Cancelling the caller does not cancel the write. A `brief` unit spends well under a millisecond
+        on a request and touches only the connection: it may run on the event loop itself.
 
         Raises:
             WriterBusy: when too many requests wait; nothing was taken on.
@@ -173,10 +148,8 @@ class Writer:
             raise WriterBusy(self._waiting)
         future: asyncio.Future[list[A]] = loop.create_future()
         self._waiting += len(requests)
-        if not self._gathered:
-            # Whoever else is ready in this turn of the loop joins the same batch, and the same wake-up.
-            loop.call_soon(self._hand_over)
-        self._gathered.append(_Job(unit, requests, future))
+        self._gathered.append(Job(unit, requests, future, brief=brief))
+        self._pace()
         return await future
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -214,13 +187,12 @@ class Writer:
 
         What the writer could not begin within `patience_seconds` is refused with `WriterClosed`.
         """
-        if not self._closed:
-            self._closed = True
-            self._hand_over()
-            self._inbox.put(None)
+        self._closed = True
+        self._stop_when_idle()
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(None, self._ended.wait, patience_seconds):
-            self._abandoned = True
+            self._refuse_gathered()
+            self._stop_when_idle()
             await loop.run_in_executor(None, self._ended.wait)
         # The last answers were scheduled on the loop before the thread ended: let them through.
         await asyncio.sleep(0)
@@ -244,28 +216,85 @@ class Writer:
             self._loop = loop
         return loop
 
-    def _hand_over(self) -> None:
-        if self._gathered:
-            gathered, self._gathered = self._gathered, []
-            self._inbox.put(gathered)
+    def _pace(self) -> None:
+        """See to it that the next transaction begins, once none is under way and the callers are there."""
+        if self._loop is None or self._pacing or self._under_way or not self._gathered:
+            return
+        self._pacing = True
+        if self._siblings > 1:
+            until = self._loop.time() + _LINGER_SECONDS
+            self._loop.call_later(_QUIET_SECONDS, self._look_for_more, len(self._gathered), until)
+        else:
+            # Whoever else is ready in this turn of the loop joins the same batch.
+            self._loop.call_soon(self._begin)
+
+    def _look_for_more(self, seen: int, until: float) -> None:
+        gathered = len(self._gathered)
+        if self._loop is None or gathered == seen or self._loop.time() >= until:
+            self._begin()
+        else:
+            self._loop.call_later(_QUIET_SECONDS, self._look_for_more, gathered, until)
+
+    def _begin(self) -> None:
+        self._pacing = False
+        if self._ended.is_set():
+            self._refuse_gathered()
+        if not self._gathered:
+            return
+        self._under_way = True
+        batch = self._next_batch()
+        decided: Decided | BaseException | None = None
+        brief = all(job.brief for job in batch) and self._database.is_writer_idle
+        if brief:
+            try:
+                decided = self._transactor.decide(batch)
+            except BaseException as error:  # noqa: BLE001 -- the writer's thread dies of it, and tells
+                decided = error
+        self._siblings = len(batch) if brief else 0
+        self._inbox.put((batch, decided))
         if self._ended.is_set():
             # The thread died between: it looks into the inbox after it has ended, and so do we.
             self._answer(self._left_in_inbox(), committed=False)
 
-    def _left_in_inbox(self) -> list[_AnyJob]:
-        left: list[_AnyJob] = []
+    def _next_batch(self) -> list[AnyJob]:
+        batch = [self._gathered.popleft()]
+        room = self._max_batch - len(batch[0].requests)
+        while self._gathered and len(self._gathered[0].requests) <= room:
+            room -= len(self._gathered[0].requests)
+            batch.append(self._gathered.popleft())
+        return batch
+
+    def _refuse_gathered(self) -> None:
+        refused = list(self._gathered)
+        self._gathered.clear()
+        self._settle(refused)
+
+    def _stop_when_idle(self) -> None:
+        if self._closed and not self._stopping and not self._gathered and not self._under_way:
+            self._stopping = True
+            self._inbox.put(None)
+
+    def _left_in_inbox(self) -> list[AnyJob]:
+        left: list[AnyJob] = []
         while True:
             try:
-                left += self._inbox.get_nowait() or ()
+                work = self._inbox.get_nowait()
             except Empty:
                 return left
+            left += work[0] if work is not None else ()
 
-    def _answer(self, jobs: Sequence[_AnyJob], committed: bool) -> None:
-        self._waiting -= sum(len(job.requests) for job in jobs)
+    def _answer(self, jobs: Sequence[AnyJob], committed: bool) -> None:
+        self._under_way = False
         if committed:
             for callback in tuple(self._committed.values()):
                 # Scheduled ahead of the callers below; one that fails harms nobody else.
                 self._schedule(callback)
+        self._settle(jobs)
+        self._pace()
+        self._stop_when_idle()
+
+    def _settle(self, jobs: Sequence[AnyJob]) -> None:
+        self._waiting -= sum(len(job.requests) for job in jobs)
         for job in jobs:
             future = job.future
             if future.done():  # its caller was cancelled meanwhile
@@ -295,126 +324,28 @@ class Writer:
     # On the writer's thread.
 
     def _work(self) -> None:
-        backlog: deque[_AnyJob] = deque()
-        batch: list[_AnyJob] = []
+        batch: Sequence[AnyJob] = ()
         try:
-            while self._gather(backlog):
-                batch = self._next_batch(backlog)
-                committed = not self._abandoned and self._write(batch)
-                self._hand_back(batch, committed=committed)
-                batch = []
+            while (work := self._inbox.get()) is not None:
+                batch, decided = work
+                if isinstance(decided, BaseException) and not isinstance(decided, Exception):
+                    raise decided
+                self._hand_back(batch, committed=self._transactor.settle(batch, decided))
+                batch = ()
         except BaseException as error:  # noqa: BLE001 -- the thread's death must be told, whatever killed it
             self._closed = True
             self._ended.set()
             for job in batch:  # begun, perhaps even committed: nobody knows
                 job.result = StorageUnavailable(StorageFault.UNREACHABLE)
-            self._hand_back([*batch, *backlog, *self._left_in_inbox()], committed=False)
+            self._hand_back([*batch, *self._left_in_inbox()], committed=False)
             self._on_death(error)
         finally:
             self._ended.set()
 
-    def _gather(self, backlog: deque[_AnyJob]) -> bool:
-        """Take on what waits; block only when there is nothing to do. False at the end."""
-        while not backlog or not self._inbox.empty():
-            gathered = self._inbox.get()
-            if gathered is None:
-                # Nothing follows: `run` refuses once closed. Ask for the end again after the backlog.
-                self._inbox.put(None)
-                return bool(backlog)
-            backlog.extend(gathered)
-        return True
-
-    def _next_batch(self, backlog: deque[_AnyJob]) -> list[_AnyJob]:
-        batch = [backlog.popleft()]
-        room = self._max_batch - len(batch[0].requests)
-        while backlog and len(backlog[0].requests) <= room:
-            room -= len(backlog[0].requests)
-            batch.append(backlog.popleft())
-        return batch
-
-    def _write(self, batch: list[_AnyJob]) -> bool:
-        """Fill in the result of every job; say whether anything was committed."""
-        error = self._transact(batch)
-        if error is None:
-            return True
-        # A full disk may still have room for the smaller ones; any other fault of storage is everybody's.
-        for_all = isinstance(error, StorageError) and not isinstance(error, StorageFull)
-        if len(batch) == 1 or for_all:
-            for job in batch:
-                job.result = error
-            return False
-        # Somebody's unit failed: alone, each gets what is due to it.
-        committed = False
-        for job in batch:
-            own_error = self._transact([job])
-            committed = committed or own_error is None
-            if own_error is not None:
-                job.result = own_error
-        return committed
-
-    def _transact(self, batch: Sequence[_AnyJob]) -> Exception | None:
-        """Run the jobs in one transaction; return None after its commit, else why it was rolled back."""
-        began = time.perf_counter()
-        requests = sum(len(job.requests) for job in batch)
-        try:
-            with self._database.writer_engine.connect() as connection:
-                try:
-                    with connection.begin():
-                        now = self._instant()
-                        for unit, jobs in _by_unit(batch).items():
-                            _run_unit(unit, jobs, connection, now)
-                except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
-                    return self._blame(error, connection)
-        except Exception as error:  # noqa: BLE001 -- connecting failed, or giving the connection back did
-            return self._blame(error, None)
-        finally:
-            self._observer.transaction_ended("write", time.perf_counter() - began, requests)
-        return None
-
-    def _instant(self) -> datetime:
-        """Return the transaction's one instant, which never lies before the last transaction's."""
-        self._latest = max(self._latest, self._now())
-        return self._latest
-
-    def _blame(self, error: Exception, connection: Connection | None) -> Exception:
-        fault = storage_error_of(error)
-        if fault is None:
-            return error
-        if isinstance(fault, StorageUnavailable):
-            if fault.fault is StorageFault.INPUT_OUTPUT and self._database.is_out_of_room():
-                return StorageFull("the disk is full, or the file may not grow further")
-            if connection is not None and fault.fault is not StorageFault.LOCKED and self._database.path:
-                # A connection that met a failing device starts afresh once the device works again.
-                connection.invalidate()
-            self._observer.transaction_retried("busy" if fault.fault is StorageFault.LOCKED else "disconnect")
-        _log.warning("transaction_refused", fault=str(fault))
-        fault.__cause__ = error if fault is not error else None
-        return fault
-
-    def _hand_back(self, jobs: Sequence[_AnyJob], *, committed: bool) -> None:
+    def _hand_back(self, jobs: Sequence[AnyJob], *, committed: bool) -> None:
         if self._loop is None or not jobs:
             return
         try:
             self._loop.call_soon_threadsafe(self._answer, jobs, committed)
         except RuntimeError:
             _log.info("answers_unclaimed", jobs=len(jobs))  # the loop is closed: nobody waits any more
-
-
-def _by_unit(batch: Sequence[_AnyJob]) -> dict[Unit[Any, Any], list[_AnyJob]]:
-    """Return the jobs of each unit, units in the order of their first job."""
-    jobs_of: dict[Unit[Any, Any], list[_AnyJob]] = {}
-    for job in batch:
-        jobs_of.setdefault(job.unit, []).append(job)
-    return jobs_of
-
-
-def _run_unit(unit: Unit[Any, Any], jobs: Sequence[_AnyJob], connection: Connection, now: datetime) -> None:
-    requests = jobs[0].requests if len(jobs) == 1 else [request for job in jobs for request in job.requests]
-    answers = unit(connection, requests, now)
-    if len(answers) != len(requests):
-        raise UnitBroken(unit, requests=len(requests), answers=len(answers))
-    first = 0
-    for job in jobs:
-        behind = first + len(job.requests)
-        job.result = list(answers[first:behind])
-        first = behind

@@ -63,7 +63,7 @@ class LeadStore:
         self, use_case: UseCase[Q, A], command: Command[Q], *, render: Callable[[A], Message]
     ) -> Done | Exception:
         """Run one command at most once."""
-        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command])
+        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command], brief=True)
         return outcome
 
     async def batch(self, use_case: UseCase[Q, A], batch: Batch[Q]) -> Sequence[A | Exception]:

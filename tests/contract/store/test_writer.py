@@ -20,6 +20,7 @@ from smarketing.sql import (
     WriterBusy,
     WriterClosed,
 )
+from smarketing.sql.transacting import AnyJob, Decided, Transactor, Unobserved
 
 
 class Refused(Exception):
@@ -60,6 +61,12 @@ def _kept(connection: Connection) -> list[int]:
     return list(connection.execute(text("SELECT number FROM kept ORDER BY number")).scalars())
 
 
+@pytest.fixture(params=[False, True], ids=["on the thread", "on the loop"])
+def brief(request: pytest.FixtureRequest) -> bool:
+    """Where units are decided: no rule may depend on it."""
+    return bool(request.param)
+
+
 @pytest.fixture
 def ledger(database: Database) -> Ledger:
     return Ledger(database)
@@ -96,28 +103,32 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_each_request_gets_its_own_answer_in_order(writer: Writer, ledger: Ledger) -> None:
-    assert await writer.run(ledger.keep, [3, 1, 2]) == [30, 10, 20]
+async def test_each_request_gets_its_own_answer_in_order(writer: Writer, ledger: Ledger, brief: bool) -> None:
+    assert await writer.run(ledger.keep, [3, 1, 2], brief=brief) == [30, 10, 20]
 
 
-async def test_an_answered_request_is_committed(writer: Writer, ledger: Ledger, database: Database) -> None:
-    await writer.run(ledger.keep, [1])
+async def test_an_answered_request_is_committed(
+    writer: Writer, ledger: Ledger, database: Database, brief: bool
+) -> None:
+    await writer.run(ledger.keep, [1], brief=brief)
 
     with database.reading() as connection:
         assert _kept(connection) == [1]
 
 
 async def test_callers_that_wait_together_share_one_call_and_one_instant(
-    writer: Writer, ledger: Ledger
+    writer: Writer, ledger: Ledger, brief: bool
 ) -> None:
-    answers = await asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(20, 70)))
+    answers = await asyncio.gather(
+        *(writer.run(ledger.keep, [number], brief=brief) for number in range(20, 70))
+    )
 
     assert answers == [[number * 10] for number in range(20, 70)]
     assert ledger.calls == [list(range(20, 70))]
 
 
 async def test_different_units_that_wait_together_share_one_transaction(
-    writer: Writer, ledger: Ledger
+    writer: Writer, ledger: Ledger, brief: bool
 ) -> None:
     commits = 0
 
@@ -126,26 +137,28 @@ async def test_different_units_that_wait_together_share_one_transaction(
         commits += 1
 
     writer.when_committed(count)
-    kept, seen = await asyncio.gather(writer.run(ledger.keep, [1, 2]), writer.run(ledger.tag, [0]))
+    kept, seen = await asyncio.gather(
+        writer.run(ledger.keep, [1, 2], brief=brief), writer.run(ledger.tag, [0], brief=brief)
+    )
 
     assert (kept, seen, commits) == ([10, 20], [2], 1)
 
 
 async def test_a_batch_takes_no_more_requests_than_it_may(
-    database: Database, clock: Callable[[], datetime]
+    database: Database, clock: Callable[[], datetime], brief: bool
 ) -> None:
     ledger = Ledger(database)
     async with Writer(database, now=clock, max_batch=4) as writer:
-        await asyncio.gather(*(writer.run(ledger.keep, [n, n + 100]) for n in range(5)))
-        await writer.run(ledger.keep, list(range(200, 210)))
+        await asyncio.gather(*(writer.run(ledger.keep, [n, n + 100], brief=brief) for n in range(5)))
+        await writer.run(ledger.keep, list(range(200, 210)), brief=brief)
 
     assert [len(call) for call in ledger.calls] == [4, 4, 2, 10]
 
 
 async def test_a_refused_request_undoes_nothing_of_the_others(
-    writer: Writer, ledger: Ledger, database: Database
+    writer: Writer, ledger: Ledger, database: Database, brief: bool
 ) -> None:
-    first, refused, last = await writer.run(ledger.keep, [1, -1, 2])
+    first, refused, last = await writer.run(ledger.keep, [1, -1, 2], brief=brief)
 
     assert (first, last) == (10, 20)
     assert isinstance(refused, Refused)
@@ -154,10 +167,11 @@ async def test_a_refused_request_undoes_nothing_of_the_others(
 
 
 async def test_only_the_guilty_caller_suffers_when_a_unit_fails(
-    writer: Writer, ledger: Ledger, database: Database
+    writer: Writer, ledger: Ledger, database: Database, brief: bool
 ) -> None:
     results = await asyncio.gather(
-        *(writer.run(ledger.keep, numbers) for numbers in ([1], [2, 13], [3])), return_exceptions=True
+        *(writer.run(ledger.keep, numbers, brief=brief) for numbers in ([1], [2, 13], [3])),
+        return_exceptions=True,
     )
 
     assert results[0] == [10]
@@ -167,9 +181,13 @@ async def test_only_the_guilty_caller_suffers_when_a_unit_fails(
         assert _kept(connection) == [1, 3]
 
 
-async def test_a_failing_unit_takes_no_other_unit_with_it(writer: Writer, ledger: Ledger) -> None:
+async def test_a_failing_unit_takes_no_other_unit_with_it(
+    writer: Writer, ledger: Ledger, brief: bool
+) -> None:
     failed, tagged = await asyncio.gather(
-        writer.run(ledger.keep, [13]), writer.run(ledger.tag, [0]), return_exceptions=True
+        writer.run(ledger.keep, [13], brief=brief),
+        writer.run(ledger.tag, [0], brief=brief),
+        return_exceptions=True,
     )
 
     assert isinstance(failed, ZeroDivisionError)
@@ -177,93 +195,93 @@ async def test_a_failing_unit_takes_no_other_unit_with_it(writer: Writer, ledger
 
 
 async def test_a_unit_that_answers_too_few_writes_nothing(
-    writer: Writer, ledger: Ledger, database: Database
+    writer: Writer, ledger: Ledger, database: Database, brief: bool
 ) -> None:
     def forgetful(connection: Connection, numbers: Sequence[int], now: datetime) -> list[int | Refused]:
         return ledger.keep(connection, numbers, now)[:-1]
 
     with pytest.raises(UnitBroken):
-        await writer.run(forgetful, [1, 2])
+        await writer.run(forgetful, [1, 2], brief=brief)
     with database.reading() as connection:
         assert _kept(connection) == []
 
 
 async def test_the_instant_of_a_transaction_never_lies_before_the_last_one(
-    database: Database, ledger: Ledger
+    database: Database, ledger: Ledger, brief: bool
 ) -> None:
     noon = datetime.fromisoformat("2026-05-04T12:00:00+00:00")
     instants = iter([noon, noon - timedelta(hours=1), noon + timedelta(seconds=1)])
     async with Writer(database, now=lambda: next(instants)) as writer:
         for number in (1, 2, 3):
-            await writer.run(ledger.keep, [number])
+            await writer.run(ledger.keep, [number], brief=brief)
 
     assert ledger.instants == [noon, noon, noon + timedelta(seconds=1)]
 
 
 async def test_cancelling_the_caller_does_not_cancel_the_write(
-    writer: Writer, ledger: Ledger, database: Database
+    writer: Writer, ledger: Ledger, database: Database, brief: bool
 ) -> None:
-    caller = asyncio.ensure_future(writer.run(ledger.keep, [1]))
+    caller = asyncio.ensure_future(writer.run(ledger.keep, [1], brief=brief))
     await asyncio.sleep(0)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
 
-    await writer.run(ledger.keep, [2])  # behind the first one
+    await writer.run(ledger.keep, [2], brief=brief)  # behind the first one
     with database.reading() as connection:
         assert _kept(connection) == [1, 2]
     assert writer.waiting == 0
 
 
-async def test_no_request_costs_no_transaction(writer: Writer, ledger: Ledger) -> None:
-    assert await writer.run(ledger.keep, []) == []
+async def test_no_request_costs_no_transaction(writer: Writer, ledger: Ledger, brief: bool) -> None:
+    assert await writer.run(ledger.keep, [], brief=brief) == []
     assert ledger.calls == []
 
 
 async def test_a_full_queue_refuses_at_once_and_serves_again_when_it_drained(
-    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+    database: Database, ledger: Ledger, clock: Callable[[], datetime], brief: bool
 ) -> None:
     async with Writer(database, now=clock, max_waiting=3) as writer:
         with _held(writer) as door:
             await _until(door.entered.is_set)
-            taken = asyncio.ensure_future(writer.run(ledger.keep, [1, 2]))
+            taken = asyncio.ensure_future(writer.run(ledger.keep, [1, 2], brief=brief))
             await asyncio.sleep(0)
 
             with pytest.raises(WriterBusy) as refusal:
-                await writer.run(ledger.keep, [3])
+                await writer.run(ledger.keep, [3], brief=brief)
 
             assert (refusal.value.waiting, writer.waiting) == (3, 3)
         assert await taken == [10, 20]
-        assert await writer.run(ledger.keep, [3]) == [30]
+        assert await writer.run(ledger.keep, [3], brief=brief) == [30]
 
 
 async def test_closing_finishes_what_waits_and_refuses_what_comes(
-    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+    database: Database, ledger: Ledger, clock: Callable[[], datetime], brief: bool
 ) -> None:
     writer = Writer(database, now=clock)
-    running = asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(10)))
+    running = asyncio.gather(*(writer.run(ledger.keep, [number], brief=brief) for number in range(10)))
     await asyncio.sleep(0)
 
     await writer.close()
 
     assert await running == [[number * 10] for number in range(10)]
     with pytest.raises(WriterClosed):
-        await writer.run(ledger.keep, [99])
+        await writer.run(ledger.keep, [99], brief=brief)
     with pytest.raises(WriterClosed):
         await writer.read(_kept)
     await writer.close()  # a second time does nothing
 
 
 async def test_what_closing_has_no_patience_for_was_never_written(
-    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+    database: Database, ledger: Ledger, clock: Callable[[], datetime], brief: bool
 ) -> None:
     writer = Writer(database, now=clock)
     with _held(writer) as door:
         await _until(door.entered.is_set)
-        late = asyncio.ensure_future(writer.run(ledger.keep, [1]))
+        late = asyncio.ensure_future(writer.run(ledger.keep, [1], brief=brief))
         await asyncio.sleep(0)
         closing = asyncio.ensure_future(writer.close(patience_seconds=0))
-        await _until(lambda: writer._abandoned)
+        await _until(lambda: writer.waiting == 1)
     await closing
 
     with pytest.raises(WriterClosed):
@@ -272,9 +290,9 @@ async def test_what_closing_has_no_patience_for_was_never_written(
         assert _kept(connection) == []
 
 
-@pytest.mark.parametrize("when", ["inside a unit", "between two"])
+@pytest.mark.parametrize("when", ["inside a unit", "at the commit"])
 async def test_the_death_of_the_thread_is_told_and_leaves_nobody_waiting(
-    when: str, database: Database, clock: Callable[[], datetime]
+    when: str, database: Database, clock: Callable[[], datetime], brief: bool
 ) -> None:
     deaths: list[BaseException] = []
     writer = Writer(database, now=clock, on_death=deaths.append)
@@ -282,34 +300,42 @@ async def test_the_death_of_the_thread_is_told_and_leaves_nobody_waiting(
     def deadly(_connection: Connection, _requests: Sequence[None], _now: datetime) -> list[None]:
         raise SystemExit
 
-    if when == "between two":
-        writer._next_batch = deadly  # type: ignore[method-assign, assignment]
+    class Interrupted(Transactor):
+        def settle(self, jobs: Sequence[AnyJob], decided: Decided | Exception | None) -> bool:  # noqa: ARG002 -- overridden
+            raise SystemExit
+
+    if when == "at the commit":
+        writer._transactor = Interrupted(database, now=clock, observer=Unobserved())
     results = await asyncio.gather(
-        writer.run(deadly, [None]), writer.run(deadly, [None]), return_exceptions=True
+        writer.run(deadly, [None], brief=brief),
+        writer.run(deadly, [None], brief=brief),
+        return_exceptions=True,
     )
 
     assert all(isinstance(result, StorageUnavailable | WriterClosed) for result in results)
     await _until(lambda: len(deaths) == 1)
     with pytest.raises(WriterClosed):
-        await writer.run(deadly, [None])
+        await writer.run(deadly, [None], brief=brief)
     await writer.close()
 
 
-async def test_a_commit_is_told_before_its_callers_go_on(writer: Writer, ledger: Ledger) -> None:
+async def test_a_commit_is_told_before_its_callers_go_on(writer: Writer, ledger: Ledger, brief: bool) -> None:
     order: list[str] = []
     forget = writer.when_committed(lambda: order.append("committed"))
 
-    await writer.run(ledger.keep, [1])
+    await writer.run(ledger.keep, [1], brief=brief)
     order.append("answered")
-    await asyncio.gather(writer.run(ledger.keep, [13]), return_exceptions=True)
+    await asyncio.gather(writer.run(ledger.keep, [13], brief=brief), return_exceptions=True)
     forget()
-    await writer.run(ledger.keep, [2])
+    await writer.run(ledger.keep, [2], brief=brief)
 
     assert order == ["committed", "answered"]
 
 
-async def test_a_query_sees_what_was_committed_before_it_was_asked(writer: Writer, ledger: Ledger) -> None:
-    await writer.run(ledger.keep, [1])
+async def test_a_query_sees_what_was_committed_before_it_was_asked(
+    writer: Writer, ledger: Ledger, brief: bool
+) -> None:
+    await writer.run(ledger.keep, [1], brief=brief)
 
     assert await writer.read(_kept) == [1]
 
@@ -358,18 +384,18 @@ class Observed:
 
 
 async def test_every_transaction_is_observed_with_its_requests(
-    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+    database: Database, ledger: Ledger, clock: Callable[[], datetime], brief: bool
 ) -> None:
     observed = Observed()
     async with Writer(database, now=clock, observer=observed) as writer:
-        await asyncio.gather(*(writer.run(ledger.keep, [number]) for number in range(7)))
+        await asyncio.gather(*(writer.run(ledger.keep, [number], brief=brief) for number in range(7)))
         await writer.read(_kept)
 
     assert observed.transactions == [("write", 7), ("read", 1)]
 
 
 async def test_a_storage_fault_is_everybodys_and_passes(
-    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+    database: Database, ledger: Ledger, clock: Callable[[], datetime], brief: bool
 ) -> None:
     broken = True
 
@@ -381,10 +407,54 @@ async def test_a_storage_fault_is_everybodys_and_passes(
     observed = Observed()
     async with Writer(database, now=clock, observer=observed) as writer:
         results = await asyncio.gather(
-            writer.run(faulty, [1]), writer.run(ledger.keep, [2]), return_exceptions=True
+            writer.run(faulty, [1], brief=brief),
+            writer.run(ledger.keep, [2], brief=brief),
+            return_exceptions=True,
         )
         broken = False
-        recovered = await writer.run(faulty, [3])
+        recovered = await writer.run(faulty, [3], brief=brief)
 
     assert all(isinstance(result, StorageUnavailable) for result in results)
     assert (recovered, observed.retries) == ([30], ["disconnect"])
+
+
+async def test_brief_units_are_decided_on_the_loop_and_others_are_not(writer: Writer, ledger: Ledger) -> None:
+    threads: list[str] = []
+
+    def note(_connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
+        threads.append(threading.current_thread().name)
+        return requests
+
+    await writer.run(note, [None], brief=True)
+    await writer.run(note, [None])
+    await asyncio.gather(writer.run(note, [None], brief=True), writer.run(ledger.keep, [1]))
+
+    assert threads == [threading.main_thread().name, "writer", "writer"]
+
+
+async def test_a_brief_unit_waits_for_a_busy_connection_without_holding_up_the_loop(
+    database: Database, writer: Writer, ledger: Ledger
+) -> None:
+    with database.writer_engine.connect():
+        waiting = asyncio.ensure_future(writer.run(ledger.keep, [1], brief=True))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+
+    assert await waiting == [10]
+
+
+async def test_a_lone_caller_waits_for_nobody_and_a_crowd_shares_transactions(
+    database: Database, ledger: Ledger, clock: Callable[[], datetime]
+) -> None:
+    crowd, calls_each = 20, 10
+
+    async def call_on(first: int) -> None:
+        for number in range(first, first + calls_each):
+            await writer.run(ledger.keep, [number], brief=True)
+
+    async with Writer(database, now=clock) as writer:
+        await asyncio.gather(*(call_on(100 * caller) for caller in range(1, crowd + 1)))
+
+    # Everybody who is answered together calls again together: nobody is left to a transaction of his own.
+    assert len(ledger.calls) == calls_each

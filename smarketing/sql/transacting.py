@@ -1,0 +1,227 @@
+"""One transaction at a time over the writing connection: jobs are decided in it, then it is committed.
+
+Deciding and committing are apart, because they may happen on different threads: what is decided
+in microseconds is decided on the event loop, while the disk is always waited for elsewhere.
+Only one of the two threads is in here at any time.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import structlog
+from sqlalchemy import Connection, RootTransaction
+
+from smarketing.sql.engine import Database
+from smarketing.sql.errors import (
+    StorageError,
+    StorageFault,
+    StorageFull,
+    StorageUnavailable,
+    UnitBroken,
+    WriterClosed,
+    storage_error_of,
+)
+
+_log = structlog.get_logger(__name__)
+
+_LOOKS_AGAIN_SECONDS: Final = 0.005
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+Unit: TypeAlias = Callable[[Connection, Sequence[Q], datetime], Sequence[A]]
+"""One unit of work: gives an answer to each request, in order, reading and writing by the connection alone.
+
+An answer that is an exception refuses its request: the unit wrote nothing for it.
+A unit may be given the requests of several callers at once, and may be run again after a rollback.
+"""
+
+
+class StorageObserver(Protocol):
+    """Is told what the writer and the readers do. Called from their threads: be quick, never raise."""
+
+    def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
+        """A transaction ended, by commit or rollback, after serving so many requests."""
+
+    def transaction_retried(self, reason: str) -> None:
+        """A transaction failed for a passing fault: `busy` or `disconnect`."""
+
+
+class Unobserved:
+    """Notes nothing."""
+
+    def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
+        """Do nothing."""
+
+    def transaction_retried(self, reason: str) -> None:
+        """Do nothing."""
+
+
+class Job(Generic[Q, A]):
+    """The requests of one `run`, and the future its caller waits on."""
+
+    __slots__ = ("brief", "future", "requests", "result", "unit")
+
+    def __init__(
+        self, unit: Unit[Q, A], requests: Sequence[Q], future: asyncio.Future[list[A]], *, brief: bool
+    ) -> None:
+        self.unit = unit
+        self.requests = requests
+        self.future = future
+        self.brief = brief
+        self.result: list[A] | BaseException = WriterClosed()
+
+
+AnyJob: TypeAlias = Job[Any, Any]
+
+
+class Decided:
+    """Jobs that were decided in a transaction which waits to be committed."""
+
+    __slots__ = ("began", "connection", "transaction")
+
+    def __init__(self, connection: Connection, transaction: RootTransaction, began: float) -> None:
+        self.connection = connection
+        self.transaction = transaction
+        self.began = began
+
+
+class Transactor:
+    """Decides jobs and commits them; every failure becomes the result of the jobs it belongs to."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime], observer: StorageObserver) -> None:
+        self._database = database
+        self._now = now
+        self._observer = observer
+        self._latest = datetime.min.replace(tzinfo=UTC)
+
+    def decide(self, jobs: Sequence[AnyJob]) -> Decided | Exception:
+        """Run the jobs' units in a transaction, and leave it open; return why it failed otherwise.
+
+        Waits for no lock. After a failure nothing is open and nothing was written; `settle` goes on from it.
+        """
+        began = time.perf_counter()
+        connection: Connection | None = None
+        try:
+            connection = self._database.writer_engine.connect()
+            transaction = connection.begin()
+            now = self._instant()
+            for unit, its_jobs in _by_unit(jobs).items():
+                _run_unit(unit, its_jobs, connection, now)
+        except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
+            return self._failed(error, connection, jobs, began)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        return Decided(connection, transaction, began)
+
+    def settle(self, jobs: Sequence[AnyJob], decided: Decided | Exception | None) -> bool:
+        """Bring the jobs to their end: commit what is decided, decide the rest, patiently.
+
+        Fills in the result of every job; says whether anything was committed. Waits for disk and locks.
+        """
+        error = self._attempt(jobs, decided)
+        if error is None:
+            return True
+        # A full disk may still have room for the smaller ones; any other fault of storage is everybody's.
+        for_all = isinstance(error, StorageError) and not isinstance(error, StorageFull)
+        if len(jobs) == 1 or for_all:
+            for job in jobs:
+                job.result = error
+            return False
+        # Somebody's unit failed: alone, each gets what is due to it.
+        committed = False
+        for job in jobs:
+            own_error = self._attempt([job], None)
+            committed = committed or own_error is None
+            if own_error is not None:
+                job.result = own_error
+        return committed
+
+    def _attempt(self, jobs: Sequence[AnyJob], decided: Decided | Exception | None) -> Exception | None:
+        """Return None after the commit, else why there was none."""
+        patience_ends = time.perf_counter() + self._database.lock_patience.total_seconds()
+        while decided is None or _is_locked(decided):
+            decided = self.decide(jobs)
+            if not _is_locked(decided) or time.perf_counter() >= patience_ends:
+                break
+            time.sleep(_LOOKS_AGAIN_SECONDS)
+        return decided if isinstance(decided, Exception) else self._commit(jobs, decided)
+
+    def _commit(self, jobs: Sequence[AnyJob], decided: Decided) -> Exception | None:
+        try:
+            decided.transaction.commit()
+        except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
+            return self._failed(error, decided.connection, jobs, decided.began)
+        self._observe(jobs, decided.began)
+        self._give_back(decided.connection)
+        return None
+
+    def _failed(
+        self, error: Exception, connection: Connection | None, jobs: Sequence[AnyJob], began: float
+    ) -> Exception:
+        blamed = self._blame(error, connection)
+        if connection is not None:
+            self._give_back(connection)
+        self._observe(jobs, began)
+        return blamed
+
+    def _observe(self, jobs: Sequence[AnyJob], began: float) -> None:
+        requests = sum(len(job.requests) for job in jobs)
+        self._observer.transaction_ended("write", time.perf_counter() - began, requests)
+
+    @staticmethod
+    def _give_back(connection: Connection) -> None:
+        """Roll back what is still open, and let others have the connection; what went before is settled."""
+        try:
+            connection.close()
+        except Exception as error:  # noqa: BLE001 -- the transaction's own outcome is known already
+            _log.warning("connection_not_given_back", fault=str(error))
+
+    def _instant(self) -> datetime:
+        """Return the transaction's one instant, which never lies before the last transaction's."""
+        self._latest = max(self._latest, self._now())
+        return self._latest
+
+    def _blame(self, error: Exception, connection: Connection | None) -> Exception:
+        fault = storage_error_of(error)
+        if fault is None:
+            return error
+        if isinstance(fault, StorageUnavailable):
+            if fault.fault is StorageFault.INPUT_OUTPUT and self._database.is_out_of_room():
+                return StorageFull("the disk is full, or the file may not grow further")
+            if connection is not None and fault.fault is not StorageFault.LOCKED and self._database.path:
+                # A connection that met a failing device starts afresh once the device works again.
+                connection.invalidate()
+            self._observer.transaction_retried("busy" if fault.fault is StorageFault.LOCKED else "disconnect")
+        _log.warning("transaction_refused", fault=str(fault))
+        fault.__cause__ = error if fault is not error else None
+        return fault
+
+
+def _is_locked(decided: Decided | Exception) -> bool:
+    return isinstance(decided, StorageUnavailable) and decided.fault is StorageFault.LOCKED
+
+
+def _by_unit(batch: Sequence[AnyJob]) -> dict[Unit[Any, Any], list[AnyJob]]:
+    """Return the jobs of each unit, units in the order of their first job."""
+    jobs_of: dict[Unit[Any, Any], list[AnyJob]] = {}
+    for job in batch:
+        jobs_of.setdefault(job.unit, []).append(job)
+    return jobs_of
+
+
+def _run_unit(unit: Unit[Any, Any], jobs: Sequence[AnyJob], connection: Connection, now: datetime) -> None:
+    requests = jobs[0].requests if len(jobs) == 1 else [request for job in jobs for request in job.requests]
+    answers = unit(connection, requests, now)
+    if len(answers) != len(requests):
+        raise UnitBroken(unit, requests=len(requests), answers=len(answers))
+    first = 0
+    for job in jobs:
+        behind = first + len(job.requests)
+        job.result = list(answers[first:behind])
+        first = behind
