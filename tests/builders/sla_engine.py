@@ -270,8 +270,8 @@ class Engine:
         with self.database.reading() as connection:
             return [alert_of(dict(row)) for row in connection.execute(query).mappings()]
 
-    def log(self) -> list[tuple[str, Message]]:
-        """Return what the sla log says, as type and payload, without agreements and calendars."""
+    def log(self) -> list[tuple[str, Any]]:
+        """Return what the sla log says, as type and payload of it, without agreements and calendars."""
         query = select(schema.eventlog_tables.event_log).order_by("position")
         found = []
         with self.database.reading() as connection:
@@ -284,7 +284,7 @@ class Engine:
     def said(self) -> list[str]:
         """Return the kinds of what was said of clocks, in order; a rung with its id."""
         return [
-            f"RungFired:{payload.rung_id}" if kind == "RungFired" else kind  # type: ignore[attr-defined]
+            f"RungFired:{payload.rung_id}" if kind == "RungFired" else kind
             for kind, payload in self.log()
             if kind != "AlertChanged"
         ]

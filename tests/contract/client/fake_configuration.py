@@ -49,29 +49,30 @@ class FakeSla(SlaServiceServicer):
         return slapb.ListCalendarVersionsResponse(calendar_versions=own[::-1][: request.page_size])
 
     async def CreateCalendarVersion(self, request: Any, _context: Any) -> slapb.CalendarVersion:
-        version = request.calendar_version
+        version: slapb.CalendarVersion = request.calendar_version
         version.name = f"{request.parent}/versions/{len(self.calendars) + 1}"
         version.tzdata_version = "2026f"
         self.calendars.append(version)
-        return version  # type: ignore[no-any-return]
+        return version
 
     async def ListAgreementVersions(self, request: Any, _context: Any) -> slapb.ListAgreementVersionsResponse:
         own = [each for each in self.agreements if each.name.startswith(f"{request.parent}/")]
         return slapb.ListAgreementVersionsResponse(agreement_versions=own[::-1][: request.page_size])
 
     async def ProposeAgreement(self, request: Any, _context: Any) -> slapb.AgreementVersion:
-        version = request.agreement_version
+        version: slapb.AgreementVersion = request.agreement_version
         version.name = f"{request.parent}/versions/{len(self.agreements) + 1}"
         version.state = slapb.AgreementVersion.STATE_PROPOSED
         self.agreements.append(version)
-        return version  # type: ignore[no-any-return]
+        return version
 
     async def ListLeave(self, _request: Any, _context: Any) -> slapb.ListLeaveResponse:
         return slapb.ListLeaveResponse(leave=self.leave)
 
     async def CreateLeave(self, request: Any, _context: Any) -> slapb.Leave:
-        self.leave.append(request.leave)
-        return request.leave  # type: ignore[no-any-return]
+        leave: slapb.Leave = request.leave
+        self.leave.append(leave)
+        return leave
 
     async def ListWebhookEndpoints(self, _request: Any, _context: Any) -> slapb.ListWebhookEndpointsResponse:
         return slapb.ListWebhookEndpointsResponse(webhook_endpoints=self.endpoints)

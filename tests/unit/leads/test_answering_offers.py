@@ -1,8 +1,10 @@
 """Offers: accepted once, declined to the next, expired to the next, and never nobody's."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from services.leads.domain.errors import (
     AssigneeUnknown,
@@ -50,11 +52,11 @@ from tests.builders.leads import (
 )
 
 
-def an_answer(handoff: Handoff, principal: str, **changes: object) -> AnswerOffer:
+def an_answer(handoff: Handoff, principal: str, **changes: Any) -> AnswerOffer:
     assert handoff.offer is not None
     number = handoff.offer.number
     answer = AnswerOffer(handoff=handoff.id, offer=number, fencing_token=number, asker=asked_by(principal))
-    return replace(answer, **changes)  # type: ignore[arg-type]
+    return replace(answer, **changes)
 
 
 async def offered(house: House) -> Handoff:
@@ -217,7 +219,7 @@ async def test_a_manager_reassigns_to_a_person_or_a_queue_and_to_nobody_else() -
 async def test_who_is_on_leave_is_offered_nothing() -> None:
     async with House() as house:
 
-        def away(connection: object, _requests: object, _now: object) -> list[None]:
+        def away(connection: Connection, _requests: object, _now: object) -> list[None]:
             leave = Absence(
                 tenant="default",
                 leave=f"{ANNA}/leave/1",
@@ -225,7 +227,7 @@ async def test_who_is_on_leave_is_offered_nothing() -> None:
                 start_time=NOON,
                 end_time=NOON + OFFER_DURATION,
             )
-            put_absences(connection, [leave])  # type: ignore[arg-type]
+            put_absences(connection, [leave])
             return [None]
 
         await house.writer.run(away, [None])

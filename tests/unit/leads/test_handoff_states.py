@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ from tests.builders.leads import (
 LATER = NOON + timedelta(minutes=10)
 
 
-def a_follow_up(**changes: object) -> FollowUp:
+def a_follow_up(**changes: Any) -> FollowUp:
     follow_up = FollowUp(
         handoff=a_handoff().id,
         follow_up_id="f1",
@@ -61,14 +62,14 @@ def a_follow_up(**changes: object) -> FollowUp:
         record_time=LATER,
         grade=EvidenceGrade.SELF_REPORTED,
     )
-    return replace(follow_up, **changes)  # type: ignore[arg-type]
+    return replace(follow_up, **changes)
 
 
-def an_opportunity(**changes: object) -> Opportunity:
+def an_opportunity(**changes: Any) -> Opportunity:
     opportunity = Opportunity(
         tenant="default", opportunity_id="o1", handoff=a_handoff().id, owner=ANNA, create_time=LATER
     )
-    return replace(opportunity, **changes)  # type: ignore[arg-type]
+    return replace(opportunity, **changes)
 
 
 def test_an_offer_to_a_person_ends_by_itself_and_one_to_a_queue_never() -> None:

@@ -1,32 +1,36 @@
 """Leads come in: each counts once, for whom it is about, and is somebody's at once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
 from services.leads.domain.errors import SubmissionInvalid, TenantUnknown
-from services.leads.domain.lead import Contact, History, Qualification
+from services.leads.domain.handoff import Handoff
+from services.leads.domain.lead import Contact, History, Qualification, Submission
 from services.leads.domain.states import HandoffState
 from services.leads.domain.terms import Money, SourceChannel
 from services.leads.store.schema import SCHEMA
-from services.leads.store.transaction import By
+from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.offers import AnswerOffer, reject_offers
-from services.leads.usecases.submit import Outcome, SubmitLead, submit
+from services.leads.usecases.submit import Outcome, SubmitLead, Submitted, submit
 from tests.builders.leads import ANNA, BEN, FORM, NOON, QUEUE, House, a_directory, a_submission, asked_by
 
 
-def kim(number: int, **changes: object) -> object:
+def kim(number: int, **changes: Any) -> Submission:
     return a_submission(number, contact=Contact(email="kim@example.com"), **changes)
 
 
-async def reject(house: House, handoff: object) -> None:
-    offer = handoff.offer  # type: ignore[attr-defined]
+async def reject(house: House, handoff: Handoff) -> None:
+    offer = handoff.offer
+    assert offer is not None
     await house.one(
         reject_offers,
         AnswerOffer(
-            handoff=handoff.id,  # type: ignore[attr-defined]
+            handoff=handoff.id,
             offer=offer.number,
             fencing_token=offer.number,
             asker=asked_by(offer.assignee),
@@ -284,12 +288,12 @@ async def test_the_totals_count_what_is_in_the_database(rolled_back: bool) -> No
     async with House() as house:
         if rolled_back:
 
-            def fail(tx: object, requests: object) -> list[object]:
-                submit(tx, requests)  # type: ignore[arg-type]
+            def fail(tx: LeadTx, requests: Sequence[SubmitLead]) -> list[Submitted | Exception]:
+                submit(tx, requests)
                 raise RuntimeError
 
             with pytest.raises(RuntimeError):
-                await house.all(fail, SubmitLead(a_submission(), By(FORM)))  # type: ignore[arg-type]
+                await house.all(fail, SubmitLead(a_submission(), By(FORM)))
         else:
             await house.submit(a_submission())
 

@@ -1,7 +1,7 @@
 """The smallest log on which the right reading of a figure of handoffs and the plausible wrong one differ."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -485,10 +485,8 @@ def test_every_listed_figure_answers_an_empty_ledger_with_a_reason_or_a_count(
                 assert figure.undefined is not None or figure.count == 0
 
 
-def _utc(*parts: int) -> Any:
-    from datetime import UTC, datetime
-
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+def _utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=UTC)
 
 
 def test_the_period_of_a_figure_is_half_open(ledger: Ledger) -> None:

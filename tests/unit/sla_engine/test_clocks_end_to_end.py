@@ -104,7 +104,7 @@ def test_of_steps_found_past_together_only_the_highest_is_delivered(engine: Engi
     engine.now = DUE + timedelta(hours=2)
     engine.sweep()
 
-    delivered = [p.rung_id for kind, p in engine.log() if kind == "RungFired" and p.delivered]  # type: ignore[attr-defined]
+    delivered = [p.rung_id for kind, p in engine.log() if kind == "RungFired" and p.delivered]
     assert delivered == ["late"]
     (alert,) = engine.alerts()
     assert (alert.rung_id, alert.missed) == ("late", True)
@@ -143,7 +143,7 @@ def test_evidence_after_due_never_clears_the_breach_and_says_how_late(engine: En
     engine.follow_up()
 
     _, payload = next(each for each in engine.log() if each[0] == "ClockStoppedLate")
-    assert payload.late_duration.ToTimedelta() == timedelta(minutes=30)  # type: ignore[attr-defined]
+    assert payload.late_duration.ToTimedelta() == timedelta(minutes=30)
     assert engine.clock().outcome is Outcome.BREACHED
     assert engine.clock().next_time is None
     assert [alert.state.value for alert in engine.alerts()] == ["RESOLVED"]

@@ -168,7 +168,7 @@ def test_a_version_that_reaches_into_the_past_measures_only_what_nobody_measured
 
     clock = engine.clock()
     assert (clock.outcome, clock.silent, clock.breach_time) == (Outcome.BREACHED, True, DUE_TIME)
-    assert [p.delivered for kind, p in engine.log() if kind == "RungFired"] == [False]  # type: ignore[attr-defined]
+    assert [p.delivered for kind, p in engine.log() if kind == "RungFired"] == [False]
     assert engine.alerts() == []
     engine.agree(some_terms(a_promise(target=1), a_promise(CommitmentKind.ROUTE)), effective_time=MONDAY_NINE)
     _replay(engine)
@@ -250,8 +250,8 @@ def _each_once(engine: Engine, clocks: int) -> None:
     for kind, payload in engine.log():
         if kind == "AlertChanged":
             continue
-        clock = payload.clock.clock  # type: ignore[attr-defined]
-        key = (clock, kind + (payload.rung_id if kind == "RungFired" else ""))  # type: ignore[attr-defined]
+        clock = payload.clock.clock
+        key = (clock, kind + (payload.rung_id if kind == "RungFired" else ""))
         assert key not in once or kind == "ClockReassigned", key
         once.add(key)
         verdicts[clock] = verdicts.get(clock, 0) + (kind in {"ClockMet", "ClockBreached", "ClockVoided"})
