@@ -2,29 +2,38 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
-from smarketing.server.settings import TlsFiles, is_loopback
+from smarketing.server.settings import GrpcEngine, TlsFiles, is_loopback
 
-__all__ = ["StartRefused", "listen", "new_server"]
+if TYPE_CHECKING:
+    from smarketing.server.native import NativeServer
 
-_MIB = 1024 * 1024
+__all__ = ["GrpcServer", "StartRefused", "listen", "new_server"]
+
+_MIB: Final = 1024 * 1024
+_MESSAGE_BYTES: Final = 4 * _MIB
+_METADATA_BYTES: Final = 16 * 1024
+_CALLS_PER_CONNECTION: Final = 1000
+_KEEPALIVE_MILLISECONDS: Final = 60_000
+_KEEPALIVE_TIMEOUT_MILLISECONDS: Final = 20_000
 
 _OPTIONS: Sequence[tuple[str, int]] = (
     # A second server on a taken port must fail, not take half of the calls.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_concurrent_streams", 1000),
+    ("grpc.max_concurrent_streams", _CALLS_PER_CONNECTION),
     # Ours answers with a reason from 1 MiB on; above this the transport refuses by itself.
-    ("grpc.max_receive_message_length", 4 * _MIB),
-    ("grpc.max_send_message_length", 4 * _MIB),
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
     ("grpc.max_metadata_size", 8 * 1024),
-    ("grpc.absolute_max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
     ("grpc.http2.max_ping_strikes", 2),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
+    ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_connection_idle_ms", 5 * 60_000),
     ("grpc.max_connection_age_ms", 10 * 60_000),
@@ -33,16 +42,39 @@ _OPTIONS: Sequence[tuple[str, int]] = (
 )
 
 
+GrpcServer: TypeAlias = "grpc.aio.Server | NativeServer"
+
+
 class StartRefused(Exception):
     """The server does not start; the message is one sentence that says what to do."""
 
 
-def new_server() -> grpc.aio.Server:
-    """Return a server with the options of this product, before any service or port is added."""
-    return grpc.aio.server(options=list(_OPTIONS))
+def new_server(engine: GrpcEngine = GrpcEngine.GRPCIO) -> GrpcServer:
+    """Return a server with the options of this product, before any service or port is added.
+
+    Raises:
+        StartRefused: the native engine is not installed.
+    """
+    if engine is GrpcEngine.GRPCIO:
+        return grpc.aio.server(options=list(_OPTIONS))
+    try:
+        from smarketing.server.native import NativeServer
+    except ModuleNotFoundError as error:
+        raise StartRefused(
+            "SMARKETING_GRPC_ENGINE is native, which is not installed: "
+            "install smarketing[native], or set it to grpcio."
+        ) from error
+
+    return NativeServer(
+        message_bytes=_MESSAGE_BYTES,
+        metadata_bytes=_METADATA_BYTES,
+        calls_per_connection=_CALLS_PER_CONNECTION,
+        keepalive_milliseconds=_KEEPALIVE_MILLISECONDS,
+        keepalive_timeout_milliseconds=_KEEPALIVE_TIMEOUT_MILLISECONDS,
+    )
 
 
-def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
+def listen(server: GrpcServer, address: str, tls: TlsFiles | None) -> int:
     """Open the address and return its port.
 
     Raises:

@@ -1,5 +1,6 @@
 """What an operator sets of a server: where it listens, with which certificates, and its limits."""
 
+import enum
 import ipaddress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,7 +8,15 @@ from pathlib import Path
 
 from smarketing.logs import LogFormat
 
-__all__ = ["ServerConfig", "TlsFiles", "is_loopback"]
+__all__ = ["GrpcEngine", "ServerConfig", "TlsFiles", "is_loopback"]
+
+
+class GrpcEngine(enum.StrEnum):
+    """What does the work of HTTP/2 and gRPC under the same handlers."""
+
+    GRPCIO = "grpcio"
+    NATIVE = "native"
+    """Faster; for this machine alone, without TLS, and not on Windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,8 @@ class ServerConfig:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     """Set it to require client certificates (mutual TLS)."""
+    grpc_engine: GrpcEngine = GrpcEngine.GRPCIO
+    """Set it to `native` for speed; it needs the extra of that name."""
     reflection: bool = False
     """Serve gRPC reflection; only ever on loopback."""
     access_log: bool = False
@@ -64,6 +75,11 @@ class ServerConfig:
                     f"SMARKETING_{variable} is {address}, which others can reach: "
                     "set SMARKETING_TLS_CERTIFICATE and SMARKETING_TLS_KEY, or listen on 127.0.0.1."
                 )
+        if self.grpc_engine is GrpcEngine.NATIVE and self.tls is not None:
+            raise ValueError(
+                "SMARKETING_GRPC_ENGINE is native, which has no TLS: "
+                "set it to grpcio, or take away SMARKETING_TLS_CERTIFICATE and SMARKETING_TLS_KEY."
+            )
         if self.reflection and not is_loopback(self.listen):
             raise ValueError("SMARKETING_REFLECTION is for loopback only; switch it off.")
 

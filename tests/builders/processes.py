@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from smarketing import wallclock
 from smarketing.client import ClientSettings
 from smarketing.config import Secret
+from tests.builders.engines import ENGINE_VARIABLE, engine
 
 __all__ = ["SERVICES", "Finished", "Installation", "an_installation", "finished", "until", "waited_for"]
 
@@ -167,7 +168,7 @@ def an_installation(data_dir: Path, environ: Mapping[str, str] | None = None) ->
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**kept, "SMARKETING_LOG_LEVEL": "WARNING", **(environ or {})},
+            env={**kept, "SMARKETING_LOG_LEVEL": "WARNING", ENGINE_VARIABLE: engine(), **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

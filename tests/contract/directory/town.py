@@ -47,6 +47,7 @@ from smarketing.server.settings import ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
 from smarketing.sql import Database, Writer, open_database
+from tests.builders.engines import engine
 
 _LOG = "/smarketing.api.eventlog.v1.EventLogService"
 LOG_POLICY: Policy = {
@@ -130,7 +131,7 @@ async def a_town(
         await keeper.load()
         draining = Draining()
         running = await start_server(
-            ServerConfig(),
+            ServerConfig(grpc_engine=engine()),
             edge=an_edge(authenticator, draining),
             draining=draining,
             policy={**DIRECTORY_POLICY, **LOG_POLICY},

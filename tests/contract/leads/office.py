@@ -22,6 +22,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1.directory_pb2_grpc import DirectoryServiceStub
 from smarketing.api.leads.v1.leads_pb2_grpc import LeadServiceStub
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from tests.builders.engines import engine
 
 TENANT = "tenants/acme"
 TEAM = f"{TENANT}/teams/inside"
@@ -136,6 +137,7 @@ async def an_office(
     config = LeadsConfig(
         listen="127.0.0.1:0",
         http_listen="127.0.0.1:0",
+        grpc_engine=engine(),
         data_dir=data_dir,
         database_url="sqlite://",
         stop_grace=timedelta(seconds=1),

@@ -47,6 +47,7 @@ from smarketing.server.settings import ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
 from smarketing.sql import open_database
+from tests.builders.engines import engine
 
 OWN_CONTRACTS = {
     "leads": (leadspb, directory_pb2),
@@ -187,7 +188,7 @@ async def a_door(policy: Policy) -> AsyncIterator[Door]:
         door = Door(None, methods, policy)  # type: ignore[arg-type] -- the channel needs the server's port
         services = sorted({name.split("/")[1] for name in methods})
         running = await start_server(
-            ServerConfig(),
+            ServerConfig(grpc_engine=engine()),
             edge=edge,
             draining=draining,
             policy=policy,

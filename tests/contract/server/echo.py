@@ -34,6 +34,7 @@ from smarketing.server.policy import Allow
 from smarketing.server.settings import ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
+from tests.builders.engines import engine
 
 PACKAGE = "smarketing.tests.echo.v1"
 SERVICE = f"{PACKAGE}.EchoService"
@@ -344,7 +345,7 @@ async def serving(
         note_denial=denials.append,
     )
     running = await start_server(
-        config or ServerConfig(listen="127.0.0.1:0"),
+        config or ServerConfig(listen="127.0.0.1:0", grpc_engine=engine()),
         edge=edge,
         draining=draining,
         policy=ECHO_POLICY,

@@ -34,6 +34,7 @@ from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
 from smarketing.sql.engine import Database
 from smarketing.sql.writer import Writer
+from tests.builders.engines import engine
 from tests.contract.server.echo import told
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -71,7 +72,7 @@ async def auditing():
             validator=Validator(),
         )
         running = await start_server(
-            ServerConfig(),
+            ServerConfig(grpc_engine=engine()),
             edge=edge,
             draining=draining,
             policy=AUDIT_POLICY,

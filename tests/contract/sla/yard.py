@@ -28,6 +28,7 @@ from smarketing.eventlog.tables import define_tables
 from smarketing.server.auth import issue_token
 from smarketing.server.draining import Draining
 from smarketing.sql import Database, Writer
+from tests.builders.engines import engine
 from tests.builders.sla_engine import MONDAY_NINE, SALES, SALES_MANAGER, TENANT
 
 PEOPLE = {
@@ -110,6 +111,7 @@ async def a_yard(folder: Path) -> AsyncIterator[Yard]:
         config = SlaConfig(
             listen="127.0.0.1:0",
             http_listen="127.0.0.1:0",
+            grpc_engine=engine(),
             data_dir=folder,
             leads_address=f"127.0.0.1:{port}",
             webhook_loopback=True,
