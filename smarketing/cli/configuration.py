@@ -81,6 +81,10 @@ class Fields:
             item.parsed(lambda text: name_of(self.tenant, collection, text), "") for item in self.items(field)
         ]
 
+    def texts(self, name: str) -> list[str]:
+        """Return texts."""
+        return [item.text() for item in self.items(name)]
+
     def word(self, name: str, descriptor: Any, default: int = 0) -> Any:
         """Return a value of an enum."""
         return self.parsed(name, lambda text: enum_value(descriptor, text), default)

@@ -26,6 +26,7 @@ from smarketing.cli.yamltext import Element
 __all__ = ["READERS"]
 
 _NO_INSTANT: Final[int | Duration] = 0
+_ABILITIES = ("skills", "territories", "languages", "capacity")
 _HEAD = ("kind", "tenant")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _is_window = re.compile(r"(\d{2}:\d{2}(?::\d{2})?)\s*-\s*(\d{2}:\d{2}(?::\d{2})?)").fullmatch
@@ -51,7 +52,7 @@ def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
 
 
 def _team(element: Element, tenant: str) -> directorypb.Team:
-    known = ("id", "display_name", "party", "manager", "parent_team")
+    known = ("id", "display_name", "party", "manager", "parent_team", *_ABILITIES)
     fields = Fields(element, tenant, *known, required=("id", "party"))
     return directorypb.Team(
         name=fields.name("id", "teams"),
@@ -59,16 +60,25 @@ def _team(element: Element, tenant: str) -> directorypb.Team:
         party=fields.word("party", termspb.Party.DESCRIPTOR),
         manager=fields.name("manager", "people"),
         parent_team=fields.name("parent_team", "teams"),
+        skills=fields.texts("skills"),
+        territories=fields.texts("territories"),
+        languages=fields.texts("languages"),
+        capacity=fields.whole("capacity"),
     )
 
 
 def _person(element: Element, tenant: str) -> directorypb.Person:
-    fields = Fields(element, tenant, "id", "display_name", "roles", "team", required=("id", "roles"))
+    known = ("id", "display_name", "roles", "team", *_ABILITIES)
+    fields = Fields(element, tenant, *known, required=("id", "roles"))
     return directorypb.Person(
         name=fields.name("id", "people"),
         display_name=fields.text("display_name"),
         roles=fields.words("roles", directorypb.Role.DESCRIPTOR),
         team=fields.name("team", "teams"),
+        skills=fields.texts("skills"),
+        territories=fields.texts("territories"),
+        languages=fields.texts("languages"),
+        capacity=fields.whole("capacity"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 __all__ = [
     "OWNER_ROLES",
+    "Abilities",
     "Change",
     "ChangeKind",
     "Directory",
@@ -91,6 +92,12 @@ class Team:
     """The person who answers for it; empty when nobody was named yet."""
     parent_team: str = ""
     inactive: bool = False
+    skills: tuple[str, ...] = ()
+    """What every member can do, besides their own skills; likewise the next two."""
+    territories: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    capacity: int = 0
+    """Open handoffs at a time of a member without a capacity of their own; 0 is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,29 @@ class Person:
     roles: frozenset[Role]
     team: str = ""
     inactive: bool = False
+    skills: tuple[str, ...] = ()
+    territories: tuple[str, ...] = ()
+    """Ids whose dots say what lies inside what: `kr` covers `kr.seoul`."""
+    languages: tuple[str, ...] = ()
+    """BCP 47 tags."""
+    capacity: int = 0
+    """Open handoffs at a time; 0 is what their team says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What routing asks of a person, their team's share included."""
+
+    skills: frozenset[str]
+    territories: frozenset[str]
+    languages: frozenset[str]
+    capacity: int | None
+    """How many open handoffs they work at a time; None is no limit."""
+
+    def covers(self, territory: str) -> bool:
+        """Whether the territory is one of theirs, or lies inside one: `kr` covers `kr.seoul`."""
+        parts = territory.split(".")
+        return any(".".join(parts[:end]) in self.territories for end in range(1, len(parts) + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +256,17 @@ class Directory:
         """Return the team that the person of this name belongs to."""
         found = self._people.get(person)
         return None if found is None else self._teams.get(found.team)
+
+    def abilities_of(self, person: Person) -> Abilities:
+        """Return what the person can do by themselves and by their team; teams above give nothing."""
+        team = self._teams.get(person.team)
+        shared = team if team is not None and not team.inactive else None
+        return Abilities(
+            skills=frozenset(person.skills + (shared.skills if shared else ())),
+            territories=frozenset(person.territories + (shared.territories if shared else ())),
+            languages=frozenset(person.languages + (shared.languages if shared else ())),
+            capacity=(person.capacity or (shared.capacity if shared else 0)) or None,
+        )
 
     def members_of(self, team: str) -> tuple[Person, ...]:
         """Return the active people of the team itself, not of those below it."""

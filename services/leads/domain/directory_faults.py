@@ -33,6 +33,9 @@ _MOST_MEMBERS: Final = 1_000
 """Of all rules together: routing is one event, and an event has a limit."""
 _MOST_CHARACTERS: Final = 200
 _HEAVIEST: Final = 1_000
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_MOST_ABILITIES: Final = {"skills": 50, "territories": 50, "languages": 20}
+_MOST_CAPACITY: Final = 10_000
 _SHORTEST_OFFER: Final = timedelta(seconds=1)
 _LONGEST_OFFER: Final = timedelta(days=30)
 _MOST_OFFERS: Final = 20
@@ -99,6 +102,7 @@ def _faults_of_names(wanted: Directory) -> Iterator[Fault]:
 
 
 def _faults_of_team(wanted: Directory, team: Team, old: Directory | None) -> Iterator[Fault]:
+    yield from _faults_of_abilities(team)
     yield from _faults_of_party(team, old.team(team.name) if old is not None else None)
     yield from _person_exists(wanted, "manager", team.manager)
     above = wanted.team(team.parent_team)
@@ -131,8 +135,22 @@ def _is_above_itself(wanted: Directory, team: Team) -> bool:
 
 def _faults_of_person(wanted: Directory, person: Person) -> Iterator[Fault]:
     yield from _faults_of_roles(person.roles)
+    yield from _faults_of_abilities(person)
     if person.team and wanted.team(person.team) is None:
         yield Fault("team", "must be one of the teams")
+
+
+def _faults_of_abilities(entry: Team | Person) -> Iterator[Fault]:
+    kinds = (("skills", entry.skills), ("territories", entry.territories), ("languages", entry.languages))
+    for kind, words in kinds:
+        if len(words) > _MOST_ABILITIES[kind]:
+            yield Fault(kind, f"must hold at most {_MOST_ABILITIES[kind]}")
+        right = _LANGUAGE if kind == "languages" else _ID
+        wanted = "BCP 47 tags such as ko" if kind == "languages" else "ids of a-z, 0-9, '.', '_', '-'"
+        if not all(right.fullmatch(word) for word in words):
+            yield Fault(kind, f"must be {wanted}")
+    if not 0 <= entry.capacity <= _MOST_CAPACITY:
+        yield Fault("capacity", f"must be from 1 to {_MOST_CAPACITY}, or 0 for none of its own")
 
 
 def _faults_of_system(wanted: Directory, system: System) -> Iterator[Fault]:

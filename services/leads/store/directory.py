@@ -309,6 +309,7 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
                 each.manager,
                 each.parent_team,
                 each.inactive,
+                *_abilities(each),
             )
             for each in new.teams
             if old is None or old.team(each.name) != each
@@ -318,7 +319,15 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
         tables.person,
         connection,
         [
-            (each.name, tenant, each.display_name, _joined(each.roles), each.team, each.inactive)
+            (
+                each.name,
+                tenant,
+                each.display_name,
+                _joined(each.roles),
+                each.team,
+                each.inactive,
+                *_abilities(each),
+            )
             for each in new.people
             if old is None or old.person(each.name) != each
         ],
@@ -379,6 +388,10 @@ def _team(row: Row[Any]) -> Team:
         manager=row.manager,
         parent_team=row.parent_team,
         inactive=row.inactive,
+        skills=_words(row.skills),
+        territories=_words(row.territories),
+        languages=_words(row.languages),
+        capacity=row.capacity,
     )
 
 
@@ -389,6 +402,10 @@ def _person(row: Row[Any]) -> Person:
         roles=_roles(row.roles),
         team=row.team,
         inactive=row.inactive,
+        skills=_words(row.skills),
+        territories=_words(row.territories),
+        languages=_words(row.languages),
+        capacity=row.capacity,
     )
 
 
@@ -397,7 +414,7 @@ def _system(row: Row[Any]) -> System:
         name=row.name,
         display_name=row.display_name,
         roles=_roles(row.roles),
-        teams=tuple(row.teams.split(_SEPARATOR)) if row.teams else (),
+        teams=_words(row.teams),
         inactive=row.inactive,
     )
 
@@ -420,6 +437,15 @@ def _token(row: Row[Any]) -> Token:
         expire_time=row.expire_time,
         revoke_time=row.revoke_time,
     )
+
+
+def _abilities(entry: Team | Person) -> tuple[str, str, str, int]:
+    """Return the last columns of a team or person."""
+    return _joined(entry.skills), _joined(entry.territories), _joined(entry.languages), entry.capacity
+
+
+def _words(joined: str) -> tuple[str, ...]:
+    return tuple(joined.split(_SEPARATOR)) if joined else ()
 
 
 def _joined(words: Iterable[str]) -> str:

@@ -1,6 +1,8 @@
 """Tables of the directory; the token hashes stand in the mirror, where every service has them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text
 
@@ -39,8 +41,8 @@ def define_tables(metadata: MetaData) -> DirectoryTables:
             Column("max_offers", Integer, nullable=False),
             Column("etag", Text, nullable=False),
         ),
-        team=_entries(metadata, "team", "party", "manager", "parent_team"),
-        person=_entries(metadata, "person", "roles", "team"),
+        team=_entries(metadata, "team", "party", "manager", "parent_team", more=_abilities()),
+        person=_entries(metadata, "person", "roles", "team", more=_abilities()),
         system=_entries(metadata, "system", "roles", "teams"),
         queue=_entries(metadata, "queue", "team", "manager"),
         routing_rule=Table(
@@ -65,7 +67,16 @@ def define_tables(metadata: MetaData) -> DirectoryTables:
     )
 
 
-def _entries(metadata: MetaData, name: str, *texts: str) -> Table:
+def _abilities() -> list[Column[Any]]:
+    """Return what routing asks of a team's members, or of a person: words with spaces between."""
+    words = ("skills", "territories", "languages")
+    return [
+        *(Column(name, Text, nullable=False) for name in words),
+        Column("capacity", Integer, nullable=False),
+    ]
+
+
+def _entries(metadata: MetaData, name: str, *texts: str, more: Sequence[Column[Any]] = ()) -> Table:
     return Table(
         name,
         metadata,
@@ -74,6 +85,7 @@ def _entries(metadata: MetaData, name: str, *texts: str) -> Table:
         Column("display_name", Text, nullable=False),
         *(Column(text, Text, nullable=False) for text in texts),
         Column("inactive", Boolean, nullable=False),
+        *more,
         ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
         Index(f"{name}_by_tenant", "tenant"),
     )

@@ -234,6 +234,10 @@ def _team_from(message: directorypb.Team) -> Team:
         manager=message.manager,
         parent_team=message.parent_team,
         inactive=message.inactive,
+        skills=_ordered(message.skills),
+        territories=_ordered(message.territories),
+        languages=_ordered(message.languages),
+        capacity=message.capacity,
     )
 
 
@@ -245,6 +249,10 @@ def _team_to(team: Team) -> directorypb.Team:
         manager=team.manager,
         parent_team=team.parent_team,
         inactive=team.inactive,
+        skills=team.skills,
+        territories=team.territories,
+        languages=team.languages,
+        capacity=team.capacity,
     )
 
 
@@ -255,6 +263,10 @@ def _person_from(message: directorypb.Person) -> Person:
         roles=frozenset(_ROLE_OF[number] for number in message.roles),
         team=message.team,
         inactive=message.inactive,
+        skills=_ordered(message.skills),
+        territories=_ordered(message.territories),
+        languages=_ordered(message.languages),
+        capacity=message.capacity,
     )
 
 
@@ -265,6 +277,10 @@ def _person_to(person: Person) -> directorypb.Person:
         roles=_roles_to(person.roles),
         team=person.team,
         inactive=person.inactive,
+        skills=person.skills,
+        territories=person.territories,
+        languages=person.languages,
+        capacity=person.capacity,
     )
 
 
@@ -273,7 +289,7 @@ def _system_from(message: directorypb.System) -> System:
         name=message.name,
         display_name=message.display_name,
         roles=frozenset(_ROLE_OF[number] for number in message.roles),
-        teams=tuple(sorted(set(message.teams))),
+        teams=_ordered(message.teams),
         inactive=message.inactive,
     )
 
@@ -344,6 +360,11 @@ def _routing_to(routing: Routing) -> directorypb.Routing:
         offer_duration=duration,
         max_offers=routing.max_offers,
     )
+
+
+def _ordered(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the words once each, in their order: how a file orders them changes nothing."""
+    return tuple(sorted(set(words)))
 
 
 def _roles_to(roles: frozenset[Role]) -> list[directorypb.Role.ValueType]:

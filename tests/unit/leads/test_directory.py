@@ -255,3 +255,55 @@ def test_who_answers_is_looked_for_upwards_and_among_the_active() -> None:
 
 def test_roles_are_spelled_as_the_server_spells_them() -> None:
     assert {role.value for role in Role} == {role.value for role in auth.Role}
+
+
+def test_a_member_can_what_the_team_can_besides_their_own() -> None:
+    inside = replace(INSIDE, skills=("inbound",), territories=("kr",), languages=("ko",), capacity=30)
+    lee = replace(LEE, skills=("enterprise",), territories=("jp.kanto",))
+    abilities = a_directory(teams=(inside, MARKETING, SALES), people=(KIM, lee, MOON)).abilities_of(lee)
+
+    assert abilities.skills == {"inbound", "enterprise"}
+    assert abilities.languages == {"ko"}
+    assert abilities.capacity == 30
+
+
+def test_a_capacity_of_ones_own_goes_before_the_teams_and_none_at_all_is_no_limit() -> None:
+    inside = replace(INSIDE, capacity=30)
+    lee = replace(LEE, capacity=5)
+
+    assert a_directory(teams=(inside, MARKETING, SALES)).abilities_of(lee).capacity == 5
+    assert a_directory().abilities_of(LEE).capacity is None
+
+
+@pytest.mark.parametrize(
+    ("territory", "covered"),
+    [
+        ("kr", True),
+        ("kr.seoul.gangnam", True),
+        ("kro", False),
+        ("jp", False),
+        ("jp.kanto", True),
+        ("", False),
+    ],
+)
+def test_a_territory_covers_what_lies_inside_it_and_nothing_beside(territory: str, *, covered: bool) -> None:
+    lee = replace(LEE, territories=("kr", "jp.kanto"))
+
+    assert a_directory(people=(KIM, lee, MOON)).abilities_of(lee).covers(territory) is covered
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("skills", ("Enterprise deals",)),
+        ("territories", ("kr/seoul",)),
+        ("languages", ("Korean!",)),
+        ("skills", tuple(f"skill-{number}" for number in range(51))),
+        ("capacity", -1),
+        ("capacity", 10_001),
+    ],
+)
+def test_an_ability_that_routing_could_not_compare_is_refused(field: str, value: object) -> None:
+    people = (KIM, replace(LEE, **{field: value}), MOON)
+
+    assert paths(a_directory(people=people)) == [f"people[1].{field}"]

@@ -169,6 +169,10 @@ def _directory() -> None:
         Column("manager", Text, nullable=False),
         Column("parent_team", Text, nullable=False),
         Column("inactive", Boolean, nullable=False),
+        Column("skills", Text, nullable=False),
+        Column("territories", Text, nullable=False),
+        Column("languages", Text, nullable=False),
+        Column("capacity", Integer, nullable=False),
         ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
     )
     op.create_index("team_by_tenant", "team", ["tenant"])
@@ -180,6 +184,10 @@ def _directory() -> None:
         Column("roles", Text, nullable=False),
         Column("team", Text, nullable=False),
         Column("inactive", Boolean, nullable=False),
+        Column("skills", Text, nullable=False),
+        Column("territories", Text, nullable=False),
+        Column("languages", Text, nullable=False),
+        Column("capacity", Integer, nullable=False),
         ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
     )
     op.create_index("person_by_tenant", "person", ["tenant"])

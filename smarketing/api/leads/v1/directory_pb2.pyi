@@ -166,6 +166,10 @@ class Team(_message.Message):
     MANAGER_FIELD_NUMBER: _builtins.int
     PARENT_TEAM_FIELD_NUMBER: _builtins.int
     INACTIVE_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/teams/{team}`."""
     display_name: _builtins.str
@@ -178,6 +182,20 @@ class Team(_message.Message):
     """The team above, when there is one."""
     inactive: _builtins.bool
     """Left out of an applied directory; never offered anything."""
+    capacity: _builtins.int
+    """How many open handoffs a member works at a time who has no capacity of their own; 0 means no limit."""
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What every member can do, besides their own skills; ids such as `enterprise`. At most 50."""
+
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What every member covers, besides their own territories. At most 50."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What every member speaks, besides their own languages. At most 20."""
+
     def __init__(
         self,
         *,
@@ -187,10 +205,14 @@ class Team(_message.Message):
         manager: _builtins.str = ...,
         parent_team: _builtins.str = ...,
         inactive: _builtins.bool = ...,
+        skills: _abc.Iterable[_builtins.str] | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "inactive", b"inactive", "manager", b"manager", "name", b"name", "parent_team", b"parent_team", "party", b"party"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "display_name", b"display_name", "inactive", b"inactive", "languages", b"languages", "manager", b"manager", "name", b"name", "parent_team", b"parent_team", "party", b"party", "skills", b"skills", "territories", b"territories"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,6 +229,10 @@ class Person(_message.Message):
     ROLES_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     INACTIVE_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/people/{person}`."""
     display_name: _builtins.str
@@ -215,9 +241,23 @@ class Person(_message.Message):
     """The team they belong to, when there is one."""
     inactive: _builtins.bool
     """Left out of an applied directory."""
+    capacity: _builtins.int
+    """How many open handoffs they work at a time, 1 to 10,000; 0 means what their team says."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
         """What they may do."""
+
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What they can do: ids such as `enterprise`. At most 50."""
+
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What they cover: ids whose dots say what lies inside what, so that `kr` covers `kr.seoul`. At most 50."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What they speak: BCP 47 tags such as `ko` or `pt-BR`. At most 20."""
 
     def __init__(
         self,
@@ -227,10 +267,14 @@ class Person(_message.Message):
         roles: _abc.Iterable[Global___Role.ValueType] | None = ...,
         team: _builtins.str = ...,
         inactive: _builtins.bool = ...,
+        skills: _abc.Iterable[_builtins.str] | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        capacity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "inactive", b"inactive", "name", b"name", "roles", b"roles", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "display_name", b"display_name", "inactive", b"inactive", "languages", b"languages", "name", b"name", "roles", b"roles", "skills", b"skills", "team", b"team", "territories", b"territories"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
