@@ -23,9 +23,9 @@ from smarketing.cli import (
 )
 from smarketing.cli.group import RootGroup
 from smarketing.cli.session import Exit, Format, Session
-from smarketing.cli.texts import duration_of
 from smarketing.client import read_settings
 from smarketing.config import ConfigInvalid
+from smarketing.mapping.texts import duration_of
 from smarketing.names import is_id
 
 __all__ = ["app", "main"]

@@ -16,8 +16,8 @@ from smarketing.cli.kinds import READERS
 from smarketing.cli.leads import taken
 from smarketing.cli.output import id_of, table
 from smarketing.cli.session import Exit, Session, session_of
-from smarketing.cli.texts import enum_word
 from smarketing.client import LeadsClient, SlaClient
+from smarketing.mapping.texts import enum_word
 
 __all__ = ["run"]
 

@@ -10,7 +10,7 @@ from smarketing.cli.options import Limit, number_of
 from smarketing.cli.output import id_of, record, table, when
 from smarketing.cli.services import Service, ServiceOption, ask_service
 from smarketing.cli.session import Exit, session_of
-from smarketing.cli.texts import enum_word
+from smarketing.mapping.texts import enum_word
 
 __all__ = ["app"]
 

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date  # type: ignore[import-untyped] # it ships no types
 
-from smarketing.cli.texts import date_of, duration_of, enum_value, instant_of
-from smarketing.cli.yamltext import Element, FileFaulty, documents_of
+from smarketing.mapping.texts import date_of, duration_of, enum_value, instant_of
+from smarketing.mapping.yamltext import Element, FileFaulty, documents_of
 from smarketing.names import is_id
 
 __all__ = ["Document", "Fields", "Kind", "read_documents"]

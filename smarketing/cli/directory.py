@@ -13,8 +13,8 @@ from smarketing.cli.leads import taken
 from smarketing.cli.options import Limit, read
 from smarketing.cli.output import id_of, record, table, when
 from smarketing.cli.session import session_of
-from smarketing.cli.texts import duration_of, enum_word
 from smarketing.client import LeadsClient
+from smarketing.mapping.texts import duration_of, enum_word
 
 __all__ = ["app", "tokens"]
 

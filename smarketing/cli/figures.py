@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.cli.output import span, when
-from smarketing.cli.texts import enum_word, money_text
+from smarketing.mapping.texts import enum_word, money_text
 
 __all__ = ["as_of_text", "group_text", "value_text"]
 

@@ -10,8 +10,8 @@ from smarketing.cli.errors import exit_code_of, show_call_error
 from smarketing.cli.imports.journal import JournalMismatch
 from smarketing.cli.imports.table import TableFaulty
 from smarketing.cli.session import Exit, Session
-from smarketing.cli.yamltext import FileFaulty
 from smarketing.client import CallError, InsecureTarget
+from smarketing.mapping.yamltext import FileFaulty
 
 __all__ = ["RootGroup"]
 

@@ -19,10 +19,10 @@ from smarketing.cli.imports.run import Timing, adjusted
 from smarketing.cli.options import At, Money, money_option, number_of, timestamp_of
 from smarketing.cli.output import record
 from smarketing.cli.session import session_of
-from smarketing.cli.texts import enum_word
 from smarketing.cli.views import short, state_of
 from smarketing.client import LeadsClient
 from smarketing.client.leads import LeadAnswer
+from smarketing.mapping.texts import enum_word
 
 __all__ = ["register"]
 

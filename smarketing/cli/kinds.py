@@ -20,8 +20,8 @@ from smarketing.cli.configuration import (
     percent_of,
     whole_of,
 )
-from smarketing.cli.texts import duration_of
-from smarketing.cli.yamltext import Element
+from smarketing.mapping.texts import duration_of
+from smarketing.mapping.yamltext import Element
 
 __all__ = ["READERS"]
 

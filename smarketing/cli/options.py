@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date  # type: ignore[import-untyped] # it ships no types
 
 from smarketing.api.terms.v1 import terms_pb2 as termspb
-from smarketing.cli.texts import date_of, enum_value, instant_of, money_of
+from smarketing.mapping.texts import date_of, enum_value, instant_of, money_of
 
 __all__ = [
     "All",

@@ -15,8 +15,8 @@ from smarketing.cli.imports.command import (
 from smarketing.cli.imports.mapping import MappingKind
 from smarketing.cli.imports.run import Timing
 from smarketing.cli.session import session_of
-from smarketing.cli.texts import enum_word
 from smarketing.client.leads import OutcomeAnswer
+from smarketing.mapping.texts import enum_word
 
 __all__ = ["app"]
 

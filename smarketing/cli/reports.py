@@ -12,8 +12,8 @@ from smarketing.cli.leads import taken
 from smarketing.cli.options import date_message, number_of
 from smarketing.cli.output import table
 from smarketing.cli.session import session_of
-from smarketing.cli.texts import enum_word, money_text
 from smarketing.client import ReportsClient
+from smarketing.mapping.texts import enum_word, money_text
 
 __all__ = ["app"]
 

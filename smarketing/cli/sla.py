@@ -11,9 +11,9 @@ from smarketing.cli.leads import taken
 from smarketing.cli.options import All, At, Limit, number_of, timestamp_of
 from smarketing.cli.output import id_of, record, span, table, when
 from smarketing.cli.session import session_of
-from smarketing.cli.texts import enum_word
 from smarketing.cli.views import short
 from smarketing.client import SlaClient
+from smarketing.mapping.texts import enum_word
 
 __all__ = ["app"]
 

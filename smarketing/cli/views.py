@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.output import id_of, record, table, when
-from smarketing.cli.texts import enum_word, money_text
+from smarketing.mapping.texts import enum_word, money_text
 
 __all__ = ["follow_up_view", "handoff_view", "handoffs_view", "lead_view", "offers_view", "opportunity_view"]
 

@@ -13,7 +13,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
-from smarketing.cli.imports.rules import (
+from smarketing.cli.imports.table import CsvForm
+from smarketing.mapping.rules import (
     Convert,
     MoneyForm,
     Rule,
@@ -22,8 +23,7 @@ from smarketing.cli.imports.rules import (
     parts_of,
     plain_convert,
 )
-from smarketing.cli.imports.table import CsvForm
-from smarketing.cli.yamltext import Element, FileFaulty, documents_of
+from smarketing.mapping.yamltext import Element, FileFaulty, documents_of
 
 __all__ = ["ImportMapping", "MappingKind", "read_mapping"]
 

@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.cli.imports.journal import Journal, Rejects
 from smarketing.cli.imports.mapping import ImportMapping
-from smarketing.cli.imports.rules import FieldFaulty
 from smarketing.cli.imports.table import Row, Table, sha256_of
 from smarketing.client import CallError
+from smarketing.mapping.rules import FieldFaulty
 
 __all__ = ["Answered", "Import", "ImportOptions", "ImportReport", "Timing", "adjusted"]
 

@@ -10,7 +10,7 @@ from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.configuration import Document, Kind, duration_message, read_documents
 from smarketing.cli.kinds import READERS
-from smarketing.cli.yamltext import FileFaulty
+from smarketing.mapping.yamltext import FileFaulty
 
 DEFAULTS = Path(__file__).parents[4] / "deploy" / "default"
 

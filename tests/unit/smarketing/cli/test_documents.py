@@ -10,7 +10,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.documents import document_of
 from smarketing.cli.output import plain, span
-from smarketing.cli.texts import LARGEST_MINOR_UNITS
+from smarketing.mapping.texts import LARGEST_MINOR_UNITS
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.imports.journal import Journal, JournalMismatch, Rejects
 from smarketing.cli.imports.mapping import ImportMapping, MappingKind, read_mapping
-from smarketing.cli.imports.rules import FieldFaulty
 from smarketing.cli.imports.table import CsvForm, Row, Table, TableFaulty
-from smarketing.cli.yamltext import FileFaulty
+from smarketing.mapping.rules import FieldFaulty
+from smarketing.mapping.yamltext import FileFaulty
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 HEAD = """kind: Leads

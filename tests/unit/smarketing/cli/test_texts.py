@@ -7,7 +7,7 @@ import pytest
 
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
-from smarketing.cli.texts import (
+from smarketing.mapping.texts import (
     amount_of,
     duration_of,
     enum_value,

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from smarketing.api.terms.v1 import terms_pb2 as termspb
-from smarketing.cli.texts import amount_of, enum_value, first_instant_of, local_instant
+from smarketing.mapping.texts import amount_of, enum_value, first_instant_of, local_instant
 
 __all__ = ["Convert", "FieldFaulty", "MoneyForm", "Rule", "Target", "TimeForm", "parts_of", "plain_convert"]
 
