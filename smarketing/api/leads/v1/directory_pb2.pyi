@@ -362,7 +362,7 @@ Global___Queue: _TypeAlias = Queue  # noqa: Y015
 
 @_typing.final
 class Routing(_message.Message):
-    """How new handoffs find somebody."""
+    """How new handoffs find somebody: the first rule whose condition holds decides, and nobody after it is asked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -371,19 +371,27 @@ class Routing(_message.Message):
     FALLBACK_QUEUE_FIELD_NUMBER: _builtins.int
     OFFER_DURATION_FIELD_NUMBER: _builtins.int
     MAX_OFFERS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_OWNER_FIRST_FIELD_NUMBER: _builtins.int
+    PREVIOUS_OWNER_COOL_OFF_DURATION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """1, 2, 3 …: grows with every change; each offer says by which version it was made."""
     fallback_queue: _builtins.str
     """Where a handoff goes that no rule could place."""
     max_offers: _builtins.int
     """After so many ended offers a handoff goes to the fallback queue; 1 to 20. 0 means 3."""
+    account_owner_first: _builtins.bool
+    """Ask the owner of the lead's account before any rule."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingRule]:
-        """In order; the first whose pool has somebody eligible decides."""
+        """In order; the first whose condition holds decides. Where nobody of its members can take the handoff, its queue does."""
 
     @_builtins.property
     def offer_duration(self) -> _duration_pb2.Duration:
         """How long an offer to a person lasts, in elapsed time; 1 s to 30 days. 0 means 1 hour."""
+
+    @_builtins.property
+    def previous_owner_cool_off_duration(self) -> _duration_pb2.Duration:
+        """Who owned the lead is not offered it again for so long after they gave it up; up to 366 days. 0 means at once."""
 
     def __init__(
         self,
@@ -393,10 +401,12 @@ class Routing(_message.Message):
         fallback_queue: _builtins.str = ...,
         offer_duration: _duration_pb2.Duration | None = ...,
         max_offers: _builtins.int = ...,
+        account_owner_first: _builtins.bool = ...,
+        previous_owner_cool_off_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["offer_duration", b"offer_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offer_duration", b"offer_duration", "previous_owner_cool_off_duration", b"previous_owner_cool_off_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallback_queue", b"fallback_queue", "max_offers", b"max_offers", "offer_duration", b"offer_duration", "rules", b"rules", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner_first", b"account_owner_first", "fallback_queue", b"fallback_queue", "max_offers", b"max_offers", "offer_duration", b"offer_duration", "previous_owner_cool_off_duration", b"previous_owner_cool_off_duration", "rules", b"rules", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -410,25 +420,179 @@ class RoutingRule(_message.Message):
 
     RULE_ID_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
-    """Its name in explanations, unique in the routing."""
+    """Its name in explanations, unique in the routing. Turns are kept by it: a rule that keeps its id keeps them."""
+    queue: _builtins.str
+    """Where a handoff goes that none of the members can take; empty means the routing's fallback queue."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingMember]:
-        """Who shares the handoffs, by weight."""
+        """Who shares the handoffs, by weight; equals take turns in this order."""
+
+    @_builtins.property
+    def condition(self) -> Global___RoutingCondition:
+        """Which handoffs it is for; absent or empty means all."""
+
+    @_builtins.property
+    def needs(self) -> Global___RoutingNeeds:
+        """What a member must have beyond being there; absent means nothing."""
 
     def __init__(
         self,
         *,
         rule_id: _builtins.str = ...,
         members: _abc.Iterable[Global___RoutingMember] | None = ...,
+        condition: Global___RoutingCondition | None = ...,
+        needs: Global___RoutingNeeds | None = ...,
+        queue: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "needs", b"needs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "rule_id", b"rule_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "members", b"members", "needs", b"needs", "queue", b"queue", "rule_id", b"rule_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RoutingRule: _TypeAlias = RoutingRule  # noqa: Y015
+
+@_typing.final
+class RoutingCondition(_message.Message):
+    """Which handoffs a rule is for: every field that is set must hold; of a list, one entry is enough.
+
+    Words are compared without regard to case. What is not known of a handoff fulfils no condition on it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    SOURCE_CHANNELS_FIELD_NUMBER: _builtins.int
+    SOURCE_SYSTEMS_FIELD_NUMBER: _builtins.int
+    TERRITORIES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    LEAD_TYPES_FIELD_NUMBER: _builtins.int
+    COMPANY_DOMAINS_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    MAX_SCORE_FIELD_NUMBER: _builtins.int
+    MIN_VALUE_FIELD_NUMBER: _builtins.int
+    MAX_VALUE_FIELD_NUMBER: _builtins.int
+    min_score: _builtins.int
+    """Lowest score."""
+    max_score: _builtins.int
+    """Highest score."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own word for where it came from."""
+
+    @_builtins.property
+    def source_channels(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.SourceChannel.ValueType]:
+        """The same in the closed vocabulary."""
+
+    @_builtins.property
+    def source_systems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender."""
+
+    @_builtins.property
+    def territories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Territories; each holds what lies inside it: `kr` for `kr.seoul`, too."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """BCP 47 tags; `pt` holds for `pt-BR`, too."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Market segments."""
+
+    @_builtins.property
+    def products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Products of interest."""
+
+    @_builtins.property
+    def lead_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of lead."""
+
+    @_builtins.property
+    def company_domains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Domains of the lead's company; `acme.com` holds for `eu.acme.com`, too."""
+
+    @_builtins.property
+    def min_value(self) -> _terms_pb2.Money:
+        """Lowest value; holds for its own currency alone."""
+
+    @_builtins.property
+    def max_value(self) -> _terms_pb2.Money:
+        """Highest value; holds for its own currency alone."""
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        source_channels: _abc.Iterable[_terms_pb2.SourceChannel.ValueType] | None = ...,
+        source_systems: _abc.Iterable[_builtins.str] | None = ...,
+        territories: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        segments: _abc.Iterable[_builtins.str] | None = ...,
+        products: _abc.Iterable[_builtins.str] | None = ...,
+        lead_types: _abc.Iterable[_builtins.str] | None = ...,
+        company_domains: _abc.Iterable[_builtins.str] | None = ...,
+        min_score: _builtins.int | None = ...,
+        max_score: _builtins.int | None = ...,
+        min_value: _terms_pb2.Money | None = ...,
+        max_value: _terms_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_score", b"_max_score", "_min_score", b"_min_score", "max_score", b"max_score", "max_value", b"max_value", "min_score", b"min_score", "min_value", b"min_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_score", b"_max_score", "_min_score", b"_min_score", "company_domains", b"company_domains", "languages", b"languages", "lead_types", b"lead_types", "max_score", b"max_score", "max_value", b"max_value", "min_score", b"min_score", "min_value", b"min_value", "products", b"products", "segments", b"segments", "source_channels", b"source_channels", "source_systems", b"source_systems", "sources", b"sources", "territories", b"territories"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_score: _TypeAlias = _typing.Literal["max_score"]  # noqa: Y015
+    _WhichOneofArgType__max_score: _TypeAlias = _typing.Literal["_max_score", b"_max_score"]  # noqa: Y015
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_score) -> _WhichOneofReturnType__max_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+
+Global___RoutingCondition: _TypeAlias = RoutingCondition  # noqa: Y015
+
+@_typing.final
+class RoutingNeeds(_message.Message):
+    """What a member must have to be offered a handoff by a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKILLS_FIELD_NUMBER: _builtins.int
+    TERRITORY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    territory: _builtins.bool
+    """Cover the handoff's territory, where it has one."""
+    language: _builtins.bool
+    """Speak the handoff's language, where it has one."""
+    calendar: _builtins.str
+    """Be in the open time of this calendar, `tenants/{tenant}/calendars/{calendar}`, in its newest version."""
+    @_builtins.property
+    def skills(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All of these skills."""
+
+    def __init__(
+        self,
+        *,
+        skills: _abc.Iterable[_builtins.str] | None = ...,
+        territory: _builtins.bool = ...,
+        language: _builtins.bool = ...,
+        calendar: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "language", b"language", "skills", b"skills", "territory", b"territory"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingNeeds: _TypeAlias = RoutingNeeds  # noqa: Y015
 
 @_typing.final
 class RoutingMember(_message.Message):
@@ -438,19 +602,23 @@ class RoutingMember(_message.Message):
 
     PERSON_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
     person: _builtins.str
     """The person."""
     weight: _builtins.int
     """Their share relative to the others'; 1 to 1,000. 0 means 1."""
+    calendar: _builtins.str
+    """Their own calendar, instead of the one in the rule's needs."""
     def __init__(
         self,
         *,
         person: _builtins.str = ...,
         weight: _builtins.int = ...,
+        calendar: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "person", b"person", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -400,6 +400,7 @@ class Qualification(_message.Message):
     INQUIRE_TIME_FIELD_NUMBER: _builtins.int
     QUALIFY_TIME_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The sender's own word for where it came from. Absent is not the same as `unknown`."""
     source_channel: _terms_pb2.SourceChannel.ValueType
@@ -420,6 +421,8 @@ class Qualification(_message.Message):
     """Marketing's score; absent when it was not scored."""
     definition: _builtins.str
     """Name of the MQL definition that marketing applied."""
+    language: _builtins.str
+    """Language in which the lead wants to be spoken to, a BCP 47 tag such as `ko` or `pt-BR`."""
     @_builtins.property
     def value(self) -> _terms_pb2.Money:
         """What such a lead is worth on average, when marketing says so."""
@@ -448,10 +451,11 @@ class Qualification(_message.Message):
         inquire_time: _timestamp_pb2.Timestamp | None = ...,
         qualify_time: _timestamp_pb2.Timestamp | None = ...,
         definition: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "inquire_time", b"inquire_time", "qualify_time", b"qualify_time", "score", b"score", "source", b"source", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "campaign", b"campaign", "definition", b"definition", "inquire_time", b"inquire_time", "landing_page", b"landing_page", "lead_type", b"lead_type", "product", b"product", "qualify_time", b"qualify_time", "region", b"region", "score", b"score", "segment", b"segment", "source", b"source", "source_channel", b"source_channel", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "campaign", b"campaign", "definition", b"definition", "inquire_time", b"inquire_time", "landing_page", b"landing_page", "language", b"language", "lead_type", b"lead_type", "product", b"product", "qualify_time", b"qualify_time", "region", b"region", "score", b"score", "segment", b"segment", "source", b"source", "source_channel", b"source_channel", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -570,13 +574,32 @@ class RoutingDecision(_message.Message):
     ROUTING_VERSION_FIELD_NUMBER: _builtins.int
     RULE_ID_FIELD_NUMBER: _builtins.int
     PASSED_OVER_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
+    ACCOUNT_OWNER_FIELD_NUMBER: _builtins.int
+    COMPANY_DOMAIN_RULES_FIELD_NUMBER: _builtins.int
     routing_version: _builtins.int
     """Version of the routing that decided; 0 when a person did."""
     rule_id: _builtins.str
-    """The rule that decided; empty for the fallback queue or a person's choice."""
+    """The rule that decided, by a turn or by its queue; empty when none did."""
+    candidates: _builtins.str
+    """Every member of the rule in its order, a letter each, with a count before a letter that is repeated (`3TL12T`).
+
+    `X` was chosen, `T` could have taken it but had had their share; the others could not:
+    `O` was offered it before, `I` inactive, `L` on leave, `F` at capacity, `S` lacks a skill, `R` another territory,
+    `G` another language, `H` outside working hours, `C` owned the lead and cools off.
+    """
+    ground: _builtins.str
+    """What decided: `TURN`, `ACCOUNT_OWNER`, `NOBODY_ELIGIBLE`, `NO_RULE_MATCHED`, `OFFERS_USED_UP`, `HISTORY`; empty for a person."""
+    account_owner: _builtins.str
+    """The owner of the lead's account, where the routing asks them first; with `passed_over` when they could not take it."""
     @_builtins.property
     def passed_over(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassedOver]:
-        """Those who came first and were passed over."""
+        """Those who could not take it, at most ten by name; `candidates` has all."""
+
+    @_builtins.property
+    def company_domain_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the rules with a condition on the company's domain, up to the one that decided, those whose domains it has."""
 
     def __init__(
         self,
@@ -584,10 +607,14 @@ class RoutingDecision(_message.Message):
         routing_version: _builtins.int = ...,
         rule_id: _builtins.str = ...,
         passed_over: _abc.Iterable[Global___PassedOver] | None = ...,
+        candidates: _builtins.str = ...,
+        ground: _builtins.str = ...,
+        account_owner: _builtins.str = ...,
+        company_domain_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passed_over", b"passed_over", "routing_version", b"routing_version", "rule_id", b"rule_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner", b"account_owner", "candidates", b"candidates", "company_domain_rules", b"company_domain_rules", "ground", b"ground", "passed_over", b"passed_over", "routing_version", b"routing_version", "rule_id", b"rule_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -604,7 +631,9 @@ class PassedOver(_message.Message):
     person: _builtins.str
     """The person."""
     reason: _builtins.str
-    """`ON_LEAVE`, `INACTIVE`, `ALREADY_OFFERED`."""
+    """`ALREADY_OFFERED`, `INACTIVE`, `ON_LEAVE`, `AT_CAPACITY`, `SKILL_MISSING`, `OTHER_TERRITORY`, `OTHER_LANGUAGE`,
+    `OUT_OF_HOURS`, `COOLING_OFF`.
+    """
     def __init__(
         self,
         *,
