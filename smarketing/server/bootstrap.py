@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from smarketing.logs import get_log
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
-from smarketing.server.listening import listen, new_server
+from smarketing.server.listening import GrpcServer, listen, new_server
 from smarketing.server.policy import Policy, check_policy
 from smarketing.server.settings import ServerConfig
 
@@ -50,7 +49,7 @@ class RunningServer:
 
     def __init__(
         self,
-        server: grpc.aio.Server,
+        server: GrpcServer,
         port: int,
         *,
         config: ServerConfig,
@@ -96,7 +95,7 @@ async def start_server(
     for each in servicers:
         each.add(each.servicer, recorder)
     methods = check_policy(policy, recorder.services)
-    server = new_server()
+    server = new_server(config.grpc_engine)
     for service, handlers in recorder.services.items():
         wrapped = {
             name: edge.wrap(methods[f"/{service}/{name}"], policy[f"/{service}/{name}"], handler)
