@@ -237,7 +237,13 @@ _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
 HANDLED: Final = frozenset(_TRANSLATIONS) | DIRECTORY_TYPES
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
-    for message in (leadeventspb.QueueChanged, leadeventspb.RoutingChanged, leadeventspb.SubmissionJoined)
+    for message in (
+        leadeventspb.ConsentRecorded,
+        leadeventspb.QueueChanged,
+        leadeventspb.RoutingChanged,
+        leadeventspb.SubjectErased,
+        leadeventspb.SubmissionJoined,
+    )
 )
 """Passed over knowingly: they say nothing to reports."""
 PAYLOAD_TYPES: Final = HANDLED | IGNORED

@@ -23,7 +23,13 @@ CONSUMER: Final = "sla.leads"
 HANDLED: Final = TOLD_TYPES | DIRECTORY_TYPES | {leadeventspb.QueueChanged.DESCRIPTOR.full_name}
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
-    for message in (leadeventspb.RoutingChanged, leadeventspb.SubmissionJoined, leadeventspb.TenantChanged)
+    for message in (
+        leadeventspb.ConsentRecorded,
+        leadeventspb.RoutingChanged,
+        leadeventspb.SubjectErased,
+        leadeventspb.SubmissionJoined,
+        leadeventspb.TenantChanged,
+    )
 )
 """Passed over knowingly: they are of no concern here."""
 PAYLOAD_TYPES: Final = HANDLED | IGNORED

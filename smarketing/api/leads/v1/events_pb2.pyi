@@ -18,6 +18,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from smarketing.api.leads.v1 import directory_pb2 as _directory_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
+from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
@@ -902,3 +903,67 @@ class HandoffVoided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HandoffVoided: _TypeAlias = HandoffVoided  # noqa: Y015
+
+@_typing.final
+class SubjectErased(_message.Message):
+    """A person was forgotten; what is known of their handoffs stays. Subject: the lead. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead."""
+    cause: _privacy_pb2.Erasure.Cause.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        cause: _privacy_pb2.Erasure.Cause.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "lead", b"lead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectErased: _TypeAlias = SubjectErased  # noqa: Y015
+
+@_typing.final
+class ConsentRecorded(_message.Message):
+    """A person's word on what may be done with their data was recorded. Subject: the lead. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LAWFUL_BASIS_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead."""
+    consent: _builtins.str
+    """The consent."""
+    purpose: _builtins.str
+    """What for."""
+    state: _privacy_pb2.Consent.State.ValueType
+    """Granted or withdrawn."""
+    lawful_basis: _privacy_pb2.LawfulBasis.ValueType
+    """On what ground."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        consent: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        state: _privacy_pb2.Consent.State.ValueType = ...,
+        lawful_basis: _privacy_pb2.LawfulBasis.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "lawful_basis", b"lawful_basis", "lead", b"lead", "purpose", b"purpose", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentRecorded: _TypeAlias = ConsentRecorded  # noqa: Y015
