@@ -1,5 +1,7 @@
 """One rule of a mapping: where a field's value comes from, and how its text becomes the field's type."""
 
+import enum
+import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,9 +13,23 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.mapping.documents import Document
 from smarketing.mapping.texts import amount_of, enum_value, first_instant_of, local_instant
+from smarketing.mapping.utm import DEFAULT_RULES, channel_of
 
-__all__ = ["Convert", "FieldFaulty", "MoneyForm", "Rule", "Target", "TimeForm", "parts_of", "plain_convert"]
+__all__ = [
+    "Convert",
+    "FieldFaulty",
+    "InstantNumber",
+    "MoneyForm",
+    "Part",
+    "Rule",
+    "Target",
+    "TimeForm",
+    "UtmColumns",
+    "parts_of",
+    "plain_convert",
+]
 
 Convert = Callable[[str, Mapping[str, str]], Any]
 """Makes a field's value of a text; is also given the row, for a currency in a column of its own."""
@@ -63,6 +79,43 @@ class Target:
         return ".".join((*self.path, self.key) if self.key else self.path)
 
 
+class Part(enum.StrEnum):
+    """A part of a name that stands in one column."""
+
+    FIRST_WORD = "first_word"
+    OTHER_WORDS = "other_words"
+
+    def of(self, text: str) -> str:
+        """Return the part of a text."""
+        first, _, others = text.strip().partition(" ")
+        return first if self is Part.FIRST_WORD else others.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtmColumns:
+    """Where a row tells through which link somebody came."""
+
+    source: str = ""
+    medium: str = ""
+    paid_click: tuple[str, ...] = ()
+    """Columns with an advertiser's click id: any of them says that the click was paid for."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column it looks at."""
+        return tuple(column for column in (self.source, self.medium, *self.paid_click) if column)
+
+    def channel_in(self, row: Mapping[str, str]) -> str:
+        """Return the channel by the tenant's rules and then the usual ones; empty when none says."""
+        rules = (*row.utm_rules, *DEFAULT_RULES) if isinstance(row, Document) else DEFAULT_RULES
+        return channel_of(
+            rules,
+            source=row[self.source] if self.source else "",
+            medium=row[self.medium] if self.medium else "",
+            paid_click=any(row[column] for column in self.paid_click),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """How one field is filled."""
@@ -70,8 +123,14 @@ class Rule:
     target: Target
     convert: Convert
     constant: str | None = None
+    columns: tuple[str, ...] = ()
+    """Of these the first that is not empty."""
     parts: tuple[tuple[str, str], ...] = ()
     """Literal text and the column behind it (or none), in order."""
+    digest: tuple[str, ...] = ()
+    """Columns of whose values a digest is made, for senders that number nothing."""
+    utm: UtmColumns | None = None
+    part: Part | None = None
     values: Mapping[str, str] | None = None
     otherwise: str | None = None
     absent_when: frozenset[str] = frozenset()
@@ -93,17 +152,38 @@ class Rule:
         elif self.required:
             raise FieldFaulty(str(self.target), "is absent and required")
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every column it looks at."""
+        utm = () if self.utm is None else self.utm.columns
+        return (*self.columns, *(column for _literal, column in self.parts if column), *self.digest, *utm)
+
     def _text(self, row: Mapping[str, str]) -> str | None:
         if self.constant is not None:
             return self.constant
-        if any(column and not row[column] for _literal, column in self.parts):
-            return None
-        text = "".join(literal + row[column] if column else literal for literal, column in self.parts)
+        text = self._source(row)
+        if self.part is not None:
+            text = self.part.of(text)
+        if not text:
+            # Without a value, `otherwise` speaks only where links are judged: there silence has a meaning.
+            return self.otherwise if self.utm is not None else None
         if text in self.absent_when:
             return None
-        if self.values is None:
-            return text
-        mapped = self.values.get(text, self.otherwise)
+        return text if self.values is None else self._mapped(text)
+
+    def _source(self, row: Mapping[str, str]) -> str:
+        if self.utm is not None:
+            return self.utm.channel_in(row)
+        if self.digest:
+            return _digest_of(row, self.digest)
+        if self.columns:
+            return next((row[column] for column in self.columns if row[column]), "")
+        if any(column and not row[column] for _literal, column in self.parts):
+            return ""
+        return "".join(literal + row[column] if column else literal for literal, column in self.parts)
+
+    def _mapped(self, text: str) -> str:
+        mapped = (self.values or {}).get(text, self.otherwise)
         if mapped is None:
             raise FieldFaulty(
                 str(self.target), f"{text!r} has no entry in `values`, and there is no `otherwise`"
@@ -137,6 +217,17 @@ class TimeForm:
             raise ValueError(f"is not a time of the form {self.form}") from None
         has_time = any(sign in self.form for sign in ("%H", "%I", "%c", "%X"))
         return parsed if has_time else parsed.date()
+
+
+@dataclass(frozen=True, slots=True)
+class InstantNumber:
+    """An instant where a number is wanted: its milliseconds since 1970, so that later ones are higher."""
+
+    form: TimeForm
+
+    def __call__(self, text: str, row: Mapping[str, str]) -> int:
+        """Return the milliseconds."""
+        return (self.form(text, row) - _EPOCH) // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +278,15 @@ def parts_of(template: str) -> tuple[tuple[str, str], ...]:
             raise ValueError("may only have {column} in it")
         parts.append((literal, column or ""))
     return tuple(parts)
+
+
+def _digest_of(row: Mapping[str, str], columns: tuple[str, ...]) -> str:
+    """Return a digest that only who has the row's key can make: an address must not be found by trying."""
+    values = [row[column] for column in columns]
+    if not any(values):
+        return ""
+    key = row.key if isinstance(row, Document) else b""
+    return hmac.digest(key or b"digest", "\x1f".join(values).encode(), "sha256").hex()[:32]
 
 
 def _truth(text: str) -> bool:
