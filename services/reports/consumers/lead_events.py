@@ -238,6 +238,7 @@ HANDLED: Final = frozenset(_TRANSLATIONS) | DIRECTORY_TYPES
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
+        leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
         leadeventspb.QueueChanged,
         leadeventspb.RoutingChanged,

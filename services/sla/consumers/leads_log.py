@@ -24,6 +24,7 @@ HANDLED: Final = TOLD_TYPES | DIRECTORY_TYPES | {leadeventspb.QueueChanged.DESCR
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
+        leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
         leadeventspb.RoutingChanged,
         leadeventspb.SubjectErased,

@@ -25,66 +25,69 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from smarketing.api.leads.v1 import directory_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_directory__pb2
+from smarketing.api.leads.v1 import intake_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_intake__pb2
 from smarketing.api.leads.v1 import leads_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2
 from smarketing.api.leads.v1 import privacy_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_privacy__pb2
 from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smarketing/api/leads/v1/events.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\'smarketing/api/leads/v1/directory.proto\x1a#smarketing/api/leads/v1/leads.proto\x1a%smarketing/api/leads/v1/privacy.proto\x1a#smarketing/api/terms/v1/terms.proto\"N\n\rTenantChanged\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12\x13\n\x0bregion_code\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\"\x82\x01\n\x0bTeamChanged\x12\x0c\n\x04team\x18\x01 \x01(\t\x12-\n\x05party\x18\x02 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x13\n\x0bparent_team\x18\x04 \x01(\t\x12\x10\n\x08inactive\x18\x05 \x01(\x08\"m\n\rPersonChanged\x12\x0e\n\x06person\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"n\n\rSystemChanged\x12\x0e\n\x06system\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"N\n\x0cQueueChanged\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"C\n\x0eRoutingChanged\x12\x31\n\x07routing\x18\x01 \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\"u\n\x0bTokenIssued\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x03 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1d\n\x0cTokenRevoked\x12\r\n\x05token\x18\x01 \x01(\t\"\xad\x01\n\x10HandoffSubmitted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0c\n\x04lead\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x15\n\rsource_system\x18\x04 \x01(\t\x12\x12\n\nhistorical\x18\x05 \x01(\x08\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\"`\n\x0eHandoffRevised\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12=\n\rqualification\x18\x02 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\"\xb3\x01\n\x10SubmissionJoined\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x15\n\rsource_system\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\ncorrection\x18\x05 \x01(\x08\x12\x12\n\nhistorical\x18\x06 \x01(\x08\"\xd4\x01\n\x0eHandoffOffered\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x15\n\rfencing_token\x18\x05 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32(.smarketing.api.leads.v1.RoutingDecision\"\x88\x01\n\nOfferEnded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.smarketing.api.leads.v1.Offer.State\x12\x13\n\x0breason_code\x18\x05 \x01(\t\"\xb5\x02\n\x0fHandoffAccepted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12?\n\x06manner\x18\x05 \x01(\x0e\x32/.smarketing.api.leads.v1.HandoffAccepted.Manner\x12\x16\n\x0eprevious_owner\x18\x06 \x01(\t\"\x8b\x01\n\x06Manner\x12\x16\n\x12MANNER_UNSPECIFIED\x10\x00\x12\x13\n\x0fMANNER_ACCEPTED\x10\x01\x12\x12\n\x0eMANNER_CLAIMED\x10\x02\x12\x16\n\x12MANNER_FOLLOWED_UP\x10\x03\x12\x13\n\x0fMANNER_ASSIGNED\x10\x04\x12\x13\n\x0fMANNER_IMPORTED\x10\x05\"\xb6\x01\n\x0fHandoffRejected\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x06 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x07 \x01(\x08\"\xe9\x01\n\x0e\x46ollowUpLogged\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x11\n\tfollow_up\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x39\n\x07\x63hannel\x18\x05 \x01(\x0e\x32(.smarketing.api.terms.v1.FollowUpChannel\x12\x35\n\x05grade\x18\x06 \x01(\x0e\x32&.smarketing.api.terms.v1.EvidenceGrade\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\x08\x12\x12\n\nhistorical\x18\x08 \x01(\x08\"3\n\x10HandoffQualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\"\x9d\x01\n\x13HandoffDisqualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x05 \x01(\x08\"\xba\x01\n\x0fHandoffRecycled\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x36\n\x12recycle_until_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\x10HandoffConverted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12 \n\x13probability_percent\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12.\n\x13\x65xpected_close_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x42\x16\n\x14_probability_percent\"\x80\x02\n\x11OpportunityClosed\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32*.smarketing.api.leads.v1.Opportunity.State\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tlead_type\x18\t \x01(\t\"5\n\rHandoffVoided\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0breason_code\x18\x02 \x01(\t\"T\n\rSubjectErased\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x35\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Erasure.Cause\"\xb4\x01\n\x0f\x43onsentRecorded\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.smarketing.api.leads.v1.Consent.State\x12:\n\x0clawful_basis\x18\x05 \x01(\x0e\x32$.smarketing.api.leads.v1.LawfulBasisb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smarketing/api/leads/v1/events.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\'smarketing/api/leads/v1/directory.proto\x1a$smarketing/api/leads/v1/intake.proto\x1a#smarketing/api/leads/v1/leads.proto\x1a%smarketing/api/leads/v1/privacy.proto\x1a#smarketing/api/terms/v1/terms.proto\"N\n\rTenantChanged\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12\x13\n\x0bregion_code\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\"\x82\x01\n\x0bTeamChanged\x12\x0c\n\x04team\x18\x01 \x01(\t\x12-\n\x05party\x18\x02 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x13\n\x0bparent_team\x18\x04 \x01(\t\x12\x10\n\x08inactive\x18\x05 \x01(\x08\"m\n\rPersonChanged\x12\x0e\n\x06person\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"n\n\rSystemChanged\x12\x0e\n\x06system\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"N\n\x0cQueueChanged\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"C\n\x0eRoutingChanged\x12\x31\n\x07routing\x18\x01 \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\"u\n\x0bTokenIssued\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x03 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1d\n\x0cTokenRevoked\x12\r\n\x05token\x18\x01 \x01(\t\"\xad\x01\n\x10HandoffSubmitted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0c\n\x04lead\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x15\n\rsource_system\x18\x04 \x01(\t\x12\x12\n\nhistorical\x18\x05 \x01(\x08\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\"`\n\x0eHandoffRevised\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12=\n\rqualification\x18\x02 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\"\xb3\x01\n\x10SubmissionJoined\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x15\n\rsource_system\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\ncorrection\x18\x05 \x01(\x08\x12\x12\n\nhistorical\x18\x06 \x01(\x08\"\xd4\x01\n\x0eHandoffOffered\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x15\n\rfencing_token\x18\x05 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32(.smarketing.api.leads.v1.RoutingDecision\"\x88\x01\n\nOfferEnded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.smarketing.api.leads.v1.Offer.State\x12\x13\n\x0breason_code\x18\x05 \x01(\t\"\xb5\x02\n\x0fHandoffAccepted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12?\n\x06manner\x18\x05 \x01(\x0e\x32/.smarketing.api.leads.v1.HandoffAccepted.Manner\x12\x16\n\x0eprevious_owner\x18\x06 \x01(\t\"\x8b\x01\n\x06Manner\x12\x16\n\x12MANNER_UNSPECIFIED\x10\x00\x12\x13\n\x0fMANNER_ACCEPTED\x10\x01\x12\x12\n\x0eMANNER_CLAIMED\x10\x02\x12\x16\n\x12MANNER_FOLLOWED_UP\x10\x03\x12\x13\n\x0fMANNER_ASSIGNED\x10\x04\x12\x13\n\x0fMANNER_IMPORTED\x10\x05\"\xb6\x01\n\x0fHandoffRejected\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x06 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x07 \x01(\x08\"\xe9\x01\n\x0e\x46ollowUpLogged\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x11\n\tfollow_up\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x39\n\x07\x63hannel\x18\x05 \x01(\x0e\x32(.smarketing.api.terms.v1.FollowUpChannel\x12\x35\n\x05grade\x18\x06 \x01(\x0e\x32&.smarketing.api.terms.v1.EvidenceGrade\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\x08\x12\x12\n\nhistorical\x18\x08 \x01(\x08\"3\n\x10HandoffQualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\"\x9d\x01\n\x13HandoffDisqualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x05 \x01(\x08\"\xba\x01\n\x0fHandoffRecycled\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x36\n\x12recycle_until_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\x10HandoffConverted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12 \n\x13probability_percent\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12.\n\x13\x65xpected_close_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x42\x16\n\x14_probability_percent\"\x80\x02\n\x11OpportunityClosed\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32*.smarketing.api.leads.v1.Opportunity.State\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tlead_type\x18\t \x01(\t\"5\n\rHandoffVoided\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0breason_code\x18\x02 \x01(\t\"T\n\rSubjectErased\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x35\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Erasure.Cause\"\xb4\x01\n\x0f\x43onsentRecorded\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.smarketing.api.leads.v1.Consent.State\x12:\n\x0clawful_basis\x18\x05 \x01(\x0e\x32$.smarketing.api.leads.v1.LawfulBasis\"\xb3\x01\n\x11\x42\x65haviourRecorded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32\'.smarketing.api.leads.v1.Behaviour.Kind\x12\x15\n\rsource_system\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x05 \x01(\t\x12\x12\n\x05score\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_scoreb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smarketing.api.leads.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TENANTCHANGED']._serialized_start=276
-  _globals['_TENANTCHANGED']._serialized_end=354
-  _globals['_TEAMCHANGED']._serialized_start=357
-  _globals['_TEAMCHANGED']._serialized_end=487
-  _globals['_PERSONCHANGED']._serialized_start=489
-  _globals['_PERSONCHANGED']._serialized_end=598
-  _globals['_SYSTEMCHANGED']._serialized_start=600
-  _globals['_SYSTEMCHANGED']._serialized_end=710
-  _globals['_QUEUECHANGED']._serialized_start=712
-  _globals['_QUEUECHANGED']._serialized_end=790
-  _globals['_ROUTINGCHANGED']._serialized_start=792
-  _globals['_ROUTINGCHANGED']._serialized_end=859
-  _globals['_TOKENISSUED']._serialized_start=861
-  _globals['_TOKENISSUED']._serialized_end=978
-  _globals['_TOKENREVOKED']._serialized_start=980
-  _globals['_TOKENREVOKED']._serialized_end=1009
-  _globals['_HANDOFFSUBMITTED']._serialized_start=1012
-  _globals['_HANDOFFSUBMITTED']._serialized_end=1185
-  _globals['_HANDOFFREVISED']._serialized_start=1187
-  _globals['_HANDOFFREVISED']._serialized_end=1283
-  _globals['_SUBMISSIONJOINED']._serialized_start=1286
-  _globals['_SUBMISSIONJOINED']._serialized_end=1465
-  _globals['_HANDOFFOFFERED']._serialized_start=1468
-  _globals['_HANDOFFOFFERED']._serialized_end=1680
-  _globals['_OFFERENDED']._serialized_start=1683
-  _globals['_OFFERENDED']._serialized_end=1819
-  _globals['_HANDOFFACCEPTED']._serialized_start=1822
-  _globals['_HANDOFFACCEPTED']._serialized_end=2131
-  _globals['_HANDOFFACCEPTED_MANNER']._serialized_start=1992
-  _globals['_HANDOFFACCEPTED_MANNER']._serialized_end=2131
-  _globals['_HANDOFFREJECTED']._serialized_start=2134
-  _globals['_HANDOFFREJECTED']._serialized_end=2316
-  _globals['_FOLLOWUPLOGGED']._serialized_start=2319
-  _globals['_FOLLOWUPLOGGED']._serialized_end=2552
-  _globals['_HANDOFFQUALIFIED']._serialized_start=2554
-  _globals['_HANDOFFQUALIFIED']._serialized_end=2605
-  _globals['_HANDOFFDISQUALIFIED']._serialized_start=2608
-  _globals['_HANDOFFDISQUALIFIED']._serialized_end=2765
-  _globals['_HANDOFFRECYCLED']._serialized_start=2768
-  _globals['_HANDOFFRECYCLED']._serialized_end=2954
-  _globals['_HANDOFFCONVERTED']._serialized_start=2957
-  _globals['_HANDOFFCONVERTED']._serialized_end=3202
-  _globals['_OPPORTUNITYCLOSED']._serialized_start=3205
-  _globals['_OPPORTUNITYCLOSED']._serialized_end=3461
-  _globals['_HANDOFFVOIDED']._serialized_start=3463
-  _globals['_HANDOFFVOIDED']._serialized_end=3516
-  _globals['_SUBJECTERASED']._serialized_start=3518
-  _globals['_SUBJECTERASED']._serialized_end=3602
-  _globals['_CONSENTRECORDED']._serialized_start=3605
-  _globals['_CONSENTRECORDED']._serialized_end=3785
+  _globals['_TENANTCHANGED']._serialized_start=314
+  _globals['_TENANTCHANGED']._serialized_end=392
+  _globals['_TEAMCHANGED']._serialized_start=395
+  _globals['_TEAMCHANGED']._serialized_end=525
+  _globals['_PERSONCHANGED']._serialized_start=527
+  _globals['_PERSONCHANGED']._serialized_end=636
+  _globals['_SYSTEMCHANGED']._serialized_start=638
+  _globals['_SYSTEMCHANGED']._serialized_end=748
+  _globals['_QUEUECHANGED']._serialized_start=750
+  _globals['_QUEUECHANGED']._serialized_end=828
+  _globals['_ROUTINGCHANGED']._serialized_start=830
+  _globals['_ROUTINGCHANGED']._serialized_end=897
+  _globals['_TOKENISSUED']._serialized_start=899
+  _globals['_TOKENISSUED']._serialized_end=1016
+  _globals['_TOKENREVOKED']._serialized_start=1018
+  _globals['_TOKENREVOKED']._serialized_end=1047
+  _globals['_HANDOFFSUBMITTED']._serialized_start=1050
+  _globals['_HANDOFFSUBMITTED']._serialized_end=1223
+  _globals['_HANDOFFREVISED']._serialized_start=1225
+  _globals['_HANDOFFREVISED']._serialized_end=1321
+  _globals['_SUBMISSIONJOINED']._serialized_start=1324
+  _globals['_SUBMISSIONJOINED']._serialized_end=1503
+  _globals['_HANDOFFOFFERED']._serialized_start=1506
+  _globals['_HANDOFFOFFERED']._serialized_end=1718
+  _globals['_OFFERENDED']._serialized_start=1721
+  _globals['_OFFERENDED']._serialized_end=1857
+  _globals['_HANDOFFACCEPTED']._serialized_start=1860
+  _globals['_HANDOFFACCEPTED']._serialized_end=2169
+  _globals['_HANDOFFACCEPTED_MANNER']._serialized_start=2030
+  _globals['_HANDOFFACCEPTED_MANNER']._serialized_end=2169
+  _globals['_HANDOFFREJECTED']._serialized_start=2172
+  _globals['_HANDOFFREJECTED']._serialized_end=2354
+  _globals['_FOLLOWUPLOGGED']._serialized_start=2357
+  _globals['_FOLLOWUPLOGGED']._serialized_end=2590
+  _globals['_HANDOFFQUALIFIED']._serialized_start=2592
+  _globals['_HANDOFFQUALIFIED']._serialized_end=2643
+  _globals['_HANDOFFDISQUALIFIED']._serialized_start=2646
+  _globals['_HANDOFFDISQUALIFIED']._serialized_end=2803
+  _globals['_HANDOFFRECYCLED']._serialized_start=2806
+  _globals['_HANDOFFRECYCLED']._serialized_end=2992
+  _globals['_HANDOFFCONVERTED']._serialized_start=2995
+  _globals['_HANDOFFCONVERTED']._serialized_end=3240
+  _globals['_OPPORTUNITYCLOSED']._serialized_start=3243
+  _globals['_OPPORTUNITYCLOSED']._serialized_end=3499
+  _globals['_HANDOFFVOIDED']._serialized_start=3501
+  _globals['_HANDOFFVOIDED']._serialized_end=3554
+  _globals['_SUBJECTERASED']._serialized_start=3556
+  _globals['_SUBJECTERASED']._serialized_end=3640
+  _globals['_CONSENTRECORDED']._serialized_start=3643
+  _globals['_CONSENTRECORDED']._serialized_end=3823
+  _globals['_BEHAVIOURRECORDED']._serialized_start=3826
+  _globals['_BEHAVIOURRECORDED']._serialized_end=4005
 # @@protoc_insertion_point(module_scope)

@@ -17,6 +17,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from smarketing.api.leads.v1 import directory_pb2 as _directory_pb2
+from smarketing.api.leads.v1 import intake_pb2 as _intake_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
 from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
@@ -967,3 +968,47 @@ class ConsentRecorded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsentRecorded: _TypeAlias = ConsentRecorded  # noqa: Y015
+
+@_typing.final
+class BehaviourRecorded(_message.Message):
+    """A lead did something that a source told of. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff that the source's submission belongs to."""
+    kind: _intake_pb2.Behaviour.Kind.ValueType
+    """What they did."""
+    source_system: _builtins.str
+    """Who told."""
+    content: _builtins.str
+    """The source's id of the page, mailing or form."""
+    campaign: _builtins.str
+    """Campaign, in marketing's words."""
+    score: _builtins.int
+    """Marketing's score afterwards, when it is known."""
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        kind: _intake_pb2.Behaviour.Kind.ValueType = ...,
+        source_system: _builtins.str = ...,
+        content: _builtins.str = ...,
+        campaign: _builtins.str = ...,
+        score: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "campaign", b"campaign", "content", b"content", "handoff", b"handoff", "kind", b"kind", "score", b"score", "source_system", b"source_system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___BehaviourRecorded: _TypeAlias = BehaviourRecorded  # noqa: Y015

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import date_pb2 as _date_pb2
+from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
@@ -285,7 +286,9 @@ class Handoff(_message.Message):
     source_system: _builtins.str
     """The sender."""
     external_id: _builtins.str
-    """The sender's name for the submission."""
+    """The sender's name for the submission. It may be a person's address: told by calls that read, to those who
+    may see personal data; empty in the answers of commands, and once the lead is erased.
+    """
     revision: _builtins.int
     """The latest revision that counted."""
     owner: _builtins.str
@@ -577,7 +580,6 @@ class RoutingDecision(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     GROUND_FIELD_NUMBER: _builtins.int
     ACCOUNT_OWNER_FIELD_NUMBER: _builtins.int
-    COMPANY_DOMAIN_RULES_FIELD_NUMBER: _builtins.int
     routing_version: _builtins.int
     """Version of the routing that decided; 0 when a person did."""
     rule_id: _builtins.str
@@ -597,10 +599,6 @@ class RoutingDecision(_message.Message):
     def passed_over(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassedOver]:
         """Those who could not take it, at most ten by name; `candidates` has all."""
 
-    @_builtins.property
-    def company_domain_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of the rules with a condition on the company's domain, up to the one that decided, those whose domains it has."""
-
     def __init__(
         self,
         *,
@@ -610,11 +608,10 @@ class RoutingDecision(_message.Message):
         candidates: _builtins.str = ...,
         ground: _builtins.str = ...,
         account_owner: _builtins.str = ...,
-        company_domain_rules: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner", b"account_owner", "candidates", b"candidates", "company_domain_rules", b"company_domain_rules", "ground", b"ground", "passed_over", b"passed_over", "routing_version", b"routing_version", "rule_id", b"rule_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner", b"account_owner", "candidates", b"candidates", "ground", b"ground", "passed_over", b"passed_over", "routing_version", b"routing_version", "rule_id", b"rule_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -886,12 +883,17 @@ class Submission(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     QUALIFICATION_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    LAWFUL_BASIS_FIELD_NUMBER: _builtins.int
     source_system: _builtins.str
     """The sender, in lower case: `hubspot`, `website`."""
     external_id: _builtins.str
     """The sender's own id of this submission. Never reused for another."""
     revision: _builtins.int
     """Grows when the sender corrects itself; 0 when it has no revisions."""
+    lawful_basis: _privacy_pb2.LawfulBasis.ValueType
+    """On what ground the person's data are used; required where nobody asked for a contact: OUTBOUND_EMAIL and
+    PURCHASED_ATTENDEE_LIST.
+    """
     @_builtins.property
     def contact(self) -> Global___Contact:
         """Who it is."""
@@ -913,10 +915,11 @@ class Submission(_message.Message):
         contact: Global___Contact | None = ...,
         qualification: Global___Qualification | None = ...,
         history: Global___History | None = ...,
+        lawful_basis: _privacy_pb2.LawfulBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "history", b"history", "qualification", b"qualification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "external_id", b"external_id", "history", b"history", "qualification", b"qualification", "revision", b"revision", "source_system", b"source_system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "external_id", b"external_id", "history", b"history", "lawful_basis", b"lawful_basis", "qualification", b"qualification", "revision", b"revision", "source_system", b"source_system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
