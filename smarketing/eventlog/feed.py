@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +27,9 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_retries", 0),
+    # Left to itself the window grows with what the network could carry, and a slow reader holds it all.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 1024 * 1024),
 )
 """Options for the channel to a peer whose log is followed."""
 
@@ -63,8 +66,8 @@ class Feed:
     """One view of a peer's log, followed on behalf of one reader.
 
     `metadata` gives the call's credentials, asked anew for each call so that a token may be rotated.
-    In memory are at most `buffer_bytes` of events that wait to be taken, one response more, and what
-    HTTP/2 itself holds back.
+    In memory are at most `buffer_bytes` of events that wait to be taken, two responses more, and what the
+    channel holds back: 1 MiB with `CHANNEL_OPTIONS`.
     """
 
     def __init__(
@@ -157,8 +160,9 @@ class Feed:
         )
         receiving = asyncio.create_task(self._receive(call, start, buffer))
         try:
-            async for response in buffer.responses():
-                yield FeedBatch(response.log_id, response.events, response.head_position)
+            async with aclosing(buffer.responses()) as responses:
+                async for response in responses:
+                    yield FeedBatch(response.log_id, response.events, response.head_position)
         finally:
             receiving.cancel()
             call.cancel()
@@ -217,7 +221,7 @@ class _Buffer:
         self._error = error
         self._changed.set()
 
-    async def responses(self) -> AsyncIterator[eventlogpb.WatchEventsResponse]:
+    async def responses(self) -> AsyncGenerator[eventlogpb.WatchEventsResponse, None]:
         """Yield what was put until the end, then raise the error if there was one."""
         while True:
             while self._held:

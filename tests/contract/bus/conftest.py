@@ -1,15 +1,21 @@
 """Fixtures: a served log, a channel to it, and a database beside it that follows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import grpc
 import pytest
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.eventlog.consumer import Consumer, EventSource
+from smarketing.eventlog.feed import Feed
 from smarketing.sql import Database, Writer
-from tests.contract.bus.served_log import NOON, OTHER_LOG_ID, ServedLog, a_database
+from tests.contract.bus.followers import Make, Noted
+from tests.contract.bus.served_log import KNOWN, NOON, OTHER_LOG_ID, ServedLog, a_database, keep
 
 
 @pytest.fixture
@@ -36,6 +42,31 @@ def follower(tmp_path: Path) -> Iterator[Database]:
 async def follower_writer(follower: Database) -> AsyncIterator[Writer]:
     async with Writer(follower, now=lambda: NOON) as writer:
         yield writer
+
+
+@pytest.fixture
+def make(channel: grpc.aio.Channel, follower_writer: Writer) -> Make:
+    def make(
+        apply: Callable[[Connection, Sequence[eventlogpb.Event], datetime], None] = keep,
+        *,
+        feed: EventSource | None = None,
+        observer: Noted | None = None,
+        batch_events: int = 500,
+        max_attempts: int = 8,
+    ) -> Consumer:
+        return Consumer(
+            "reports.leads",
+            feed=feed or Feed(channel, name="reports.leads"),
+            writer=follower_writer,
+            apply=apply,
+            payload_types=[KNOWN],
+            now=lambda: NOON,
+            observer=observer,
+            batch_events=batch_events,
+            max_attempts=max_attempts,
+        )
+
+    return make
 
 
 @pytest.fixture(autouse=True)
