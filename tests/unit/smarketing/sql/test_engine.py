@@ -21,7 +21,14 @@ def test_every_writer_connection_syncs_each_commit_keeps_a_wal_and_enforces_fore
     ):
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "mmap_size")
+            for name in (
+                "journal_mode",
+                "synchronous",
+                "foreign_keys",
+                "busy_timeout",
+                "mmap_size",
+                "wal_autocheckpoint",
+            )
         }
 
         assert pragmas == {
@@ -31,6 +38,8 @@ def test_every_writer_connection_syncs_each_commit_keeps_a_wal_and_enforces_fore
             # A foreign lock is waited for by whoever may wait, not inside SQLite.
             "busy_timeout": 0,
             "mmap_size": 0,
+            # In pages: half of what the file of the log is cut back to.
+            "wal_autocheckpoint": 8192,
         }
         assert database.lock_patience == timedelta(seconds=2)
 
