@@ -178,3 +178,15 @@ class HandoffVoided(HandoffEvent):
     """It should never have been."""
 
     reason_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BehaviourRecorded(HandoffEvent):
+    """The lead did something that a source told of."""
+
+    kind: int
+    """Numbered as in the contract."""
+    source_system: str
+    content: str = ""
+    campaign: str = ""
+    score: int | None = None

@@ -163,6 +163,17 @@ def _voided(event: events.HandoffVoided) -> Message:
     return leadeventspb.HandoffVoided(handoff=event.handoff.name, reason_code=event.reason_code)
 
 
+def _behaved(event: events.BehaviourRecorded) -> Message:
+    return leadeventspb.BehaviourRecorded(
+        handoff=event.handoff.name,
+        kind=event.kind,  # type: ignore[arg-type]  # enums are numbers on the wire
+        source_system=event.source_system,
+        content=event.content,
+        campaign=event.campaign,
+        score=event.score,
+    )
+
+
 _MESSAGES: dict[type[events.HandoffEvent], Callable[[Any], Message]] = {
     events.HandoffSubmitted: _submitted,
     events.HandoffRevised: _revised,
@@ -178,4 +189,5 @@ _MESSAGES: dict[type[events.HandoffEvent], Callable[[Any], Message]] = {
     events.HandoffConverted: _converted,
     events.OpportunityClosed: _closed,
     events.HandoffVoided: _voided,
+    events.BehaviourRecorded: _behaved,
 }
