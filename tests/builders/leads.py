@@ -118,7 +118,6 @@ def a_handoff(**changes: Any) -> Handoff:
     handoff = Handoff(
         id=HandoffId("default", "lead-1", 1),
         source_system="website",
-        external_id="form-1",
         submit_time=NOON,
         update_time=NOON,
         qualification=Qualification(),

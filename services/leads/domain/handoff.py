@@ -48,7 +48,12 @@ class Handoff:
 
     id: HandoffId
     source_system: str
-    external_id: str
+    external_digest: bytes = b""
+    """Under which its first submission is known; what the sender called it is kept sealed."""
+    external_id: str = ""
+    """What the sender called it: told to those who may see personal data, absent everywhere else."""
+    account: bytes = b""
+    """The digest of the company's domain; empty for a private address."""
     submit_time: datetime
     update_time: datetime
     state: HandoffState = HandoffState.SUBMITTED
@@ -69,6 +74,10 @@ class Handoff:
     evidence: str = ""
     recycle_until_time: datetime | None = None
     opportunity: str = ""
+    kept_lead: str = ""
+    """The lead with which its own was merged; empty while it stands for itself."""
+    kept_number: int = 0
+    """The handoff of that lead which goes on in its place; 0 when none does."""
     archived: bool = False
     historical: bool = False
     next_due_time: datetime | None = None

@@ -7,7 +7,7 @@ from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
 from smarketing.server.policy import Allow, Policy
 
-__all__ = ["LEADS_POLICY", "POLICY", "SEE_EVERY_LEAD"]
+__all__ = ["LEADS_POLICY", "POLICY", "SEE_EVERY_LEAD", "SEE_PERSONAL_DATA"]
 
 _LEADS: Final = "/smarketing.api.leads.v1.LeadService"
 _LOG: Final = "/smarketing.api.eventlog.v1.EventLogService"
@@ -26,8 +26,10 @@ _LOG_READERS: Final = (Role.SERVICE, Role.OPERATOR, Role.AUDITOR)
 SEE_EVERY_LEAD: Final = frozenset({*_MARKETING, Role.SALES_MANAGER})
 """Roles whose holders see the personal data of every lead; others in sales see their own teams'."""
 
-# Personal data is for those who call the lead, and those who sent it.
-_PERSONAL: Final = Allow(*_SALES, *_MARKETING)
+SEE_PERSONAL_DATA: Final = frozenset({*_SALES, *_MARKETING})
+"""Personal data is for those who call the lead, and those who sent it."""
+
+_PERSONAL: Final = Allow(*SEE_PERSONAL_DATA)
 _IMPERSONAL: Final = Allow(*_SALES, *_MARKETING, *_ONLOOKERS)
 _WORK: Final = Allow(*_SALES, mutation=True)
 _INTAKE: Final = Allow(*_MARKETING, Role.OPERATOR, mutation=True)

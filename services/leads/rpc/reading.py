@@ -13,6 +13,7 @@ from services.leads.domain.states import HandoffState
 from services.leads.rpc.asking import handoff_in
 from services.leads.rpc.assignees import Assignees
 from services.leads.rpc.policy import SEE_EVERY_LEAD
+from services.leads.rpc.seeing import as_seen
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
 from services.leads.store.queries import HandoffFilter
@@ -73,19 +74,21 @@ class Reading:
 
     async def GetHandoff(self, request: leadspb.GetHandoffRequest, context: _Context) -> leadspb.Handoff:
         """Return a handoff."""
-        found = await self._store.read(queries.find_handoff(handoff_in(request.name)))
-        if found is None:
+        query = queries.find_handoffs([handoff_in(request.name)])
+        found = await self._store.read(as_seen(self._sealer, query))
+        if not found:
             raise HandoffUnknown(request.name)
-        return wire.handoff_message(found)
+        return wire.handoff_message(found[0])
 
     async def ListHandoffs(
         self, request: leadspb.ListHandoffsRequest, context: _Context
     ) -> leadspb.ListHandoffsResponse:
         """List handoffs, newest first."""
-        wanted = _filter(request)
+        wanted = _filter(request, self._sealer)
         size = page_size_of(request)
         key: Any = self._pages.read(request)
-        found = await self._store.read(queries.list_handoffs(wanted, after=key, limit=size + 1))
+        query = queries.list_handoffs(wanted, after=key, limit=size + 1)
+        found = await self._store.read(as_seen(self._sealer, query))
         shown = found[:size]
         token = self._pages.issue(request, shown[-1].id[1:]) if len(found) > size else ""
         return leadspb.ListHandoffsResponse(
@@ -101,7 +104,8 @@ class Reading:
         size = page_size_of(request)
         key: Any = self._pages.read(request)
         after = None if key is None else (_expiry_of(key[0]), key[1], key[2])
-        found = await self._store.read(queries.list_offers(tenant, wanted, after=after, limit=size + 1))
+        query = queries.list_offers(tenant, wanted, after=after, limit=size + 1)
+        found = await self._store.read(as_seen(self._sealer, query))
         shown = found[:size]
         token = self._pages.issue(request, _offer_key(shown[-1])) if len(found) > size else ""
         return leadspb.ListOffersResponse(
@@ -159,8 +163,9 @@ def _holders(handoff: Handoff) -> tuple[str, ...]:
     return (handoff.owner, *offered)
 
 
-def _filter(request: leadspb.ListHandoffsRequest) -> HandoffFilter:
+def _filter(request: leadspb.ListHandoffsRequest, sealer: Sealer) -> HandoffFilter:
     tenant, lead = _parent(request.parent)
+    asked, system = request.external_id, request.source_system
     if request.external_id and not request.source_system:
         raise field_invalid("source_system", "the sender whose external_id this is")
     return HandoffFilter(
@@ -170,7 +175,7 @@ def _filter(request: leadspb.ListHandoffsRequest) -> HandoffFilter:
         owner=request.owner,
         queue=request.queue,
         source_system=request.source_system,
-        external_id=request.external_id,
+        external_digest=sealer.external_digest(tenant, system, asked) if asked else b"",
     )
 
 

@@ -44,4 +44,6 @@ class LeadServicer(Intake, Working, Reading, Watching, LeadServiceServicer):
         Intake.__init__(self, store, submissions)
         Working.__init__(self, store, conflicts)
         Reading.__init__(self, store, sealer, pages, assignees)
-        Watching.__init__(self, store, pages, assignees, draining, heartbeat_seconds=heartbeat_seconds)
+        Watching.__init__(
+            self, store, sealer, pages, assignees, draining, heartbeat_seconds=heartbeat_seconds
+        )

@@ -2,7 +2,7 @@
 """WatchOffers: the open offers first, then each change, from the event log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +14,10 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.rpc.asking import asker
 from services.leads.rpc.assignees import Assignees
+from services.leads.rpc.seeing import as_seen
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
+from services.leads.store.sealing import Sealer
 from services.leads.wire.leads import handoff_message
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -63,6 +65,7 @@ class Watching:
     def __init__(
         self,
         store: LeadStore,
+        sealer: Sealer,
         pages: PageTokens,
         assignees: Assignees,
         draining: Draining,
@@ -70,6 +73,7 @@ class Watching:
         heartbeat_seconds: float = 10.0,
     ) -> None:
         self._store = store
+        self._sealer = sealer
         self._pages = pages
         self._assignees = assignees
         self._draining = draining
@@ -128,9 +132,9 @@ class Watching:
             raise _token_invalid()
         return key
 
-    async def _open_offers(self, watch: _Watch) -> list[Handoff]:
+    async def _open_offers(self, watch: _Watch) -> Sequence[Handoff]:
         query = queries.offers_by_id(watch.tenant, watch.wanted, after=watch.sent or ("", 0), limit=_PAGE)
-        found = await self._store.read(query)
+        found = await self._store.read(as_seen(self._sealer, query))
         watch.sent = found[-1].id[1:] if len(found) == _PAGE else None
         return found
 
@@ -147,7 +151,9 @@ class Watching:
         if watch.position < page.head_position:
             woken.set()
         touched = _touched(page.events)
-        found = await self._store.read(queries.find_handoffs(list(touched))) if touched else []
+        if not touched:
+            return []
+        found = await self._store.read(as_seen(self._sealer, queries.find_handoffs(list(touched))))
         return [each for each in found if _concerns(each, touched[each.id], watch.wanted)]
 
     def _response(

@@ -47,7 +47,8 @@ class HandoffFilter:
     owner: str = ""
     queue: str = ""
     source_system: str = ""
-    external_id: str = ""
+    external_digest: bytes = b""
+    """Of a sender's own id of a submission."""
 
 
 def find_handoff(handoff_id: HandoffId) -> Callable[[Connection], Handoff | None]:
@@ -91,7 +92,7 @@ def _conditions(wanted: HandoffFilter) -> list[Any]:
         conditions += [_h.owner == wanted.owner, _h.owner != ""]
     if wanted.queue:
         conditions += [_h.offer_assignee == wanted.queue, _h.offer_state == 1]
-    if wanted.external_id:
+    if wanted.external_digest:
         conditions.append(tuple_(_h.lead, _h.number).in_(_submitted(wanted)))
     elif wanted.source_system:
         conditions.append(_h.source_system == wanted.source_system)
@@ -103,7 +104,7 @@ def _submitted(wanted: HandoffFilter) -> Select[Any]:
     return select(submission.lead, submission.number).where(
         submission.tenant == wanted.tenant,
         submission.source_system == wanted.source_system,
-        submission.external_id == wanted.external_id,
+        submission.external_digest == wanted.external_digest,
     )
 
 

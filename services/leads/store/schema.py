@@ -86,11 +86,13 @@ def _submission(metadata: MetaData) -> Table:
         "submission",
         Column("tenant", Text, primary_key=True),
         Column("source_system", Text, primary_key=True),
-        Column("external_id", Text, primary_key=True),
+        # Senders use people's addresses as ids: what they said is sealed with the lead's key.
+        Column("external_digest", LargeBinary, primary_key=True),
         Column("revision", BigInt, primary_key=True),
         Column("lead", Text, nullable=False),
         Column("number", BigInt, nullable=False),
         Column("record_time", UtcMicros, nullable=False),
+        Column("sealed_external_id", LargeBinary),
     )
 
 
@@ -98,6 +100,7 @@ _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 _UNROUTED: Final = text("state = 1 AND archived = 0")
 _OWNED: Final = text("owner <> ''")
+_ACCOUNT_OWNED: Final = text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7")
 
 
 def _handoff(metadata: MetaData) -> Table:
@@ -110,7 +113,8 @@ def _handoff(metadata: MetaData) -> Table:
         Column("version", BigInt, nullable=False),
         Column("state", BigInt, nullable=False),
         Column("source_system", Text, nullable=False),
-        Column("external_id", Text, nullable=False),
+        Column("external_digest", LargeBinary, nullable=False),
+        Column("account", LargeBinary),
         Column("revision", BigInt, nullable=False),
         Column("submit_time", UtcMicros, nullable=False),
         Column("update_time", UtcMicros, nullable=False),
@@ -128,11 +132,22 @@ def _handoff(metadata: MetaData) -> Table:
         Column("accountable_party", Text),
         Column("evidence", Text, nullable=False),
         Column("opportunity", Text, nullable=False),
+        Column("kept_lead", Text, nullable=False),
+        Column("kept_number", BigInt, nullable=False),
         *_qualification_columns(),
         *_offer_columns(),
         Column("next_due_time", UtcMicros),
         Index("handoff_by_state", "tenant", "state", "archived"),
         Index("handoff_by_owner", "tenant", "owner", sqlite_where=_OWNED, postgresql_where=_OWNED),
+        # Who has, or last won, something at a company.
+        Index(
+            "handoff_by_account",
+            "tenant",
+            "account",
+            "state",
+            sqlite_where=_ACCOUNT_OWNED,
+            postgresql_where=_ACCOUNT_OWNED,
+        ),
         # In the order in which a queue is taken from: the best first, then who waits longest.
         Index(
             "handoff_offered",

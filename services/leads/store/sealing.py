@@ -11,13 +11,37 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["Sealer"]
+__all__ = ["Sealer", "SubjectKey"]
 
 _KEY_NUMBER: Final = b"\x01"
 """Which of the installation's keys wrapped: it stands in front, so that another can take its place."""
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _DIGEST_BYTES: Final = 16
+
+
+class SubjectKey:
+    """One lead's key, opened: what it sealed opens with it alone, and for the same purpose alone."""
+
+    def __init__(self, key: bytes, wrapped: bytes, bound_to: str) -> None:
+        self.wrapped: Final = wrapped
+        """The key as it may be kept."""
+        self._cipher = AESGCM(key)
+        self._bound_to = bound_to
+
+    def seal(self, plain: bytes, *, purpose: str = "") -> bytes:
+        """Return the sealed text."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, f"{self._bound_to}{purpose}".encode())
+
+    def unseal(self, sealed: bytes, *, purpose: str = "") -> bytes:
+        """Return the plain text.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: another key sealed it, or it was changed or moved.
+        """
+        context = f"{self._bound_to}{purpose}".encode()
+        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
 
 
 class Sealer:
@@ -27,17 +51,29 @@ class Sealer:
         self._wrap = AESGCM(hmac.digest(master_key, b"smarketing lead key wrap 1", "sha256"))
         self._match_key = hmac.digest(master_key, b"smarketing lead match 1", "sha256")
 
+    def new_key(self, bound_to: str) -> SubjectKey:
+        """Return a new lead's key; `bound_to` must be given again to open it."""
+        chance = os.urandom(_KEY_BYTES + _NONCE_BYTES)
+        key, nonce = chance[:_KEY_BYTES], chance[_KEY_BYTES:]
+        wrapped = _KEY_NUMBER + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
+        return SubjectKey(key, wrapped, bound_to)
+
+    def open_key(self, wrapped_key: bytes, bound_to: str) -> SubjectKey:
+        """Return a lead's key.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: another key wrapped it, or it was changed or moved.
+        """
+        if not wrapped_key.startswith(_KEY_NUMBER):
+            raise InvalidTag
+        wrapped = wrapped_key[len(_KEY_NUMBER) :]
+        key = self._wrap.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to.encode())
+        return SubjectKey(key, wrapped_key, bound_to)
+
     def seal(self, plain: bytes, *, bound_to: str) -> tuple[bytes, bytes]:
         """Return the wrapped key and the sealed text; `bound_to` must be given again to open it."""
-        chance = os.urandom(_KEY_BYTES + 2 * _NONCE_BYTES)
-        key = chance[:_KEY_BYTES]
-        wrap_nonce, nonce = (
-            chance[_KEY_BYTES : _KEY_BYTES + _NONCE_BYTES],
-            chance[_KEY_BYTES + _NONCE_BYTES :],
-        )
-        context = bound_to.encode()
-        wrapped = _KEY_NUMBER + wrap_nonce + self._wrap.encrypt(wrap_nonce, key, context)
-        return wrapped, nonce + AESGCM(key).encrypt(nonce, plain, context)
+        key = self.new_key(bound_to)
+        return key.wrapped, key.seal(plain)
 
     def unseal(self, wrapped_key: bytes, sealed: bytes, *, bound_to: str) -> bytes:
         """Return the plain text.
@@ -45,14 +81,14 @@ class Sealer:
         Raises:
             cryptography.exceptions.InvalidTag: another key sealed it, or it was changed or moved.
         """
-        if not wrapped_key.startswith(_KEY_NUMBER):
-            raise InvalidTag
-        context, wrapped = bound_to.encode(), wrapped_key[len(_KEY_NUMBER) :]
-        key = self._wrap.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
-        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        return self.open_key(wrapped_key, bound_to).unseal(sealed)
 
     def match_digest(self, tenant: str, kind: str, value: str) -> bytes:
         """Return the digest under which a tenant recognises an e-mail address or phone number."""
         return hmac.digest(self._match_key, f"{tenant}\x00{kind}\x00{value}".encode(), "sha256")[
             :_DIGEST_BYTES
         ]
+
+    def external_digest(self, tenant: str, source_system: str, external_id: str) -> bytes:
+        """Return the digest under which a sender's own id of a submission is known."""
+        return self.match_digest(tenant, "external", f"{source_system}\x00{external_id}")

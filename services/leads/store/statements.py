@@ -29,8 +29,8 @@ FIND_HANDOFFS: Final = FindRows(_T.handoff, key=_HANDOFF_KEY)
 FIND_HANDOFFS_OF_LEADS: Final = FindRows(_T.handoff, key=["tenant", "lead"])
 FIND_SUBMISSIONS: Final = FindRows(
     _T.submission,
-    key=["tenant", "source_system", "external_id"],
-    columns=["tenant", "source_system", "external_id", "revision", "lead", "number"],
+    key=["tenant", "source_system", "external_digest"],
+    columns=["tenant", "source_system", "external_digest", "revision", "lead", "number"],
 )
 FIND_MATCHES: Final = FindRows(
     _T.lead_match, key=["tenant", "digest"], columns=["tenant", "digest", "record_time", "lead"]

@@ -24,14 +24,13 @@ from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.routing import Credits
 from services.leads.store import rows, statements
 from services.leads.store.directory import Directories
+from services.leads.store.people import LeadKey, People
 from services.leads.store.sealing import Sealer
 from services.leads.store.totals import totals_of
 from services.leads.wire.events import event_message
-from services.leads.wire.leads import contact_bytes, contact_from_bytes
 from smarketing.eventlog.outbox import NewEvent, append
 
 SubmissionKey = tuple[str, str, str]
-LeadKey = tuple[str, str]
 
 _MOST_SHARED: Final = 20
 """What so many leads share, like the number of a form's example, tells nobody apart: no more are kept."""
@@ -62,6 +61,7 @@ class LeadTx:
         self._connection = connection
         self._directories = directories
         self._sealer = sealer
+        self.people: Final = People(connection, sealer, now)
         self._known_directories: dict[str, Directory] = {}
         self._credits: dict[str, Credits] = {}
         self._credits_before: dict[str, Mapping[tuple[str, str], int]] = {}
@@ -72,10 +72,9 @@ class LeadTx:
         self._changed_handoffs: set[HandoffId] = set()
         self._submissions: dict[SubmissionKey, dict[int, HandoffId]] = {}
         self._matches: dict[tuple[str, bytes], dict[str, None]] = {}
-        self._new_submissions: list[rows.Row] = []
+        self._external_digests: dict[SubmissionKey, bytes] = {}
+        self._new_submissions: list[tuple[Submission, HandoffId]] = []
         self._new_matches: list[rows.Row] = []
-        self._new_people: list[rows.Row] = []
-        self._changed_people: dict[LeadKey, Contact] = {}
         self._follow_ups: dict[tuple[HandoffId, str], FollowUp] = {}
         self._new_follow_ups: list[FollowUp] = []
         self._opportunities: dict[tuple[str, str], Opportunity] = {}
@@ -182,12 +181,13 @@ class LeadTx:
 
     def load_submissions(self, keys: Iterable[SubmissionKey]) -> None:
         """Load the revisions known of these submissions."""
-        missing = [key for key in dict.fromkeys(keys) if key not in self._submissions]
-        self._submissions.update({key: {} for key in missing})
+        missing = {(*key[:2], self.external_digest(key)): key for key in keys if key not in self._submissions}
+        self._submissions.update({key: {} for key in missing.values()})
         if missing:
             for row in statements.FIND_SUBMISSIONS.find(self._connection, missing):
-                tenant, system, external_id, revision, lead, number = row
-                self._submissions[tenant, system, external_id][revision] = HandoffId(tenant, lead, number)
+                tenant, system, digest, revision, lead, number = row
+                key = missing[tenant, system, bytes(digest)]
+                self._submissions[key][revision] = HandoffId(tenant, lead, number)
 
     def revisions(self, key: SubmissionKey) -> Mapping[int, HandoffId]:
         """Return the loaded submission's revisions and their handoffs."""
@@ -196,9 +196,14 @@ class LeadTx:
     def add_submission(self, submission: Submission, handoff_id: HandoffId) -> None:
         """Keep for ever that this submission came, and to which handoff it belongs."""
         self._submissions.setdefault(submission.key, {})[submission.revision] = handoff_id
-        self._new_submissions.append(
-            (*submission.key, submission.revision, handoff_id.lead, handoff_id.number, self.now)
-        )
+        self._new_submissions.append((submission, handoff_id))
+
+    def external_digest(self, key: SubmissionKey) -> bytes:
+        """Return the digest under which the submission is kept."""
+        digest = self._external_digests.get(key)
+        if digest is None:
+            digest = self._external_digests[key] = self._sealer.external_digest(*key)
+        return digest
 
     def digests(self, submission: Submission) -> list[bytes]:
         """Return the digests by which the submission's lead is recognised, the surest first."""
@@ -230,22 +235,12 @@ class LeadTx:
 
     def add_person(self, tenant: str, lead: str, contact: Contact) -> None:
         """Keep a new lead's personal data, sealed."""
-        sealed = self._sealer.seal(contact_bytes(contact), bound_to=f"{tenant}/{lead}")
         self._handoffs_of[tenant, lead] = []
-        self._new_people.append((tenant, lead, 1, self.now, *sealed, None))
+        self.people.add(tenant, lead, contact)
 
     def change_person(self, tenant: str, lead: str, change: Callable[[Contact], Contact]) -> None:
         """Change a lead's personal data; a lead of this very batch or an erased one stays as it is."""
-        known = self._changed_people.get((tenant, lead)) or self._contact(tenant, lead)
-        if known is not None and (changed := change(known)) != known:
-            self._changed_people[tenant, lead] = changed
-
-    def _contact(self, tenant: str, lead: str) -> Contact | None:
-        for *_, wrapped_key, sealed in statements.FIND_PEOPLE.find(self._connection, [(tenant, lead)]):
-            if wrapped_key is not None:
-                plain = self._sealer.unseal(bytes(wrapped_key), bytes(sealed), bound_to=f"{tenant}/{lead}")
-                return contact_from_bytes(plain)
-        return None
+        self.people.change((tenant, lead), change)
 
     # Follow-ups and opportunities.
 
@@ -302,8 +297,7 @@ class LeadTx:
     def flush(self) -> None:
         """Write all that changed, and the log; nothing may be changed afterwards."""
         connection, handoffs = self._connection, self._handoffs
-        statements.INSERT_PEOPLE.insert(connection, self._new_people)
-        self._flush_people()
+        self.people.flush()
         statements.PUT_MATCHES.upsert(connection, self._new_matches)
         statements.INSERT_HANDOFFS.insert(
             connection, [rows.handoff_row(handoffs[each]) for each in sorted(self._new_handoffs)]
@@ -311,7 +305,7 @@ class LeadTx:
         if self._changed_handoffs:
             changed = [handoffs[each] for each in sorted(self._changed_handoffs)]
             statements.update_handoffs(connection, changed)
-        statements.INSERT_SUBMISSIONS.insert(connection, self._new_submissions)
+        self._flush_submissions()
         self._flush_work()
         self._flush_credits()
         self._flush_events()
@@ -326,10 +320,21 @@ class LeadTx:
                 self._handoffs[handoff_id] = rows.handoff_of(row)
         return ids
 
-    def _flush_people(self) -> None:
-        for (tenant, lead), contact in self._changed_people.items():
-            sealed = self._sealer.seal(contact_bytes(contact), bound_to=f"{tenant}/{lead}")
-            statements.change_person(self._connection, tenant, lead, *sealed)
+    def _flush_submissions(self) -> None:
+        people = self.people
+        people.load((to.tenant, to.lead) for _, to in self._new_submissions)
+        new = [
+            (
+                *each.key[:2],
+                self.external_digest(each.key),
+                each.revision,
+                *to[1:],
+                self.now,
+                people.sealed_external_id((to.tenant, to.lead), each.external_id),
+            )
+            for each, to in self._new_submissions
+        ]
+        statements.INSERT_SUBMISSIONS.insert(self._connection, new)
 
     def _flush_work(self) -> None:
         connection = self._connection

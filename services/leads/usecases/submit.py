@@ -114,7 +114,7 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
     if not (handoff.is_live or (handoff.is_open and submission.history is not None)):
         return _joined_or_begun(tx, known, handoff.id.lead)
     told = submission.qualification.completed_by(handoff.qualification)
-    is_own = handoff.external_id == submission.external_id
+    is_own = handoff.external_digest == tx.external_digest(submission.key)
     revised, events = handoff.revise(
         told, revision=submission.revision if is_own else handoff.revision, now=tx.now
     )
@@ -180,7 +180,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
     handoff = Handoff(
         id=HandoffId(tenant, lead, number),
         source_system=submission.source_system,
-        external_id=submission.external_id,
+        external_digest=tx.external_digest(submission.key),
         revision=submission.revision,
         submit_time=submission.submit_time(tx.now),
         update_time=tx.now,

@@ -5,6 +5,8 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import text
 
 from services.leads.domain.lead import Contact
+from services.leads.store.external_ids import with_external_ids
+from services.leads.store.queries import HandoffFilter, list_handoffs
 from services.leads.store.sealing import Sealer
 from services.leads.wire.leads import qualification_of
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
@@ -82,3 +84,58 @@ async def test_a_number_that_everybody_gives_is_kept_for_a_few_alone() -> None:
             ).scalar_one()
         )
         assert most == 20
+
+
+async def test_what_a_sender_called_a_submission_is_sealed_and_opens_for_who_may_see_it() -> None:
+    async with House() as house:
+        sealer = Sealer(bytes(32))
+        named = [
+            a_submission(1, external_id="kim@example.com"),
+            a_submission(2, external_id="lee@example.com"),
+        ]
+        await house.submit(*named)
+        query = list_handoffs(HandoffFilter(tenant="default"), after=None, limit=10)
+
+        closed = await house.rows(query)
+        opened = await house.rows(with_external_ids(sealer, query))
+        stored = await house.rows(
+            lambda connection: connection.execute(text("SELECT * FROM submission")).all()
+        )
+
+    assert [each.external_id for each in closed] == ["", ""]
+    assert [each.external_id for each in opened] == ["lee@example.com", "kim@example.com"]
+    assert b"example.com" not in b"".join(
+        value for row in stored for value in row if isinstance(value, bytes)
+    )
+
+
+async def test_a_lead_keeps_its_key_when_its_contact_changes_so_that_its_external_ids_stay_readable() -> None:
+    async with House() as house:
+        known = Contact(email="kim@example.com")
+        await house.submit(a_submission(1, contact=known, external_id="first"))
+        await house.submit(
+            a_submission(2, contact=Contact(email="kim@example.com", family_name="Lee"), external_id="second")
+        )
+        query = with_external_ids(
+            Sealer(bytes(32)), list_handoffs(HandoffFilter(tenant="default"), after=None, limit=10)
+        )
+
+        [handoff] = await house.rows(query)
+
+    assert handoff.external_id == "first"
+
+
+async def test_the_same_submission_is_a_duplicate_though_its_id_is_kept_as_a_digest_alone() -> None:
+    async with House() as house:
+        once = a_submission(1, external_id="kim@example.com")
+        elsewhere = a_submission(2, external_id="kim@example.com", source_system="crm")
+        [first, again, other] = await house.submit(once, once, elsewhere)
+        [later] = await house.submit(once)
+
+    assert [each.outcome.name for each in (first, again, other, later)] == [
+        "CREATED",
+        "DUPLICATE",
+        "CREATED",
+        "DUPLICATE",
+    ]
+    assert later.handoff.id == first.handoff.id

@@ -275,11 +275,12 @@ def _leads() -> None:
         "submission",
         Column("tenant", Text, primary_key=True),
         Column("source_system", Text, primary_key=True),
-        Column("external_id", Text, primary_key=True),
+        Column("external_digest", LargeBinary, primary_key=True),
         Column("revision", BigInt, primary_key=True),
         Column("lead", Text, nullable=False),
         Column("number", BigInt, nullable=False),
         Column("record_time", UtcMicros, nullable=False),
+        Column("sealed_external_id", LargeBinary),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -294,7 +295,8 @@ def _handoffs() -> None:
         Column("version", BigInt, nullable=False),
         Column("state", BigInt, nullable=False),
         Column("source_system", Text, nullable=False),
-        Column("external_id", Text, nullable=False),
+        Column("external_digest", LargeBinary, nullable=False),
+        Column("account", LargeBinary),
         Column("revision", BigInt, nullable=False),
         Column("submit_time", UtcMicros, nullable=False),
         Column("update_time", UtcMicros, nullable=False),
@@ -312,6 +314,8 @@ def _handoffs() -> None:
         Column("accountable_party", Text),
         Column("evidence", Text, nullable=False),
         Column("opportunity", Text, nullable=False),
+        Column("kept_lead", Text, nullable=False),
+        Column("kept_number", BigInt, nullable=False),
         Column("source", Text),
         Column("source_channel", BigInt, nullable=False),
         Column("campaign", Text, nullable=False),
@@ -338,6 +342,13 @@ def _handoffs() -> None:
         Column("next_due_time", UtcMicros),
         sqlite_strict=True,
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "handoff_by_account",
+        "handoff",
+        ["tenant", "account", "state"],
+        sqlite_where=text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7"),
+        postgresql_where=text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7"),
     )
     op.create_index(
         "handoff_by_owner",
