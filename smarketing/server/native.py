@@ -34,6 +34,8 @@ _CallDetails = tuple[_Metadata, str, float | None]
 _EVENTS_AT_ONCE: Final = 64
 _SHORTEST_PAUSE_SECONDS: Final = 0.0005
 _LONGEST_PAUSE_SECONDS: Final = 0.02
+# The engine closes without waiting for what it was given to send, and does not say when that is sent.
+_LAST_WORDS_SECONDS: Final = 0.25
 _NOTHING_MORE: Final[_Metadata] = ()
 _STATUS_TRAILER: Final = "grpc-status-details-bin"
 
@@ -146,6 +148,7 @@ class NativeServer:
             await asyncio.wait(running)
         await behind
         if self._front is not None:
+            await asyncio.sleep(_LAST_WORDS_SECONDS)
             await asyncio.to_thread(self._front.close)
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)

@@ -26,6 +26,8 @@ from tests.contract.directory.town import (
     until,
 )
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 KIM = "tenants/acme/people/kim"
 
 

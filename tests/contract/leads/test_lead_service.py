@@ -33,6 +33,8 @@ from tests.contract.leads.office import (
     reason_of,
 )
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:

@@ -49,6 +49,8 @@ from smarketing.server.validation import Validator
 from smarketing.sql import open_database
 from tests.builders.engines import engine
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 OWN_CONTRACTS = {
     "leads": (leadspb, directory_pb2),
     "sla": (slapb,),

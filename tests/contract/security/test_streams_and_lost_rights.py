@@ -12,6 +12,8 @@ from smarketing.server.auth import Directory, Role
 from smarketing.server.standing import while_allowed
 from tests.contract.server.echo import NOW, TOKENS, Rig, a_request, bearer, outcome_of, serving, told
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 WITHIN_SECONDS = 5
 MINAS = TOKENS[0]
 

@@ -31,7 +31,7 @@ from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
 from smarketing.server.methods import CallLimits
 from smarketing.server.policy import Allow
-from smarketing.server.settings import ServerConfig
+from smarketing.server.settings import GrpcEngine, ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
 from tests.builders.engines import engine
@@ -317,6 +317,16 @@ def told(error: grpc.aio.AioRpcError) -> SimpleNamespace:
         retry_milliseconds=retry.retry_delay.ToMilliseconds(),
         trailers=dict(error.trailing_metadata()),
     )
+
+
+def pushback_milliseconds(refused: SimpleNamespace) -> int:
+    """Return the delay in the trailer that grpc's own retries obey; the native engine cannot send it."""
+    trailer = refused.trailers.get("grpc-retry-pushback-ms")
+    if engine() is GrpcEngine.NATIVE:
+        # The day the engine can, this fails, and the exception can go.
+        assert trailer is None
+        return refused.retry_milliseconds
+    return int(trailer)
 
 
 @asynccontextmanager

@@ -23,6 +23,8 @@ from tests.contract.server.echo import (
     told,
 )
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 

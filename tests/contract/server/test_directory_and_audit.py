@@ -37,6 +37,8 @@ from smarketing.sql.writer import Writer
 from tests.builders.engines import engine
 from tests.contract.server.echo import told
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ADA = Principal(
     tenant="default",

@@ -18,6 +18,8 @@ from tests.contract.server.echo import (
     told,
 )
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 
 @pytest.mark.parametrize("servicer", [EchoServicer, ReaderStyleEchoServicer])
 async def test_a_proved_caller_with_a_role_is_answered_in_every_arity(servicer):

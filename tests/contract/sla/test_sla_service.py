@@ -16,6 +16,8 @@ from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.builders.sla_engine import HANDOFF, MONDAY_NINE, REP, SALES, TENANT
 from tests.contract.sla.yard import Yard, a_yard
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 OFFICE = f"{TENANT}/calendars/office"
 MAIN = f"{TENANT}/agreements/main"
 

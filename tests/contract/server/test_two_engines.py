@@ -1,0 +1,197 @@
+# ruff: noqa: N802, ARG002 -- gRPC chooses the names and the arguments of a servicer
+"""The same handlers run on either engine; what is particular to one of them is said here."""
+
+import asyncio
+import sys
+import tempfile
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+
+from smarketing.config import ConfigInvalid, read_config
+from smarketing.server.admission import AdmissionLimits
+from smarketing.server.listening import StartRefused, listen, new_server
+from smarketing.server.methods import CallLimits
+from smarketing.server.settings import GrpcEngine, ServerConfig
+from tests.builders.engines import ENGINE_VARIABLE
+from tests.contract.server.echo import (
+    MINA,
+    SERVICE,
+    EchoResponse,
+    EchoServicer,
+    bearer,
+    outcome_of,
+    serving,
+    told,
+)
+
+NATIVE = ServerConfig(grpc_engine=GrpcEngine.NATIVE)
+IN_FLIGHT = 64
+
+
+@pytest.mark.usefixtures("each_engine")
+async def test_a_server_that_stops_loses_no_answer_of_a_call_it_began():
+    for _ in range(10):
+        begun, go = asyncio.Semaphore(0), asyncio.Event()
+
+        async def during(begun=begun, go=go):
+            begun.release()
+            await go.wait()
+
+        async with serving(EchoServicer(during)) as rig:
+            calls = [asyncio.ensure_future(outcome_of(rig.say(timeout=20))) for _ in range(IN_FLIGHT)]
+            for _ in calls:
+                await begun.acquire()
+            drained = asyncio.create_task(rig.running.drain())
+            await rig.draining.wait()
+            go.set()
+
+            assert await asyncio.gather(*calls) == ["hello"] * IN_FLIGHT
+            await drained
+
+
+@pytest.mark.usefixtures("each_engine")
+async def test_calls_given_up_before_they_began_leave_nothing_behind():
+    async with serving() as rig:
+        calls = [rig.say() for _ in range(IN_FLIGHT)]
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+        assert (await rig.say()).word == "hello"
+        # Nothing is left for the drain to wait for.
+        async with asyncio.timeout(5):
+            await rig.running.drain()
+        assert rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "unary"}) == 0
+
+
+@pytest.mark.usefixtures("each_engine")
+async def test_an_answer_larger_than_the_limit_is_a_status_and_not_a_silence():
+    class Verbose(EchoServicer):
+        async def Say(self, request, context):
+            return EchoResponse(word="x" * 5_000_000)
+
+        async def Tell(self, request, context):
+            yield EchoResponse(word="x" * 5_000_000)
+
+    async with serving(Verbose()) as rig:
+        for call in (rig.say(), rig.tell()):
+            assert (await outcome_of(call)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.usefixtures("each_engine")
+async def test_a_method_that_nobody_serves_is_unimplemented():
+    async with serving() as rig:
+        for path in (f"/{SERVICE}/Sing", "/elsewhere.v1.Service/Do"):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await rig.channel.unary_unary(path)(b"", metadata=MINA, timeout=5)
+
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("kilobytes", [20, 60])
+async def test_metadata_that_is_too_much_gets_a_status_from_the_native_engine_too(kilobytes):
+    async with serving(config=NATIVE) as rig:
+        refused = await outcome_of(rig.say(metadata=(*bearer(), ("x-filler", "x" * kilobytes * 1000))))
+
+        assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await rig.say()).word == "hello"
+
+
+async def test_readers_that_sleep_hold_no_threads_of_the_native_engine():
+    class Flood(EchoServicer):
+        async def Tell(self, request, context):
+            while True:
+                yield EchoResponse(word="x" * 60_000)
+
+    limits = CallLimits(stream_write=timedelta(milliseconds=300))
+    admission = AdmissionLimits(streams_per_principal=40)
+    async with serving(Flood(), limits=limits, admission=admission, config=NATIVE) as rig:
+        await rig.say()
+        threads = threading.active_count()
+        sleepers = [rig.tell(timeout=60) for _ in range(40)]
+        async with asyncio.timeout(10):
+            # The gauge is what an operator sees, and has no event to wait for.
+            while rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "stream"}) != 40:  # noqa: ASYNC110 -- see above
+                await asyncio.sleep(0.01)
+
+        assert (await rig.say()).word == "hello"
+        assert threading.active_count() == threads
+        for sleeper in sleepers:
+            assert told(await outcome_of(sleeper)).reason == "READER_TOO_SLOW"
+
+
+async def test_while_it_drains_the_native_engine_refuses_new_calls_with_a_reason():
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def during():
+        begun.set()
+        await go.wait()
+
+    async with serving(EchoServicer(during), config=NATIVE) as rig:
+        running = asyncio.ensure_future(outcome_of(rig.say()))
+        await begun.wait()
+        drained = asyncio.create_task(rig.running.drain())
+        await rig.draining.wait()
+        refused = await outcome_of(rig.say())
+        go.set()
+
+        assert (told(refused).code, told(refused).reason) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "SERVER_DRAINING",
+        )
+        assert await running == "hello"
+        await drained
+
+
+async def test_the_native_engine_takes_its_folder_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with serving(config=NATIVE) as rig:
+        assert (await rig.say()).word == "hello"
+        [folder] = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o077 == 0
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_taken_port_is_not_shared_by_the_native_engine():
+    async with serving(config=NATIVE) as rig:
+        for engine in GrpcEngine:
+            with pytest.raises(StartRefused, match="taken"):
+                listen(new_server(engine), f"127.0.0.1:{rig.running.port}", None)
+
+
+def test_the_native_engine_is_refused_with_tls_in_one_sentence():
+    environ = {
+        ENGINE_VARIABLE: "native",
+        "SMARKETING_TLS_CERTIFICATE": "server.pem",
+        "SMARKETING_TLS_KEY": "server.key",
+    }
+    with pytest.raises(ConfigInvalid, match="SMARKETING_GRPC_ENGINE is native, which has no TLS: set it"):
+        read_config(ServerConfig, {**environ, "SMARKETING_LISTEN": "0.0.0.0:7001"})
+
+
+async def test_the_native_engine_is_refused_where_others_can_reach_it():
+    with pytest.raises(StartRefused, match="configure TLS"):
+        listen(new_server(GrpcEngine.NATIVE), "0.0.0.0:0", None)
+
+
+def test_a_native_engine_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "smarketing.server.native", raising=False)
+    monkeypatch.setitem(sys.modules, "pygrpc_native", None)
+    with pytest.raises(StartRefused, match=r"install smarketing\[native\], or set it to grpcio"):
+        new_server(GrpcEngine.NATIVE)
+
+
+async def test_a_unix_socket_is_served_by_the_native_engine(tmp_path: Path):
+    address = f"unix:{tmp_path}/leads.sock"
+    async with (
+        serving(config=ServerConfig(listen=address, grpc_engine=GrpcEngine.NATIVE)) as rig,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        rig.channel, kept = channel, rig.channel
+        assert (await rig.say()).word == "hello"
+        rig.channel = kept
