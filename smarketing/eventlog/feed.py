@@ -28,8 +28,9 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_retries", 0),
     # Left to itself the window grows with what the network could carry, and a slow reader holds it all.
+    # This one takes the largest response whole: a call that ends within one may leave its reader waiting.
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", 1024 * 1024),
+    ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
 )
 """Options for the channel to a peer whose log is followed."""
 
@@ -67,7 +68,7 @@ class Feed:
 
     `metadata` gives the call's credentials, asked anew for each call so that a token may be rotated.
     In memory are at most `buffer_bytes` of events that wait to be taken, two responses more, and what the
-    channel holds back: 1 MiB with `CHANNEL_OPTIONS`.
+    channel holds back: 4 MiB with `CHANNEL_OPTIONS`.
     """
 
     def __init__(
