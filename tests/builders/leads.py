@@ -1,7 +1,7 @@
 """Builders of the handoff's values, and a house to run its use cases in: the real store, in memory."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection
 
+from services.leads.domain.desk import Case, Desk, Plan
 from services.leads.domain.directory import (
     Directory,
     Party,
@@ -26,8 +27,11 @@ from services.leads.domain.events import OfferState
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Qualification, Submission
-from services.leads.domain.routing import Placement, route
+from services.leads.domain.open_work import OpenWork
+from services.leads.domain.routing import Placement
+from services.leads.domain.routing_rules import Traits
 from services.leads.domain.states import HandoffState, Offer
+from services.leads.domain.turns import Pool
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.leads import LeadStore, UseCase
 from services.leads.store.schema import SCHEMA
@@ -153,7 +157,7 @@ def an_accepted_handoff(*, owner: str = ANNA, **changes: Any) -> Handoff:
 
 def a_placement(directory: Directory, **changes: Any) -> Placement:
     """Whom the directory's routing finds first."""
-    placement = route(directory, {}, on_leave=(), tried=())
+    placement = a_desk(directory).decide(Case(traits=Traits()))
     assert placement is not None
     return replace(placement, **changes)
 
@@ -162,6 +166,25 @@ def asked_by(principal: str, **changes: Any) -> Asker:
     """The principal of a call."""
     return Asker(
         principal=principal, is_system="/systems/" in principal, manages=principal == MANAGER, **changes
+    )
+
+
+def a_desk(
+    directory: Directory,
+    *,
+    pools: dict[str, Pool] | None = None,
+    work: Mapping[str, int] | None = None,
+    on_leave: Sequence[str] = (),
+    closed: Sequence[str] = (),
+) -> Desk:
+    """The desk of a directory: with these turns given, work open, people and calendars away."""
+    kept = {} if pools is None else pools
+    return Desk(
+        Plan(directory),
+        pool_of=lambda rule_id: kept.setdefault(rule_id, Pool()),
+        work=OpenWork(lambda _: work or {}),
+        on_leave=on_leave,
+        is_open=lambda calendar: calendar not in closed,
     )
 
 

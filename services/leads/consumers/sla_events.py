@@ -1,4 +1,4 @@
-"""The sla log: leave takes people out of routing, clocks tell when each handoff is next due."""
+"""The sla log: leave and calendars take people out of routing, clocks tell when each handoff is next due."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.due import Absence, ClockDue, put_absences, put_due_times
+from services.leads.store.routing import CalendarNews, put_calendars
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
@@ -32,7 +33,7 @@ _ENDED: Final = (
 )
 _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     message.DESCRIPTOR.full_name: message.FromString
-    for message in (*_RUNNING, *_ENDED, slaeventspb.LeaveChanged)
+    for message in (*_RUNNING, *_ENDED, slaeventspb.LeaveChanged, slaeventspb.CalendarVersionCreated)
 }
 
 HANDLED: Final = frozenset(_READERS)
@@ -41,7 +42,6 @@ IGNORED: Final = frozenset(
     for message in (
         slaeventspb.AgreementVersionChanged,
         slaeventspb.AlertChanged,
-        slaeventspb.CalendarVersionCreated,
         # The clock stays due as it was, until somebody stops it.
         slaeventspb.ClockBreached,
         slaeventspb.RungFired,
@@ -56,6 +56,7 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
     del now
     absences: list[Absence] = []
     clocks: list[ClockDue] = []
+    calendars: list[CalendarNews] = []
     for event in events:
         read = _READERS.get(event.payload.type_url.rpartition("/")[2])
         if read is None:
@@ -63,9 +64,13 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
         payload = read(event.payload.value)
         if isinstance(payload, slaeventspb.LeaveChanged):
             absences.append(_absence(payload))
+        elif isinstance(payload, slaeventspb.CalendarVersionCreated):
+            made = payload.calendar_version
+            calendars.append(CalendarNews(made.name, made.SerializeToString()))
         else:
             clocks += _clock(payload, running=isinstance(payload, _RUNNING))
     put_absences(connection, absences)
+    put_calendars(connection, calendars)
     if clocks:
         put_due_times(connection, clocks)
 

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
+
+from services.leads.domain.routing_rules import Routing, RoutingMember, RoutingRule
 
 __all__ = [
     "OWNER_ROLES",
@@ -157,35 +158,6 @@ class Queue:
     """The team whose members may take from it."""
     manager: str = ""
     inactive: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingMember:
-    """One person in a rule's pool, with their share relative to the others'."""
-
-    person: str
-    weight: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingRule:
-    """Who shares the handoffs that reach this rule, by weight."""
-
-    rule_id: str
-    members: tuple[RoutingMember, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
-    """How new handoffs find somebody; its `version` grows with every change."""
-
-    version: int = 0
-    rules: tuple[RoutingRule, ...] = ()
-    """In order: the first whose pool has somebody eligible decides."""
-    fallback_queue: str
-    offer_duration: timedelta = timedelta(hours=1)
-    max_offers: int = 3
-    """After so many ended offers a handoff goes to the fallback queue."""
 
 
 _Resource = TypeVar("_Resource", Team, Person, System, Queue)
@@ -433,6 +405,6 @@ def _canonical(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({len(value)}:{''.join(map(_canonical, value))})"
     if hasattr(value, "__dataclass_fields__"):
-        return _canonical(tuple(getattr(value, part.name) for part in fields(value)))
+        return _canonical(tuple(getattr(value, part.name) for part in fields(value) if part.compare))
     text = str(value)
     return f"{len(text)}:{text}"

@@ -4,22 +4,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, TypeVar
 
 from services.leads.domain.directory import (
-    OWNER_ROLES,
     Directory,
     Party,
     Person,
     Queue,
     Role,
-    RoutingRule,
     System,
     Team,
     TenantSettings,
     active_part,
 )
+from services.leads.domain.routing_faults import faults_of_routing
 from smarketing.businesstime.errors import BadCalendar
 from smarketing.businesstime.zones import load_zone
 
@@ -28,17 +26,11 @@ __all__ = ["Fault", "faults_of"]
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _REGION: Final = re.compile(r"([A-Z]{2})?")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_MOST: Final = {"teams": 1_000, "people": 10_000, "systems": 1_000, "queues": 1_000, "rules": 200}
-_MOST_MEMBERS: Final = 1_000
-"""Of all rules together: routing is one event, and an event has a limit."""
+_MOST: Final = {"teams": 1_000, "people": 10_000, "systems": 1_000, "queues": 1_000}
 _MOST_CHARACTERS: Final = 200
-_HEAVIEST: Final = 1_000
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _MOST_ABILITIES: Final = {"skills": 50, "territories": 50, "languages": 20}
 _MOST_CAPACITY: Final = 10_000
-_SHORTEST_OFFER: Final = timedelta(seconds=1)
-_LONGEST_OFFER: Final = timedelta(days=30)
-_MOST_OFFERS: Final = 20
 
 _Entry = TypeVar("_Entry", Team, Person, System, Queue)
 
@@ -63,7 +55,7 @@ def faults_of(wanted: Directory, *, old: Directory | None = None) -> tuple[Fault
         *_each("people", whole.people, lambda person: _faults_of_person(wanted, person)),
         *_each("systems", whole.systems, lambda system: _faults_of_system(wanted, system)),
         *_each("queues", whole.queues, lambda queue: _faults_of_queue(wanted, queue)),
-        *_faults_of_routing(wanted),
+        *(Fault(path, description) for path, description in faults_of_routing(wanted)),
     )
 
 
@@ -172,51 +164,6 @@ def _faults_of_queue(wanted: Directory, queue: Queue) -> Iterator[Fault]:
     if team is None or team.party is not Party.SALES:
         yield Fault("team", "must be one of the teams of SALES")
     yield from _person_exists(wanted, "manager", queue.manager)
-
-
-def _faults_of_routing(wanted: Directory) -> Iterator[Fault]:
-    routing = wanted.routing
-    if wanted.queue(routing.fallback_queue) is None:
-        yield Fault("routing.fallback_queue", "must be one of the queues")
-    if not _SHORTEST_OFFER <= routing.offer_duration <= _LONGEST_OFFER:
-        yield Fault("routing.offer_duration", "must be from 1 s to 30 days")
-    if not 1 <= routing.max_offers <= _MOST_OFFERS:
-        yield Fault("routing.max_offers", f"must be from 1 to {_MOST_OFFERS}")
-    yield from _faults_of_rules(wanted)
-
-
-def _faults_of_rules(wanted: Directory) -> Iterator[Fault]:
-    rules = wanted.routing.rules
-    if len(rules) > _MOST["rules"]:
-        yield Fault("routing.rules", f"must hold at most {_MOST['rules']} rules")
-    if sum(len(rule.members) for rule in rules) > _MOST_MEMBERS:
-        yield Fault("routing.rules", f"must hold at most {_MOST_MEMBERS} members in all")
-    uses = Counter(rule.rule_id for rule in rules)
-    for index, rule in enumerate(rules):
-        path = f"routing.rules[{index}]"
-        if not _ID.fullmatch(rule.rule_id):
-            yield Fault(f"{path}.rule_id", "must be an id of a-z, 0-9, '.', '_', '-'")
-        elif uses[rule.rule_id] > 1:
-            yield Fault(f"{path}.rule_id", "must not occur twice")
-        for fault in _faults_of_rule(wanted, rule):
-            yield Fault(f"{path}.{fault.path}", fault.description)
-
-
-def _faults_of_rule(wanted: Directory, rule: RoutingRule) -> Iterator[Fault]:
-    if not rule.members:
-        yield Fault("members", "must hold at least one person")
-    uses = Counter(member.person for member in rule.members)
-    for index, member in enumerate(rule.members):
-        path = f"members[{index}]"
-        person = wanted.person(member.person)
-        if person is None:
-            yield Fault(f"{path}.person", "must be one of the people")
-        elif wanted.party_of(person.name) is not Party.SALES or not person.roles & OWNER_ROLES:
-            yield Fault(f"{path}.person", "must be in a team of SALES, with a role that owns handoffs")
-        elif uses[person.name] > 1:
-            yield Fault(f"{path}.person", "must not occur twice in a rule")
-        if not 1 <= member.weight <= _HEAVIEST:
-            yield Fault(f"{path}.weight", f"must be from 1 to {_HEAVIEST}")
 
 
 def _person_exists(wanted: Directory, path: str, name: str) -> Iterable[Fault]:

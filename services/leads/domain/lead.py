@@ -70,6 +70,8 @@ class Qualification:
     inquire_time: datetime | None = None
     qualify_time: datetime | None = None
     definition: str = ""
+    language: str = ""
+    """In which the lead wants to be spoken to, a BCP 47 tag."""
 
     def completed_by(self, other: "Qualification") -> "Qualification":
         """Return this with what it lacked taken from the other; the earliest inquiry counts."""

@@ -1,30 +1,75 @@
-"""To whom a handoff is offered, and why not to the others."""
+"""What routing decided: to whom a handoff is offered, on what ground, and why not to the others."""
 
-from collections.abc import Container, MutableMapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
-from services.leads.domain.directory import Directory, RoutingMember, RoutingRule
-
-TURN: Final = 10**9
-"""The parts of one turn; shares are whole parts, so that no rounding can drift."""
-
-Credits: TypeAlias = MutableMapping[tuple[str, str], int]
-"""(rule, person) → turns they are owed, in parts; negative when they are ahead of their share."""
+__all__ = [
+    "ABLE",
+    "A_PERSONS_CHOICE",
+    "CHOSEN",
+    "Decision",
+    "Ground",
+    "PassedOver",
+    "Placement",
+    "Reason",
+    "candidates_in",
+    "letters_of",
+    "shortened",
+]
 
 
 class Reason(StrEnum):
-    """Why somebody of a pool was passed over."""
+    """Why somebody of a pool could not take a handoff."""
 
     ON_LEAVE = "ON_LEAVE"
     INACTIVE = "INACTIVE"
     ALREADY_OFFERED = "ALREADY_OFFERED"
+    AT_CAPACITY = "AT_CAPACITY"
+    SKILL_MISSING = "SKILL_MISSING"
+    OTHER_TERRITORY = "OTHER_TERRITORY"
+    OTHER_LANGUAGE = "OTHER_LANGUAGE"
+    OUT_OF_HOURS = "OUT_OF_HOURS"
+    COOLING_OFF = "COOLING_OFF"
+
+
+CHOSEN: Final = "X"
+ABLE: Final = "T"
+"""Could have taken it, but had had their share."""
+LETTER_OF: Final = {
+    Reason.ON_LEAVE: "L",
+    Reason.INACTIVE: "I",
+    Reason.ALREADY_OFFERED: "O",
+    Reason.AT_CAPACITY: "F",
+    Reason.SKILL_MISSING: "S",
+    Reason.OTHER_TERRITORY: "R",
+    Reason.OTHER_LANGUAGE: "G",
+    Reason.OUT_OF_HOURS: "H",
+    Reason.COOLING_OFF: "C",
+}
+REASON_OF: Final = {letter: reason for reason, letter in LETTER_OF.items()}
+
+MOST_NAMED: Final = 10
+"""So many who were passed over are named in a decision; `candidates` has all, however many."""
+
+
+class Ground(StrEnum):
+    """What decided; NONE when a person chose."""
+
+    NONE = ""
+    TURN = "TURN"
+    ACCOUNT_OWNER = "ACCOUNT_OWNER"
+    NOBODY_ELIGIBLE = "NOBODY_ELIGIBLE"
+    NO_RULE_MATCHED = "NO_RULE_MATCHED"
+    OFFERS_USED_UP = "OFFERS_USED_UP"
+    HISTORY = "HISTORY"
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Somebody passed over."""
+    """Somebody who could not take it."""
 
     person: str
     reason: Reason
@@ -37,6 +82,10 @@ class Decision:
     routing_version: int = 0
     rule_id: str = ""
     passed_over: tuple[PassedOver, ...] = ()
+    candidates: str = ""
+    """A letter for each member of the rule, in its order; a count goes before a letter that repeats."""
+    ground: Ground = Ground.NONE
+    account_owner: str = ""
 
 
 A_PERSONS_CHOICE: Final = Decision()
@@ -53,81 +102,21 @@ class Placement:
     is_queue: bool
 
 
-def route(
-    directory: Directory, credits_of: Credits, *, on_leave: Container[str], tried: Sequence[str]
-) -> Placement | None:
-    """Return whom the handoff is offered next: a person, or the fallback queue; None without either.
-
-    `tried` are those who were offered this handoff before; after `max_offers` of them it waits in the
-    queue. A person chosen has their turn taken off `credits_of`.
-    """
-    routing = directory.routing
-    passed_over: list[PassedOver] = []
-    if len(tried) < routing.max_offers:
-        for rule in routing.rules:
-            eligible, others = _eligible(rule, directory, on_leave, tried)
-            passed_over += others
-            if eligible:
-                person = next_turn(rule.rule_id, eligible, credits_of)
-                team = directory.team_of(person)
-                decision = Decision(routing.version, rule.rule_id, tuple(passed_over))
-                return Placement(person, team.name if team else "", decision, is_queue=False)
-    return to_fallback(directory, tuple(passed_over))
+_repeated = re.compile(r"(.)\1+")
+_counted = re.compile(r"(\d*)([A-Z])")
 
 
-def to_fallback(directory: Directory, passed_over: tuple[PassedOver, ...] = ()) -> Placement | None:
-    """Return the fallback queue; None when the directory has none."""
-    routing = directory.routing
-    queue = directory.queue(routing.fallback_queue)
-    if queue is None or queue.inactive:
-        return None
-    return Placement(queue.name, queue.team, Decision(routing.version, "", passed_over), is_queue=True)
+def shortened(letters: str) -> str:
+    """Return the letters with a count before each that repeats: `TTTL` is `3TL`."""
+    return _repeated.sub(lambda run: f"{run.end() - run.start()}{run[1]}", letters)
 
 
-def next_turn(rule_id: str, eligible: Sequence[RoutingMember], credits_of: Credits) -> str:
-    """Return whose turn it is, by smooth weighted round robin, and keep the accounts.
-
-    Each eligible member is credited with their share of one turn, the one owed most gets the turn and
-    pays for it; equals go in the order of the rule. Who is away is neither credited nor charged: they
-    come back to the account they left, so nothing piles up to flood them and nothing they had is lost.
-
-    Bound: in a rule that n people were ever members of, whatever the weights and whoever was away when,
-    nobody is ever more than n - 1 turns off the sum of their shares; as long as the same people are
-    eligible from the start, nobody is ever a full turn ahead of it.
-    """
-    total = sum(member.weight for member in eligible)
-    chosen, most, paid = "", None, 0
-    for member in eligible:
-        key = (rule_id, member.person)
-        share = member.weight * TURN // total
-        owed = credits_of.get(key, 0) + share
-        credits_of[key] = owed
-        paid += share
-        if most is None or owed > most:
-            chosen, most = member.person, owed
-    credits_of[rule_id, chosen] -= paid
-    return chosen
+def letters_of(candidates: str) -> str:
+    """Return the letters that were shortened."""
+    return "".join(letter * int(count or 1) for count, letter in _counted.findall(candidates))
 
 
-def _eligible(
-    rule: RoutingRule, directory: Directory, on_leave: Container[str], tried: Container[str]
-) -> tuple[list[RoutingMember], list[PassedOver]]:
-    eligible: list[RoutingMember] = []
-    passed_over: list[PassedOver] = []
-    for member in rule.members:
-        reason = _reason_to_pass_over(member.person, directory, on_leave, tried)
-        if reason is None:
-            eligible.append(member)
-        else:
-            passed_over.append(PassedOver(member.person, reason))
-    return eligible, passed_over
-
-
-def _reason_to_pass_over(
-    person: str, directory: Directory, on_leave: Container[str], tried: Container[str]
-) -> Reason | None:
-    if person in tried:
-        return Reason.ALREADY_OFFERED
-    if directory.active_person(person) is None:
-        return Reason.INACTIVE
-    return Reason.ON_LEAVE if person in on_leave else None
+def candidates_in(decision: Decision, members: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (person, letter) of every member of the rule that decided, in its order at that version."""
+    letters = letters_of(decision.candidates)
+    return list(zip(members, letters, strict=True)) if letters else []

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Row, Table, delete, insert, select
+from sqlalchemy import Connection, Row, Table, insert, select
 
 from services.leads.domain.directory import (
     Directory,
@@ -15,8 +15,6 @@ from services.leads.domain.directory import (
     Queue,
     Role,
     Routing,
-    RoutingMember,
-    RoutingRule,
     System,
     Team,
     TenantSettings,
@@ -24,6 +22,7 @@ from services.leads.domain.directory import (
 from services.leads.domain.tokens import Token
 from services.leads.store.directory_schema import DirectoryTables
 from services.leads.wire import directory as wire
+from services.leads.wire.routing import routing_bytes, routing_from_bytes
 from smarketing import names
 from smarketing.eventlog.directory import fold_payloads
 from smarketing.eventlog.outbox import NewEvent, append
@@ -37,7 +36,6 @@ __all__ = ["Directories", "DirectoryStore", "DirectoryTx", "Tables", "UseCase"]
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-_MICROSECOND: Final = timedelta(microseconds=1)
 _SEPARATOR: Final = " "
 
 UseCase = Callable[["DirectoryTx", Sequence[Q], datetime], Sequence[A | Exception]]
@@ -253,28 +251,14 @@ def _load(tables: DirectoryTables, connection: Connection, tenant: Row[Any]) -> 
         people=tuple(map(_person, entries(tables.person))),
         systems=tuple(map(_system, entries(tables.system))),
         queues=tuple(map(_queue, entries(tables.queue))),
-        routing=Routing(
-            version=tenant.routing_version,
-            rules=_rules(tables, connection, tenant.tenant),
-            fallback_queue=tenant.fallback_queue,
-            offer_duration=timedelta(microseconds=tenant.offer_duration_micros),
-            max_offers=tenant.max_offers,
-        ),
+        routing=_routing(tables, connection, tenant.tenant, tenant.routing_version),
     )
 
 
-def _rules(tables: DirectoryTables, connection: Connection, tenant: str) -> tuple[RoutingRule, ...]:
-    rule, member = tables.routing_rule, tables.routing_member
-    members: dict[int, list[RoutingMember]] = {}
-    in_order = (
-        select(member).where(member.c.tenant == tenant).order_by(member.c.rule_ordinal, member.c.ordinal)
-    )
-    for row in connection.execute(in_order):
-        members.setdefault(row.rule_ordinal, []).append(RoutingMember(person=row.person, weight=row.weight))
-    rules = connection.execute(select(rule).where(rule.c.tenant == tenant).order_by(rule.c.ordinal))
-    return tuple(
-        RoutingRule(rule_id=row.rule_id, members=tuple(members.get(row.ordinal, ()))) for row in rules
-    )
+def _routing(tables: DirectoryTables, connection: Connection, tenant: str, version: int) -> Routing:
+    table = tables.routing_version
+    kept = select(table.c.routing).where(table.c.tenant == tenant, table.c.version == version)
+    return routing_from_bytes(connection.execute(kept).scalar_one())
 
 
 def _save(tables: DirectoryTables, connection: Connection, old: Directory | None, new: Directory) -> None:
@@ -290,9 +274,6 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
                 new.settings.region_code,
                 new.settings.currency_code,
                 routing.version,
-                routing.fallback_queue,
-                routing.offer_duration // _MICROSECOND,
-                routing.max_offers,
                 new.etag,
             )
         ],
@@ -351,26 +332,7 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
         ],
     )
     if old is None or old.routing != routing:
-        _save_rules(tables, connection, tenant, routing)
-
-
-def _save_rules(tables: DirectoryTables, connection: Connection, tenant: str, routing: Routing) -> None:
-    for table in (tables.routing_member, tables.routing_rule):
-        connection.execute(delete(table).where(table.c.tenant == tenant))
-    _put(
-        tables.routing_rule,
-        connection,
-        [(tenant, ordinal, rule.rule_id) for ordinal, rule in enumerate(routing.rules)],
-    )
-    _put(
-        tables.routing_member,
-        connection,
-        [
-            (tenant, rule_ordinal, ordinal, member.person, member.weight)
-            for rule_ordinal, rule in enumerate(routing.rules)
-            for ordinal, member in enumerate(rule.members)
-        ],
-    )
+        _put(tables.routing_version, connection, [(tenant, routing.version, routing_bytes(routing))])
 
 
 def _put(table: Table, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

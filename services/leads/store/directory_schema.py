@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 from smarketing.sql.types import BigInt, UtcMicros
 
@@ -20,8 +30,7 @@ class DirectoryTables:
     person: Table
     system: Table
     queue: Table
-    routing_rule: Table
-    routing_member: Table
+    routing_version: Table
     token: Table
 
 
@@ -36,31 +45,19 @@ def define_tables(metadata: MetaData) -> DirectoryTables:
             Column("region_code", Text, nullable=False),
             Column("currency_code", Text, nullable=False),
             Column("routing_version", BigInt, nullable=False),
-            Column("fallback_queue", Text, nullable=False),
-            Column("offer_duration_micros", BigInt, nullable=False),
-            Column("max_offers", Integer, nullable=False),
             Column("etag", Text, nullable=False),
         ),
         team=_entries(metadata, "team", "party", "manager", "parent_team", more=_abilities()),
         person=_entries(metadata, "person", "roles", "team", more=_abilities()),
         system=_entries(metadata, "system", "roles", "teams"),
         queue=_entries(metadata, "queue", "team", "manager"),
-        routing_rule=Table(
-            "routing_rule",
+        # Every version is kept: a decision is read with the one that made it.
+        routing_version=Table(
+            "routing_version",
             metadata,
             Column("tenant", Text, primary_key=True),
-            Column("ordinal", Integer, primary_key=True),
-            Column("rule_id", Text, nullable=False),
-            ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
-        ),
-        routing_member=Table(
-            "routing_member",
-            metadata,
-            Column("tenant", Text, primary_key=True),
-            Column("rule_ordinal", Integer, primary_key=True),
-            Column("ordinal", Integer, primary_key=True),
-            Column("person", Text, nullable=False),
-            Column("weight", Integer, nullable=False),
+            Column("version", BigInt, primary_key=True, autoincrement=False),
+            Column("routing", LargeBinary, nullable=False),
             ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
         ),
         token=_token(metadata),

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from services.leads.store.directory import Directories
+from services.leads.store.routing import RoutingCaches
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from services.leads.store.transaction import LeadTx
@@ -43,6 +44,7 @@ class LeadStore:
         self._directories = directories
         self._sealer = sealer
         self._new_id = new_id
+        self._routing = RoutingCaches()
         self._next_expiry: datetime | None = None
 
     @property
@@ -85,7 +87,12 @@ class LeadStore:
     def begin(self, connection: Connection, *, now: datetime) -> LeadTx:
         """Return the handoff's part of a transaction."""
         return LeadTx(
-            connection, now=now, directories=self._directories, sealer=self._sealer, new_id=self._new_id
+            connection,
+            now=now,
+            directories=self._directories,
+            sealer=self._sealer,
+            new_id=self._new_id,
+            routing=self._routing,
         )
 
     def end(self, tx: LeadTx) -> None:

@@ -11,9 +11,9 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
 from services.leads.domain.opportunity import Opportunity, OpportunityState
-from services.leads.domain.routing import Decision, PassedOver, Reason
 from services.leads.domain.states import HandoffState, Offer
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money, SourceChannel
+from services.leads.store.decisions import decision_of, reasons_text
 
 Row = Sequence[Any]
 
@@ -61,6 +61,7 @@ def handoff_row(handoff: Handoff) -> Row:
         told.product,
         told.lead_type,
         told.definition,
+        told.language,
         told.score,
         value.currency_code if value else None,
         value.minor_units if value else None,
@@ -73,7 +74,6 @@ def handoff_row(handoff: Handoff) -> Row:
 
 def _offer_row(offer: Offer) -> Row:
     decision = offer.decision
-    passed_over = decision.passed_over
     return (
         offer.number,
         offer.assignee,
@@ -83,7 +83,7 @@ def _offer_row(offer: Offer) -> Row:
         offer.end_time,
         decision.routing_version,
         decision.rule_id,
-        " ".join(f"{other.person}={other.reason}" for other in passed_over) if passed_over else "",
+        reasons_text(decision),
     )
 
 
@@ -145,15 +145,17 @@ def handoff_of(row: Row) -> Handoff:
         opportunity=opportunity,
         kept_lead=kept_lead,
         kept_number=kept_number,
-        qualification=_qualification_of(told[:14]),
-        offer=_offer_of(told[14:23]),
-        next_due_time=told[23],
+        qualification=_qualification_of(told[:15]),
+        offer=_offer_of(told[15:24]),
+        next_due_time=told[24],
     )
 
 
 def _qualification_of(told: Row) -> Qualification:
-    source, channel, campaign, landing_page, segment, region, product, lead_type, definition = told[:9]
-    score, currency_code, minor_units, inquire_time, qualify_time = told[9:]
+    source, channel, campaign, landing_page, segment, region, product, lead_type, definition, language = told[
+        :10
+    ]
+    score, currency_code, minor_units, inquire_time, qualify_time = told[10:]
     return Qualification(
         source=source,
         source_channel=_CHANNELS[channel],
@@ -164,6 +166,7 @@ def _qualification_of(told: Row) -> Qualification:
         product=product,
         lead_type=lead_type,
         definition=definition,
+        language=language,
         score=score,
         value=None if currency_code is None else Money(currency_code, minor_units),
         inquire_time=inquire_time,
@@ -175,7 +178,6 @@ def _offer_of(told: Row) -> Offer | None:
     number, assignee, state, offer_time, expire_time, end_time, version, rule_id, passed_over = told
     if state is None:
         return None
-    others = (entry.rpartition("=") for entry in passed_over.split())
     return Offer(
         number=number,
         assignee=assignee,
@@ -183,9 +185,7 @@ def _offer_of(told: Row) -> Offer | None:
         offer_time=offer_time,
         expire_time=expire_time,
         end_time=end_time,
-        decision=Decision(
-            version, rule_id, tuple(PassedOver(person, Reason(reason)) for person, _, reason in others)
-        ),
+        decision=decision_of(version, rule_id, passed_over),
     )
 
 

@@ -7,6 +7,12 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, T
 
 from services.leads.store import directory as directory_store
 from services.leads.store.directory_schema import define_tables as define_directory_tables
+from services.leads.store.intake_schema import IntakeTables
+from services.leads.store.intake_schema import define_tables as define_intake_tables
+from services.leads.store.privacy_schema import PrivacyTables
+from services.leads.store.privacy_schema import define_tables as define_privacy_tables
+from services.leads.store.routing_schema import RoutingTables
+from services.leads.store.routing_schema import define_tables as define_routing_tables
 from smarketing.eventlog.tables import EventLogTables
 from smarketing.eventlog.tables import define_tables as define_log_tables
 from smarketing.server.commands import CommandTables, define_commands
@@ -28,7 +34,6 @@ class LeadTables:
     handoff: Table
     follow_up: Table
     opportunity: Table
-    routing_credit: Table
     leave: Table
     clock_due: Table
     business_total: Table
@@ -41,8 +46,11 @@ class Schema:
     metadata: MetaData
     leads: LeadTables
     directory: directory_store.Tables
+    privacy: PrivacyTables
+    routing: RoutingTables
     commands: CommandTables
     event_log: EventLogTables
+    intake: IntakeTables
 
 
 def _table(metadata: MetaData, name: str, *parts: Column[Any] | Index) -> Table:
@@ -164,7 +172,16 @@ def _handoff(metadata: MetaData) -> Table:
 
 
 def _qualification_columns() -> list[Column[Any]]:
-    texts = ("campaign", "landing_page", "segment", "region", "product", "lead_type", "definition")
+    texts = (
+        "campaign",
+        "landing_page",
+        "segment",
+        "region",
+        "product",
+        "lead_type",
+        "definition",
+        "language",
+    )
     columns: list[Column[Any]] = [Column("source", Text), Column("source_channel", BigInt, nullable=False)]
     columns += [Column(name, Text, nullable=False) for name in texts]
     return [
@@ -245,17 +262,6 @@ def _opportunity(metadata: MetaData) -> Table:
     )
 
 
-def _routing_credit(metadata: MetaData) -> Table:
-    return _table(
-        metadata,
-        "routing_credit",
-        Column("tenant", Text, primary_key=True),
-        Column("rule_id", Text, primary_key=True),
-        Column("person", Text, primary_key=True),
-        Column("credit", BigInt, nullable=False),
-    )
-
-
 def _leave(metadata: MetaData) -> Table:
     """Keep who is away, as the service `sla` says."""
     return _table(
@@ -300,8 +306,11 @@ def _define() -> Schema:
     commands = define_commands(metadata)
     return Schema(
         metadata=metadata,
+        routing=define_routing_tables(metadata),
+        privacy=define_privacy_tables(metadata),
         commands=commands,
         event_log=define_log_tables(metadata),
+        intake=define_intake_tables(metadata),
         directory=directory_store.Tables(
             directory=define_directory_tables(metadata),
             mirror=define_directory(metadata),
@@ -314,7 +323,6 @@ def _define() -> Schema:
             handoff=_handoff(metadata),
             follow_up=_follow_up(metadata),
             opportunity=_opportunity(metadata),
-            routing_credit=_routing_credit(metadata),
             leave=_leave(metadata),
             clock_due=_clock_due(metadata),
             business_total=_business_total(metadata),

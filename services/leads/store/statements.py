@@ -10,7 +10,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.rows import handoff_row
 from services.leads.store.schema import SCHEMA
-from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpdateRows, UpsertRows
+from smarketing.sql import FindRows, InsertRows, UpdateRows, UpsertRows
 
 _T = SCHEMA.leads
 _h = _T.handoff.c
@@ -21,7 +21,6 @@ INSERT_SUBMISSIONS: Final = InsertRows(_T.submission)
 INSERT_FOLLOW_UPS: Final = InsertRows(_T.follow_up)
 INSERT_OPPORTUNITIES: Final = InsertRows(_T.opportunity)
 PUT_MATCHES: Final = UpsertRows(_T.lead_match, key=["tenant", "digest", "lead"], replace=["record_time"])
-PUT_CREDITS: Final = UpsertRows(_T.routing_credit, key=["tenant", "rule_id", "person"], replace=["credit"])
 PUT_TOTALS: Final = UpsertRows(_T.business_total, key=["tenant", "total", "label"], add=["amount"])
 
 _HANDOFF_KEY: Final = ["tenant", "lead", "number"]
@@ -73,13 +72,6 @@ _next_expiry: Final = (
     .order_by(_h.offer_expire_time)
     .limit(1)
 )
-_find_credits: Final = FindRows(_T.routing_credit, key=["tenant"], columns=["rule_id", "person", "credit"])
-_leave: Final = _T.leave.c
-_find_away: Final = KeyedStatement(
-    [_leave.tenant, _leave.end_time, _leave.start_time],
-    'SELECT "leave".person FROM k CROSS JOIN "leave"'
-    ' WHERE "leave".tenant = k.k0 AND "leave".end_time > k.k1 AND "leave".start_time <= k.k2',
-)
 _person: Final = _T.lead_person.c
 _change_person: Final = (
     _T.lead_person.update()
@@ -122,18 +114,6 @@ def next_expiry(connection: Connection) -> datetime | None:
     """Return when the next lease ends, or ended."""
     found: datetime | None = connection.execute(_next_expiry).scalar()
     return found
-
-
-def credits_of(connection: Connection, tenant: str) -> Mapping[tuple[str, str], int]:
-    """Return routing's accounts by (rule, person)."""
-    found = _find_credits.find(connection, [(tenant,)])
-    return {(rule_id, person): credit for rule_id, person, credit in found}
-
-
-def on_leave(connection: Connection, tenant: str, now: datetime) -> frozenset[str]:
-    """Return who is away."""
-    found, _ = _find_away.run(connection, [(tenant, now, now)])
-    return frozenset(person for (person,) in found)
 
 
 def _ids(connection: Connection, statement: Any, values: Mapping[str, Any]) -> list[HandoffId]:

@@ -22,7 +22,8 @@ def totals_of(event: HandoffEvent) -> tuple[Total, ...]:
 def _offered(event: happened.HandoffOffered) -> tuple[str, str]:
     if not event.decision.routing_version:
         return "routed", ""
-    return "routed", "assigned" if event.decision.rule_id else "fallback"
+    # An offer that never ends is a queue's.
+    return "routed", "fallback" if event.expire_time is None else "assigned"
 
 
 def _accepted(event: happened.HandoffAccepted) -> tuple[str, str]:

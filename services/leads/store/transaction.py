@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from services.leads.domain import events as happened
+from services.leads.domain.desk import Desk
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import TenantUnknown
 from services.leads.domain.events import HandoffEvent
@@ -21,13 +22,15 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Submission
 from services.leads.domain.opportunity import Opportunity
-from services.leads.domain.routing import Credits
 from services.leads.store import rows, statements
 from services.leads.store.directory import Directories
 from services.leads.store.people import LeadKey, People
+from services.leads.store.routing import RoutingCaches, RoutingState
 from services.leads.store.sealing import Sealer
+from services.leads.store.subjects import NOBODY, Subjects
 from services.leads.store.totals import totals_of
 from services.leads.wire.events import event_message
+from smarketing import names
 from smarketing.eventlog.outbox import NewEvent, append
 
 SubmissionKey = tuple[str, str, str]
@@ -54,6 +57,7 @@ class LeadTx:
         now: datetime,
         directories: Directories,
         sealer: Sealer,
+        routing: RoutingCaches,
         new_id: Callable[[], str],
     ) -> None:
         self.now: Final = now
@@ -62,10 +66,9 @@ class LeadTx:
         self._directories = directories
         self._sealer = sealer
         self.people: Final = People(connection, sealer, now)
+        self.subjects: Final = Subjects(connection, self.people, now)
         self._known_directories: dict[str, Directory] = {}
-        self._credits: dict[str, Credits] = {}
-        self._credits_before: dict[str, Mapping[tuple[str, str], int]] = {}
-        self._leave: dict[str, frozenset[str]] = {}
+        self._routing = RoutingState(connection, now=now, caches=routing)
         self._handoffs: dict[HandoffId, Handoff] = {}
         self._handoffs_of: dict[LeadKey, list[HandoffId]] = {}
         self._new_handoffs: set[HandoffId] = set()
@@ -81,6 +84,8 @@ class LeadTx:
         self._new_opportunities: set[tuple[str, str]] = set()
         self._changed_opportunities: set[tuple[str, str]] = set()
         self._events: list[tuple[HandoffEvent, By]] = []
+        self._events_of_leads: list[NewEvent] = []
+        self._suppressed: set[tuple[str, bytes]] = set()
 
     # Who there is.
 
@@ -98,21 +103,9 @@ class LeadTx:
             self._known_directories[tenant] = directory
         return directory
 
-    def credits_of(self, tenant: str) -> Credits:
-        """Return routing's accounts; what is changed in them is written."""
-        credits_ = self._credits.get(tenant)
-        if credits_ is None:
-            found = statements.credits_of(self._connection, tenant)
-            credits_ = self._credits[tenant] = dict(found)
-            self._credits_before[tenant] = found
-        return credits_
-
-    def on_leave(self, tenant: str) -> frozenset[str]:
-        """Return who is away now."""
-        away = self._leave.get(tenant)
-        if away is None:
-            away = self._leave[tenant] = statements.on_leave(self._connection, tenant, self.now)
-        return away
+    def desk(self, tenant: str) -> Desk:
+        """Return the desk where the tenant's handoffs are given out; the turns it gives are written."""
+        return self._routing.desk(tenant, self.directory(tenant))
 
     # Handoffs.
 
@@ -162,13 +155,16 @@ class LeadTx:
         """Keep a new handoff."""
         self._handoffs[handoff.id] = handoff
         self._new_handoffs.add(handoff.id)
+        self._routing.work(handoff.id.tenant).move(None, handoff)
         lead = (handoff.id.tenant, handoff.id.lead)
         self._handoffs_of.setdefault(lead, []).append(handoff.id)
 
     def save_handoff(self, handoff: Handoff) -> None:
         """Keep what became of a handoff."""
-        if self._handoffs.get(handoff.id) is handoff:
+        before = self._handoffs.get(handoff.id)
+        if before is handoff:
             return
+        self._routing.work(handoff.id.tenant).move(before, handoff)
         self._handoffs[handoff.id] = handoff
         if handoff.id not in self._new_handoffs:
             self._changed_handoffs.add(handoff.id)
@@ -176,6 +172,20 @@ class LeadTx:
     def tell(self, by: By, *events: HandoffEvent) -> None:
         """Record what happened, in this order."""
         self._events += [(event, by) for event in events]
+
+    def tell_of_lead(self, by: By, payload: Any) -> None:
+        """Record what happened to a person; who does not know of such events may pass over it."""
+        self._events_of_leads.append(
+            NewEvent(
+                tenant=f"tenants/{names.tenant_of(payload.lead)}",
+                subject=payload.lead,
+                occur_time=self.now,
+                actor=by.actor,
+                payload=payload,
+                skippable=True,
+                traceparent=by.traceparent,
+            )
+        )
 
     # Submissions and people.
 
@@ -219,7 +229,18 @@ class LeadTx:
             self._matches.update({key: {} for key in missing})
             found = statements.FIND_MATCHES.find(self._connection, missing)
             for tenant, digest, _, lead in sorted((row[0], bytes(row[1]), *row[2:]) for row in found):
-                self._matches[tenant, digest][lead] = None
+                if lead == NOBODY:
+                    self._suppressed.add((tenant, digest))
+                else:
+                    self._matches[tenant, digest][lead] = None
+
+    def is_suppressed(self, tenant: str, digest: bytes) -> bool:
+        """Whether somebody who was erased was known by a loaded digest."""
+        return (tenant, digest) in self._suppressed
+
+    def digest_of(self, tenant: str, kind: str, value: str) -> bytes:
+        """Return the digest by which a lead with this address or number is recognised."""
+        return self._sealer.match_digest(tenant, kind, value)
 
     def match(self, tenant: str, digest: bytes) -> str | None:
         """Return the lead that has a loaded digest; of several, the one known by it for longest."""
@@ -307,7 +328,7 @@ class LeadTx:
             statements.update_handoffs(connection, changed)
         self._flush_submissions()
         self._flush_work()
-        self._flush_credits()
+        self._routing.flush()
         self._flush_events()
 
     def _keep(self, found: Sequence[rows.Row]) -> list[HandoffId]:
@@ -347,17 +368,9 @@ class LeadTx:
             changed = [rows.opportunity_row(opportunities[key]) for key in self._changed_opportunities]
             statements.UPDATE_OPPORTUNITIES.update(connection, changed)
 
-    def _flush_credits(self) -> None:
-        changed = [
-            (tenant, *key, credit)
-            for tenant, credits_ in self._credits.items()
-            for key, credit in credits_.items()
-            if credit != self._credits_before[tenant].get(key)
-        ]
-        statements.PUT_CREDITS.upsert(self._connection, changed)
-
     def _flush_events(self) -> None:
-        append(self._connection, [_new_event(event, by) for event, by in self._events], now=self.now)
+        told = [_new_event(event, by) for event, by in self._events]
+        append(self._connection, told + self._events_of_leads, now=self.now)
         totals = Counter(total for event, _ in self._events for total in totals_of(event))
         statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])
 

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from services.leads.domain.desk import to_fallback
 from services.leads.domain.errors import LeadError, SubmissionInvalid
 from services.leads.domain.events import HandoffSubmitted, SubmissionJoined
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
-from services.leads.domain.routing import to_fallback
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.identity import identify
+from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
 
 
@@ -93,7 +94,7 @@ def _load(tx: LeadTx, known: Sequence[_Known]) -> None:
     tx.load_handoffs_of(leads)
 
 
-def _taken_in(tx: LeadTx, known: _Known) -> Submitted:
+def _taken_in(tx: LeadTx, known: _Known) -> Submitted | LeadError:
     revision = known.submission.revision
     revisions = tx.revisions(known.submission.key)
     if not revisions:
@@ -108,10 +109,12 @@ def _taken_in(tx: LeadTx, known: _Known) -> Submitted:
     return _corrected(tx, known, handoff)
 
 
-def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
+def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted | LeadError:
     """Take over a higher revision; when the handoff it corrects is over, it is a submission like another."""
     submission = known.submission
     if not (handoff.is_live or (handoff.is_open and submission.history is not None)):
+        if tx.people.is_erased((submission.tenant, handoff.id.lead)):
+            return refused_again(tx, submission.tenant, known.recognised_by) or _first(tx, known)
         return _joined_or_begun(tx, known, handoff.id.lead)
     told = submission.qualification.completed_by(handoff.qualification)
     is_own = handoff.external_digest == tx.external_digest(submission.key)
@@ -125,12 +128,12 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted:
     return Submitted(Outcome.REVISED, revised)
 
 
-def _first(tx: LeadTx, known: _Known) -> Submitted:
+def _first(tx: LeadTx, known: _Known) -> Submitted | LeadError:
     submission = known.submission
     leads = (tx.match(submission.tenant, digest) for digest in known.recognised_by)
     lead = next((lead for lead in leads if lead is not None), "")
     if not lead:
-        return _begun(tx, known, "")
+        return refused_return(tx, submission.tenant, known.recognised_by) or _begun(tx, known, "")
     return _joined_or_begun(tx, known, lead)
 
 

@@ -1,10 +1,9 @@
 """The directory's messages and events, and its domain values."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,9 +15,6 @@ from services.leads.domain.directory import (
     Person,
     Queue,
     Role,
-    Routing,
-    RoutingMember,
-    RoutingRule,
     System,
     Team,
     TenantSettings,
@@ -26,6 +22,7 @@ from services.leads.domain.directory import (
 from services.leads.domain.directory_errors import DirectoryInvalid
 from services.leads.domain.directory_faults import Fault
 from services.leads.domain.tokens import Token
+from services.leads.wire.routing import routing_from, routing_to, unknown_channels
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -41,9 +38,6 @@ __all__ = [
     "token_to",
     "tokens_to",
 ]
-
-_DEFAULT_OFFER: Final = timedelta(hours=1)
-_DEFAULT_MAX_OFFERS: Final = 3
 
 _PARTIES: Final = {
     Party.MARKETING: termspb.PARTY_MARKETING,
@@ -68,11 +62,12 @@ def directory_from(tenant: str, message: directorypb.Directory) -> Directory:
     Entries marked inactive stay so: a directory that was read can be applied as it is.
 
     Raises:
-        DirectoryInvalid: for roles that are none, and a name of another directory.
+        DirectoryInvalid: for roles and channels that are none, and a name of another directory.
     """
     faults = [
         *_roles_missing("people", message.people),
         *_roles_missing("systems", message.systems),
+        *(Fault(path, "must be a source channel") for path in unknown_channels(message.routing)),
     ]
     if message.name not in {"", f"{tenant}/directory"}:
         faults.insert(0, Fault("name", f"must be {tenant}/directory, or empty"))
@@ -89,7 +84,7 @@ def directory_from(tenant: str, message: directorypb.Directory) -> Directory:
         people=tuple(map(_person_from, message.people)),
         systems=tuple(map(_system_from, message.systems)),
         queues=tuple(map(_queue_from, message.queues)),
-        routing=_routing_from(message.routing),
+        routing=routing_from(message.routing),
     )
 
 
@@ -105,7 +100,7 @@ def directory_to(directory: Directory) -> directorypb.Directory:
         people=map(_person_to, directory.people),
         systems=map(_system_to, directory.systems),
         queues=map(_queue_to, directory.queues),
-        routing=_routing_to(directory.routing),
+        routing=routing_to(directory.routing),
     )
 
 
@@ -181,7 +176,7 @@ def events_of(old: Directory | None, new: Directory) -> Iterator[tuple[str, Mess
             queue.name, _queue_event(old.queue(queue.name) if old else None), _queue_event(queue)
         )
     if old is None or old.routing != new.routing:
-        yield new.name, leadeventspb.RoutingChanged(routing=_routing_to(new.routing))
+        yield new.name, leadeventspb.RoutingChanged(routing=routing_to(new.routing))
 
 
 def _if_new(subject: str, before: Message | None, after: Message | None) -> Iterator[tuple[str, Message]]:
@@ -321,44 +316,6 @@ def _queue_to(queue: Queue) -> directorypb.Queue:
         team=queue.team,
         manager=queue.manager,
         inactive=queue.inactive,
-    )
-
-
-def _routing_from(message: directorypb.Routing) -> Routing:
-    return Routing(
-        rules=tuple(
-            RoutingRule(
-                rule_id=rule.rule_id,
-                members=tuple(
-                    RoutingMember(person=member.person, weight=member.weight or 1) for member in rule.members
-                ),
-            )
-            for rule in message.rules
-        ),
-        fallback_queue=message.fallback_queue,
-        offer_duration=message.offer_duration.ToTimedelta() or _DEFAULT_OFFER,
-        max_offers=message.max_offers or _DEFAULT_MAX_OFFERS,
-    )
-
-
-def _routing_to(routing: Routing) -> directorypb.Routing:
-    duration = Duration()
-    duration.FromTimedelta(routing.offer_duration)
-    return directorypb.Routing(
-        version=routing.version,
-        rules=[
-            directorypb.RoutingRule(
-                rule_id=rule.rule_id,
-                members=[
-                    directorypb.RoutingMember(person=member.person, weight=member.weight)
-                    for member in rule.members
-                ],
-            )
-            for rule in routing.rules
-        ],
-        fallback_queue=routing.fallback_queue,
-        offer_duration=duration,
-        max_offers=routing.max_offers,
     )
 
 

@@ -98,6 +98,7 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         inquire_time=instant_in(message, "inquire_time"),
         qualify_time=instant_in(message, "qualify_time"),
         definition=message.definition,
+        language=message.language.strip(),
     )
 
 
@@ -136,6 +137,7 @@ _QUALIFICATION_TEXTS = (
     "product",
     "lead_type",
     "definition",
+    "language",
 )
 
 
@@ -143,6 +145,9 @@ def put_decision(message: leadspb.RoutingDecision, decision: Decision) -> None:
     """Fill in why this assignee."""
     message.routing_version = decision.routing_version
     message.rule_id = decision.rule_id
+    message.candidates = decision.candidates
+    message.ground = decision.ground.value
+    message.account_owner = decision.account_owner
     for other in decision.passed_over:
         message.passed_over.add(person=other.person, reason=other.reason.value)
 

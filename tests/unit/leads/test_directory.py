@@ -23,6 +23,7 @@ from services.leads.domain.directory import (
     succeed,
 )
 from services.leads.domain.directory_faults import faults_of
+from services.leads.domain.routing_rules import Condition
 from smarketing.server import auth
 
 T = "tenants/acme"
@@ -125,7 +126,7 @@ def test_all_rules_together_hold_at_most_a_thousand_members(members_of_last: int
     reps = tuple(replace(LEE, name=f"{T}/people/rep{number}") for number in range(600))
     members = tuple(RoutingMember(person=rep.name) for rep in reps)
     rules = tuple(
-        RoutingRule(rule_id=rule_id, members=members[:count])
+        RoutingRule(rule_id=rule_id, members=members[:count], condition=Condition(segments=(rule_id,)))
         for rule_id, count in (("first", 600), ("last", members_of_last))
     )
     wanted = a_directory(people=(KIM, LEE, MOON, *reps), routing=replace(a_routing(), rules=rules))

@@ -26,11 +26,14 @@ def upgrade() -> None:
     _commands()
     _directory_mirror()
     _directory()
-    _routing_rules()
+    _routing_versions()
     _leads()
     _handoffs()
     _work()
     _around_handoffs()
+    _intake()
+    _deliveries()
+    _privacy()
 
 
 def _event_log() -> None:
@@ -155,9 +158,6 @@ def _directory() -> None:
         Column("region_code", Text, nullable=False),
         Column("currency_code", Text, nullable=False),
         Column("routing_version", BigInt, nullable=False),
-        Column("fallback_queue", Text, nullable=False),
-        Column("offer_duration_micros", BigInt, nullable=False),
-        Column("max_offers", Integer, nullable=False),
         Column("etag", Text, nullable=False),
     )
     op.create_table(
@@ -227,22 +227,13 @@ def _directory() -> None:
     op.create_index("token_by_principal", "token", ["principal", "name"])
 
 
-def _routing_rules() -> None:
-    """Keep the rules by which handoffs are offered."""
+def _routing_versions() -> None:
+    """Keep by which rules handoffs are offered, and were."""
     op.create_table(
-        "routing_rule",
+        "routing_version",
         Column("tenant", Text, primary_key=True),
-        Column("ordinal", Integer, primary_key=True),
-        Column("rule_id", Text, nullable=False),
-        ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
-    )
-    op.create_table(
-        "routing_member",
-        Column("tenant", Text, primary_key=True),
-        Column("rule_ordinal", Integer, primary_key=True),
-        Column("ordinal", Integer, primary_key=True),
-        Column("person", Text, nullable=False),
-        Column("weight", Integer, nullable=False),
+        Column("version", BigInt, primary_key=True, autoincrement=False),
+        Column("routing", LargeBinary, nullable=False),
         ForeignKeyConstraint(["tenant"], ["tenant.tenant"]),
     )
 
@@ -325,6 +316,7 @@ def _handoffs() -> None:
         Column("product", Text, nullable=False),
         Column("lead_type", Text, nullable=False),
         Column("definition", Text, nullable=False),
+        Column("language", Text, nullable=False),
         Column("score", BigInt),
         Column("value_currency_code", Text),
         Column("value_minor_units", MinorUnits),
@@ -434,11 +426,27 @@ def _work() -> None:
 def _around_handoffs() -> None:
     """Keep turns in routing, what the sla service says, and totals."""
     op.create_table(
-        "routing_credit",
+        "routing_pool",
         Column("tenant", Text, primary_key=True),
         Column("rule_id", Text, primary_key=True),
+        Column("accounts", LargeBinary, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "open_work",
+        Column("tenant", Text, primary_key=True),
         Column("person", Text, primary_key=True),
-        Column("credit", BigInt, nullable=False),
+        Column("handoffs", BigInt, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "routing_calendar",
+        Column("tenant", Text, primary_key=True),
+        Column("calendar", Text, primary_key=True),
+        Column("version", BigInt, nullable=False),
+        Column("calendar_version", LargeBinary, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -472,3 +480,168 @@ def _around_handoffs() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+
+
+def _privacy() -> None:
+    """Keep who was forgotten, what was agreed to, and how long people are kept."""
+    op.create_table(
+        "erasure",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("cause", BigInt, nullable=False),
+        Column("erase_time", UtcMicros, nullable=False),
+        Column("finish_time", UtcMicros),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "erasure_unfinished",
+        "erasure",
+        ["erase_time"],
+        sqlite_where=text("finish_time IS NULL"),
+        postgresql_where=text("finish_time IS NULL"),
+    )
+    op.create_table(
+        "consent",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("consent", Text, primary_key=True),
+        Column("purpose", Text, nullable=False),
+        Column("state", BigInt, nullable=False),
+        Column("lawful_basis", BigInt, nullable=False),
+        Column("source", Text, nullable=False),
+        Column("sealed_note", LargeBinary),
+        Column("occur_time", UtcMicros, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "privacy_setting",
+        Column("tenant", Text, primary_key=True),
+        Column("retention_micros", BigInt),
+        Column("on_return", BigInt, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+
+
+def _intake() -> None:
+    """Keep who sends webhooks, what of them was set aside, and each tenant's rules."""
+    op.create_table(
+        "intake_source",
+        Column("tenant", Text, primary_key=True),
+        Column("source", Text, primary_key=True),
+        Column("system", Text, nullable=False),
+        Column("mapping", Text, nullable=False),
+        Column("display_name", Text, nullable=False),
+        Column("public_url", Text, nullable=False),
+        Column("api_url", Text, nullable=False),
+        Column("people", Text, nullable=False),
+        Column("sealed_secrets", LargeBinary, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("delete_time", UtcMicros),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("intake_source_by_id", "intake_source", ["source"], unique=True)
+    op.create_table(
+        "set_aside",
+        Column("tenant", Text, primary_key=True),
+        Column("source", Text, primary_key=True),
+        Column("item", Text, primary_key=True),
+        Column("type", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("description", Text, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("attempts", BigInt, nullable=False),
+        Column("wrapped_key", LargeBinary, nullable=False),
+        Column("sealed_body", LargeBinary, nullable=False),
+        Column("next_attempt_time", UtcMicros),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("set_aside_by_time", "set_aside", ["tenant", "source", "create_time", "item"])
+    op.create_index(
+        "set_aside_due",
+        "set_aside",
+        ["next_attempt_time"],
+        sqlite_where=text("next_attempt_time IS NOT NULL"),
+        postgresql_where=text("next_attempt_time IS NOT NULL"),
+    )
+    op.create_index("set_aside_by_age", "set_aside", ["create_time"])
+    op.create_table(
+        "set_aside_subject",
+        Column("tenant", Text, primary_key=True),
+        Column("digest", LargeBinary, primary_key=True),
+        Column("source", Text, primary_key=True),
+        Column("item", Text, primary_key=True),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("set_aside_subject_by_item", "set_aside_subject", ["tenant", "source", "item"])
+    op.create_table(
+        "behaviour",
+        Column("tenant", Text, primary_key=True),
+        Column("source_system", Text, primary_key=True),
+        Column("digest", LargeBinary, primary_key=True),
+        Column("record_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "intake_rules",
+        Column("tenant", Text, primary_key=True),
+        Column("version", BigInt, nullable=False),
+        Column("rules", LargeBinary, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+
+
+def _deliveries() -> None:
+    """Keep who is told what became of leads, and what waits to be told."""
+    op.create_table(
+        "write_back",
+        Column("tenant", Text, primary_key=True),
+        Column("source_system", Text, primary_key=True),
+        Column("endpoint_id", Text, primary_key=True),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "webhook_endpoint",
+        Column("tenant", Text, primary_key=True),
+        Column("endpoint_id", Text, primary_key=True),
+        Column("url", Text, nullable=False),
+        Column("display_name", Text, nullable=False),
+        Column("sealed_secret", LargeBinary, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("delete_time", UtcMicros),
+        Column("disable_time", UtcMicros),
+        Column("last_success_time", UtcMicros),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "webhook_message",
+        Column("tenant", Text, primary_key=True),
+        Column("endpoint_id", Text, primary_key=True),
+        Column("message_id", Text, primary_key=True),
+        Column("event_type", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("attempts", BigInt, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("next_attempt_time", UtcMicros),
+        Column("settle_time", UtcMicros),
+        Column("last_problem", Text, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "webhook_message_due",
+        "webhook_message",
+        ["next_attempt_time"],
+        sqlite_where=text("next_attempt_time IS NOT NULL"),
+        postgresql_where=text("next_attempt_time IS NOT NULL"),
+    )
+    op.create_index("webhook_message_state", "webhook_message", ["tenant", "endpoint_id", "state"])
