@@ -32,6 +32,13 @@ NATIVE = ServerConfig(grpc_engine=GrpcEngine.NATIVE)
 IN_FLIGHT = 64
 
 
+async def streams_in_flight(rig, count):
+    async with asyncio.timeout(10):
+        # The gauge is what an operator sees, and has no event to wait for.
+        while rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "stream"}) != count:  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.usefixtures("each_engine")
 async def test_a_server_that_stops_loses_no_answer_of_a_call_it_began():
     for _ in range(10):
@@ -113,13 +120,11 @@ async def test_readers_that_sleep_hold_no_threads_of_the_native_engine():
         await rig.say()
         threads = threading.active_count()
         sleepers = [rig.tell(timeout=60) for _ in range(40)]
-        async with asyncio.timeout(10):
-            # The gauge is what an operator sees, and has no event to wait for.
-            while rig.telemetry.registry.get_sample_value("grpc_server_in_flight", {"kind": "stream"}) != 40:  # noqa: ASYNC110 -- see above
-                await asyncio.sleep(0.01)
+        await streams_in_flight(rig, 40)
 
         assert (await rig.say()).word == "hello"
         assert threading.active_count() == threads
+        await streams_in_flight(rig, 0)
         for sleeper in sleepers:
             assert told(await outcome_of(sleeper)).reason == "READER_TOO_SLOW"
 
