@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from standardwebhooks.webhooks import Webhook
@@ -32,6 +33,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     stall: asyncio.Event | None = None
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def __aenter__(self) -> "Receiver":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -43,6 +45,10 @@ class Receiver:
             self.stall.set()
         self._server.close()
         await self._server.wait_closed()
+        # The server's end does not wait for those it accepted, and a client may hold its connection for ever.
+        for writer in self._connections.values():
+            writer.close()
+        await asyncio.gather(*self._connections)
 
     @property
     def url(self) -> str:
@@ -55,6 +61,20 @@ class Receiver:
         return self.received
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections[connection] = writer
+        try:
+            # Who went away is owed no answer.
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await self._answer(reader, writer)
+        finally:
+            del self._connections[connection]
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         request_line, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -68,4 +88,3 @@ class Receiver:
         extra = "location: http://127.0.0.1:1/\r\n" if status.startswith("3") else ""
         writer.write(f"HTTP/1.1 {status}\r\n{extra}content-length: 0\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
-        writer.close()

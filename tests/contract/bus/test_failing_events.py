@@ -93,7 +93,7 @@ async def test_an_event_that_ends_the_process_each_time_is_not_handled_for_ever(
     def deadly(_connection: Connection, _events: Sequence[eventlogpb.Event], _now: datetime) -> None:
         nonlocal handled
         handled += 1
-        raise StorageUnavailable(StorageFault.LOCKED)  # no answer ever comes, as from a process that died
+        raise StorageUnavailable(StorageFault.INPUT_OUTPUT)  # no answer ever comes, as from a process that died
 
     for _ in range(3):
         before = handled
@@ -135,7 +135,7 @@ async def test_a_storage_fault_is_waited_out_and_is_not_the_events_fault(
 
     def refused(connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         if next(faults, False):
-            raise StorageUnavailable(StorageFault.LOCKED)
+            raise StorageUnavailable(StorageFault.INPUT_OUTPUT)
         keep(connection, events, now)
 
     async with running(make(refused, max_attempts=2)) as consumer:
