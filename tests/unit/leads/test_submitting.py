@@ -168,6 +168,22 @@ async def test_a_live_submission_does_not_join_what_is_archived() -> None:
         assert new.handoff.offer is not None
 
 
+async def test_a_correction_of_archived_history_joins_what_the_lead_is_worked_by_today() -> None:
+    async with House() as house:
+        [old] = await house.submit(kim(1, history=History()))
+        [live] = await house.submit(kim(2))
+
+        [corrected] = await house.submit(kim(1, revision=1, qualification=Qualification(region="north")))
+
+        assert (corrected.outcome, corrected.handoff.id) == (Outcome.MATCHED, live.handoff.id)
+        assert corrected.handoff.qualification.region == "north"
+        count = text("SELECT count(*) FROM handoff WHERE lead = :lead")
+        handoffs = await house.rows(
+            lambda connection: connection.execute(count, {"lead": old.handoff.id.lead}).scalar_one()
+        )
+        assert handoffs == 2
+
+
 async def test_history_may_have_lost_whom_it_was_about() -> None:
     async with House() as house:
         [imported] = await house.submit(a_submission(contact=Contact(), history=History()))
