@@ -5,6 +5,7 @@ import asyncio
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,6 +70,7 @@ async def test_calls_given_up_before_they_began_leave_nothing_behind():
         await asyncio.gather(*calls, return_exceptions=True)
 
         assert (await rig.say()).word == "hello"
+        assert not getattr(rig.running._server, "_calls", None)
         # Nothing is left for the drain to wait for.
         async with asyncio.timeout(5):
             await rig.running.drain()
@@ -84,8 +86,13 @@ async def test_an_answer_larger_than_the_limit_is_a_status_and_not_a_silence():
         async def Tell(self, request, context):
             yield EchoResponse(word="x" * 5_000_000)
 
-    async with serving(Verbose()) as rig:
-        for call in (rig.say(), rig.tell()):
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    async with (
+        serving(Verbose()) as rig,
+        grpc.aio.insecure_channel(f"127.0.0.1:{rig.running.port}", options=unlimited) as channel,
+    ):
+        willing = replace(rig, channel=channel)
+        for call in (willing.say(), willing.tell()):
             assert (await outcome_of(call)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -197,6 +204,4 @@ async def test_a_unix_socket_is_served_by_the_native_engine(tmp_path: Path):
         serving(config=ServerConfig(listen=address, grpc_engine=GrpcEngine.NATIVE)) as rig,
         grpc.aio.insecure_channel(address) as channel,
     ):
-        rig.channel, kept = channel, rig.channel
-        assert (await rig.say()).word == "hello"
-        rig.channel = kept
+        assert (await replace(rig, channel=channel).say()).word == "hello"
