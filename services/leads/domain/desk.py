@@ -6,24 +6,24 @@ owed most; nobody → the rule's queue, or the fallback. What depends on the dir
 once (`Plan`), what depends on the instant once a transaction (`Desk`), the rest for each handoff.
 """
 
-from collections.abc import Callable, Collection, Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from services.leads.domain.directory import OWNER_ROLES, Abilities, Directory
 from services.leads.domain.open_work import OpenWork
 from services.leads.domain.routing import (
     ABLE,
-    CHOSEN,
     LETTER_OF,
     MOST_NAMED,
     REASON_OF,
     Decision,
     Ground,
+    Letters,
     PassedOver,
     Placement,
     Reason,
-    shortened,
 )
 from services.leads.domain.routing_rules import RoutingRule, Traits, domain_matches, lies_within, word
 from services.leads.domain.turns import Account, Pool, shares_of
@@ -108,28 +108,72 @@ class PoolPlan:
 
 
 @dataclass(slots=True)
-class _Row:
-    """Who of a pool can take a kind of handoff at this instant."""
+class _Line:
+    """Who of a pool can take a kind of handoff at this instant, in the order of the rule."""
 
-    letters: str
-    full: frozenset[int]
+    letters: Letters
     seen: int
-    """How far the log of moved work is counted in."""
+    """How far the pool's changes of who is full are counted in."""
     places: list[int]
     accounts: list[Account]
     shares: list[int]
     passed_over: tuple[PassedOver, ...]
 
 
-@dataclass(slots=True)
-class _Table:
-    """One pool at this instant."""
+class _PoolNow:
+    """One pool at this instant: who is away, and who is full."""
 
-    plan: PoolPlan
-    pool: Pool
-    rows: dict[str, _Row] = field(default_factory=dict)
-    now: dict[int, str] | None = None
-    """Place → why they cannot at this instant, capacity aside."""
+    def __init__(self, plan: PoolPlan, pool: Pool, work: OpenWork, away: Mapping[int, str]) -> None:
+        self.plan: Final = plan
+        self.pool: Final = pool
+        self.away: Final = away
+        self.lines: Final[dict[str, _Line]] = {}
+        self.flips: Final[list[int]] = []
+        """Places of those who became full or are so no longer, in order; it only grows."""
+        self._work = work
+        work.load(plan.people[place] for place in plan.limits)
+        self._seen = len(work.moved)
+        self.full: Final = {place for place in plan.limits if self._is_full(place)}
+
+    def catch_up(self) -> None:
+        """Count in whose open work changed since."""
+        moved = self._work.moved
+        for person in moved[self._seen :]:
+            place = self.plan.place_of.get(person)
+            if place in self.plan.limits and self._is_full(place) is not (place in self.full):
+                self.full.symmetric_difference_update({place})
+                self.flips.append(place)
+        self._seen = len(moved)
+
+    def letters(self, standing: str) -> str:
+        """Return the letters of a kind of handoff, with who is away or full now."""
+        if not self.away and not self.full:
+            return standing
+        letters = list(standing)
+        for changes in (dict.fromkeys(self.full, LETTER_OF[Reason.AT_CAPACITY]), self.away):
+            for place, letter in changes.items():
+                if standing[place] == ABLE:
+                    letters[place] = letter
+        return "".join(letters)
+
+    def line(self, letters: str) -> _Line:
+        """Return the line of those who are able by these letters."""
+        people = self.plan.people
+        places = [place for place, letter in enumerate(letters) if letter == ABLE]
+        others = (place for place, letter in enumerate(letters) if letter != ABLE)
+        return _Line(
+            letters=Letters(letters),
+            seen=len(self.flips),
+            places=places,
+            accounts=[self.pool.account(people[place]) for place in places],
+            shares=shares_of([self.plan.weights[place] for place in places]),
+            passed_over=tuple(
+                PassedOver(people[place], REASON_OF[letters[place]]) for place in islice(others, MOST_NAMED)
+            ),
+        )
+
+    def _is_full(self, place: int) -> bool:
+        return self._work.of(self.plan.people[place]) >= self.plan.limits[place]
 
 
 class Desk:
@@ -150,7 +194,7 @@ class Desk:
         self._work = work
         self._on_leave = on_leave
         self._is_open = is_open
-        self._tables: dict[str, _Table] = {}
+        self._pools: dict[str, _PoolNow] = {}
 
     def decide(self, case: Case) -> Placement | None:
         """Return whom the handoff is offered next, a person or a queue; None where there is no queue either.
@@ -175,65 +219,29 @@ class Desk:
         self, plan: PoolPlan, case: Case, owner: str, before: tuple[PassedOver, ...]
     ) -> Placement | None:
         version, rule = self._directory.routing.version, plan.rule
-        table = self._table(plan)
-        row = self._for_this_one(table, self._row(table, case), case)
-        passed_over = (*before, *row.passed_over)
-        if not row.places:
+        pool = self._pool_now(plan)
+        line = _for_this_one(pool, _line(pool, case), case)
+        passed_over = (*before, *line.passed_over)
+        if not line.places:
             decision = Decision(
-                version, rule.rule_id, passed_over, shortened(row.letters), Ground.NOBODY_ELIGIBLE, owner
+                version, rule.rule_id, passed_over, line.letters.shortened(), Ground.NOBODY_ELIGIBLE, owner
             )
             return self._queue(rule.queue, decision)
-        place = row.places[table.pool.give(row.accounts, row.shares)]
-        letters = f"{row.letters[:place]}{CHOSEN}{row.letters[place + 1 :]}"
-        decision = Decision(version, rule.rule_id, passed_over, shortened(letters), Ground.TURN, owner)
+        place = line.places[pool.pool.give(line.accounts, line.shares)]
+        decision = Decision(
+            version, rule.rule_id, passed_over, line.letters.with_chosen(place), Ground.TURN, owner
+        )
         return self._to(plan.people[place], decision)
 
-    def _table(self, plan: PoolPlan) -> _Table:
+    def _pool_now(self, plan: PoolPlan) -> _PoolNow:
         rule_id = plan.rule.rule_id
-        table = self._tables.get(rule_id)
-        if table is None:
-            table = self._tables[rule_id] = _Table(plan, self._pool_of(rule_id))
-            self._work.load(plan.people[place] for place in plan.limits)
-        return table
-
-    def _row(self, table: _Table, case: Case) -> _Row:
-        standing = table.plan.letters_for(case.traits.territory, case.traits.language)
-        row = table.rows.get(standing)
-        if row is not None and row.seen < len(self._work.moved):
-            row = self._unless_stale(table, row)
-        if row is None:
-            full = frozenset(place for place in table.plan.limits if self._is_full(table.plan, place))
-            row = self._row_of(table, self._letters_now(table, standing, full), full)
-            table.rows[standing] = row
-        return row
-
-    def _unless_stale(self, table: _Table, row: _Row) -> _Row | None:
-        """Return the row, unless somebody of it became full, or is so no longer, since it was made."""
-        plan = table.plan
-        for person in self._work.moved[row.seen :]:
-            place = plan.place_of.get(person)
-            if place in plan.limits and self._is_full(plan, place) is not (place in row.full):
-                return None
-        row.seen = len(self._work.moved)
-        return row
-
-    def _is_full(self, plan: PoolPlan, place: int) -> bool:
-        return self._work.of(plan.people[place]) >= plan.limits[place]
-
-    def _letters_now(self, table: _Table, standing: str, full: Collection[int]) -> str:
-        if table.now is None:
-            table.now = self._away(table.plan)
-        if not (table.now or full):
-            return standing
-        letters = list(standing)
-        for place in full:
-            letters[place] = LETTER_OF[Reason.AT_CAPACITY] if letters[place] == ABLE else letters[place]
-        for place, letter in table.now.items():
-            was = letters[place]
-            letters[place] = letter if was in {ABLE, LETTER_OF[Reason.AT_CAPACITY]} else was
-        return "".join(letters)
+        pool = self._pools.get(rule_id)
+        if pool is None:
+            pool = self._pools[rule_id] = _PoolNow(plan, self._pool_of(rule_id), self._work, self._away(plan))
+        return pool
 
     def _away(self, plan: PoolPlan) -> dict[int, str]:
+        """Return why some cannot take anything at this instant."""
         calendars = {calendar: self._is_open(calendar) for calendar in set(plan.calendars) if calendar}
         away: dict[int, str] = {}
         for place, (person, calendar) in enumerate(zip(plan.people, plan.calendars, strict=True)):
@@ -242,36 +250,6 @@ class Desk:
             elif not calendars.get(calendar, True):
                 away[place] = LETTER_OF[Reason.OUT_OF_HOURS]
         return away
-
-    def _row_of(self, table: _Table, letters: str, full: frozenset[int]) -> _Row:
-        plan, pool = table.plan, table.pool
-        places = [place for place, letter in enumerate(letters) if letter == ABLE]
-        others = (place for place, letter in enumerate(letters) if letter != ABLE)
-        return _Row(
-            letters=letters,
-            full=full,
-            seen=len(self._work.moved),
-            places=places,
-            accounts=[pool.account(plan.people[place]) for place in places],
-            shares=shares_of([plan.weights[place] for place in places]),
-            passed_over=tuple(
-                PassedOver(plan.people[place], REASON_OF[letters[place]])
-                for place, _ in zip(others, range(MOST_NAMED), strict=False)
-            ),
-        )
-
-    def _for_this_one(self, table: _Table, row: _Row, case: Case) -> _Row:
-        """Return the row without those who cannot take this very handoff."""
-        if not case.tried and not case.cooling_off:
-            return row
-        letters = list(row.letters)
-        for people, reason in ((case.cooling_off, Reason.COOLING_OFF), (case.tried, Reason.ALREADY_OFFERED)):
-            for person in people:
-                place = table.plan.place_of.get(person)
-                if place is not None:
-                    letters[place] = LETTER_OF[reason]
-        changed = "".join(letters)
-        return row if changed == row.letters else self._row_of(table, changed, row.full)
 
     def _owner_of_account(self, case: Case) -> tuple[str, Reason | None]:
         """Return the owner of the lead's account, and why they cannot take the handoff."""
@@ -295,6 +273,31 @@ class Desk:
 
     def _queue(self, name: str, decision: Decision) -> Placement | None:
         return _to_queue(self._directory, name, decision)
+
+
+def _line(pool: _PoolNow, case: Case) -> _Line:
+    """Return who can take a handoff of this kind; made anew only when that changed."""
+    pool.catch_up()
+    standing = pool.plan.letters_for(case.traits.territory, case.traits.language)
+    line = pool.lines.get(standing)
+    if line is None or any(standing[place] == ABLE for place in pool.flips[line.seen :]):
+        line = pool.lines[standing] = pool.line(pool.letters(standing))
+    line.seen = len(pool.flips)
+    return line
+
+
+def _for_this_one(pool: _PoolNow, line: _Line, case: Case) -> _Line:
+    """Return the line without those who cannot take this very handoff."""
+    if not case.tried and not case.cooling_off:
+        return line
+    letters = list(line.letters.text)
+    for people, reason in ((case.cooling_off, Reason.COOLING_OFF), (case.tried, Reason.ALREADY_OFFERED)):
+        for person in people:
+            place = pool.plan.place_of.get(person)
+            if place is not None:
+                letters[place] = LETTER_OF[reason]
+    changed = "".join(letters)
+    return line if changed == line.letters.text else pool.line(changed)
 
 
 def to_fallback(directory: Directory) -> Placement | None:

@@ -1,9 +1,11 @@
 """What routing decided: to whom a handoff is offered, on what ground, and why not to the others."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final
 
 __all__ = [
@@ -12,12 +14,12 @@ __all__ = [
     "CHOSEN",
     "Decision",
     "Ground",
+    "Letters",
     "PassedOver",
     "Placement",
     "Reason",
     "candidates_in",
     "letters_of",
-    "shortened",
 ]
 
 
@@ -102,13 +104,38 @@ class Placement:
     is_queue: bool
 
 
-_repeated = re.compile(r"(.)\1+")
+_same = re.compile(r"((.)\2*)")
 _counted = re.compile(r"(\d*)([A-Z])")
 
 
-def shortened(letters: str) -> str:
-    """Return the letters with a count before each that repeats: `TTTL` is `3TL`."""
-    return _repeated.sub(lambda run: f"{run.end() - run.start()}{run[1]}", letters)
+class Letters:
+    """A letter for each member of a rule, ready to be written down with one of them chosen."""
+
+    __slots__ = ("_counts", "_starts", "_texts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+        runs = _same.findall(text)
+        self._counts = [len(run) for run, _ in runs]
+        self._starts = [0, *accumulate(self._counts)][:-1]
+        self._texts = [letter if run == letter else f"{len(run)}{letter}" for run, letter in runs]
+
+    def shortened(self) -> str:
+        """Return the letters with a count before each that repeats: `TTTL` is `3TL`."""
+        return "".join(self._texts)
+
+    def with_chosen(self, place: int) -> str:
+        """Return the same with the one at this place chosen."""
+        at = bisect_right(self._starts, place) - 1
+        before = place - self._starts[at]
+        after = self._counts[at] - before - 1
+        letter = self.text[place]
+        chosen = f"{_run(letter, before)}{CHOSEN}{_run(letter, after)}"
+        return "".join([*self._texts[:at], chosen, *self._texts[at + 1 :]])
+
+
+def _run(letter: str, count: int) -> str:
+    return "" if count == 0 else letter if count == 1 else f"{count}{letter}"
 
 
 def letters_of(candidates: str) -> str:

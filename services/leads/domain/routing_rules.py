@@ -166,7 +166,13 @@ def traits_of(told: Qualification, source_system: str) -> Traits:
 
 
 def _all_of(tests: Sequence[Callable[[Traits], bool]]) -> Callable[[Traits], bool]:
-    return lambda traits: all(test(traits) for test in tests)
+    def holds(traits: Traits) -> bool:
+        for test in tests:  # noqa: SIM110 -- a generator costs more than the tests
+            if not test(traits):
+                return False
+        return True
+
+    return holds
 
 
 def _compiled(condition: Condition) -> Iterable[Callable[[Traits], bool]]:
@@ -204,8 +210,9 @@ def _one_of(wanted: frozenset[str], read: Callable[[Traits], str]) -> Callable[[
 
 
 def _below(wanted: Sequence[str], separator: str, read: Callable[[Traits], str]) -> Callable[[Traits], bool]:
-    outer = tuple(map(word, wanted))
-    return lambda traits: any(lies_within(read(traits), each, separator) for each in outer)
+    same = frozenset(map(word, wanted))
+    below = tuple(f"{each}{separator}" for each in same)
+    return lambda traits: read(traits) in same or read(traits).startswith(below)
 
 
 def _amounts(condition: Condition) -> Iterable[Callable[[Traits], bool]]:

@@ -40,13 +40,13 @@ class Account:
     """What somebody was given and what they were due in a pool."""
 
     turns: int = 0
-    due: int = 0
-    """In parts of a turn."""
+    owed: int = 0
+    """What was due and not given, in parts of a turn; negative for who is ahead."""
 
     @property
-    def owed(self) -> int:
-        """What is due and was not given, in parts; negative for who is ahead."""
-        return self.due - self.turns * TURN
+    def due(self) -> Fraction:
+        """The turns that were due."""
+        return self.turns + Fraction(self.owed, TURN)
 
 
 def shares_of(weights: Sequence[int]) -> list[int]:
@@ -65,7 +65,7 @@ class Pool:
 
     def __init__(self, accounts: Mapping[str, tuple[int, int]] | None = None) -> None:
         given = accounts or {}
-        self._accounts = {person: Account(turns, due) for person, (turns, due) in given.items()}
+        self._accounts = {person: Account(turns, owed) for person, (turns, owed) in given.items()}
         self.changed = False
 
     def account(self, person: str) -> Account:
@@ -86,12 +86,11 @@ class Pool:
         """
         most, chosen = -(1 << 62), 0
         for at, (account, share) in enumerate(zip(able, shares, strict=True)):
-            account.due = due = account.due + share
-            owed = due - account.turns * TURN
+            account.owed = owed = account.owed + share
             if owed > most:
                 most, chosen = owed, at
         able[chosen].turns += 1
-        able[chosen].due += TURN - sum(shares)
+        able[chosen].owed -= sum(shares)
         self.changed = True
         return chosen
 

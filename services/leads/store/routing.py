@@ -166,8 +166,8 @@ def put_calendars(connection: Connection, made: Iterable[CalendarNews]) -> None:
 
 
 def _pool_of(kept: Any) -> Pool:
-    return Pool({person: (turns, due) for person, (turns, due) in orjson.loads(bytes(kept)).items()})
+    return Pool({person: (turns, owed) for person, (turns, owed) in orjson.loads(bytes(kept)).items()})
 
 
 def _accounts_bytes(pool: Pool) -> bytes:
-    return orjson.dumps({person: (each.turns, each.due) for person, each in pool.accounts().items()})
+    return orjson.dumps({person: (each.turns, each.owed) for person, each in pool.accounts().items()})

@@ -11,12 +11,12 @@ from services.leads.domain.lead import Qualification
 from services.leads.domain.routing import (
     Decision,
     Ground,
+    Letters,
     PassedOver,
     Placement,
     Reason,
     candidates_in,
     letters_of,
-    shortened,
 )
 from services.leads.domain.routing_rules import Condition, Needs, Traits, traits_of
 from services.leads.domain.terms import Money, SourceChannel
@@ -341,4 +341,7 @@ def test_many_passed_over_are_named_up_to_ten_and_lettered_to_the_last() -> None
 
 def test_letters_are_shortened_and_read_back() -> None:
     for letters in ("", "X", "TTXLLLT", "T" * 199 + "X"):
-        assert letters_of(shortened(letters)) == letters
+        assert letters_of(Letters(letters).shortened()) == letters
+        for place in range(len(letters)):
+            chosen = f"{letters[:place]}X{letters[place + 1 :]}"
+            assert letters_of(Letters(letters).with_chosen(place)) == chosen

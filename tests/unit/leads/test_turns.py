@@ -114,7 +114,7 @@ def test_turns_survive_being_written_down() -> None:
     pool = Pool()
     for _ in range(5):
         turn(pool, {"a": 3, "b": 2, "c": 1})
-    copy = Pool({person: (each.turns, each.due) for person, each in pool.accounts().items()})
+    copy = Pool({person: (each.turns, each.owed) for person, each in pool.accounts().items()})
 
     assert [turn(copy, {"a": 3, "b": 2, "c": 1}) for _ in range(7)] == [
         turn(pool, {"a": 3, "b": 2, "c": 1}) for _ in range(7)
