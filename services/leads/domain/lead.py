@@ -50,7 +50,10 @@ class Identity:
     """By what a lead is recognised again, in one spelling each; empty where unknown."""
 
     email: str = ""
+    """The mailbox, however its address was spelled."""
     phone: str = ""
+    company_domain: str = ""
+    """What the company registered; never one at which anybody may have an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Submission
 from services.leads.domain.opportunity import Opportunity
 from services.leads.store import rows, statements
+from services.leads.store.accounts import Accounts
 from services.leads.store.directory import Directories
 from services.leads.store.people import LeadKey, People
 from services.leads.store.routing import RoutingCaches, RoutingState
@@ -66,6 +67,7 @@ class LeadTx:
         self._directories = directories
         self._sealer = sealer
         self.people: Final = People(connection, sealer, now)
+        self.accounts: Final = Accounts(connection, sealer)
         self.subjects: Final = Subjects(connection, self.people, now)
         self._known_directories: dict[str, Directory] = {}
         self._routing = RoutingState(connection, now=now, caches=routing)

@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from publicsuffixlist import PublicSuffixList
 
 from services.leads.domain.errors import Fault
-from services.leads.domain.lead import Identity, Submission
+from services.leads.domain.lead import Contact, Identity, Submission
+from services.leads.domain.mailboxes import FREE_MAIL, mailbox_of
 
 # What nearly every address looks like; the library would say the same of it, at twenty times the cost.
 _PLAIN_EMAIL: Final = re.compile(
@@ -20,6 +23,9 @@ _INTERNATIONAL: Final = re.compile(r"\+[1-9][0-9 ().-]{6,24}").fullmatch
 _FEWEST_DIGITS: Final = 8
 """With the country code. Shorter ones exist, and are more often a typing error than a lead."""
 _NOT_DIGITS: Final = re.compile(r"[^0-9]")
+_SUFFIXES: Final = PublicSuffixList()
+"""As the package brought it: nothing is fetched, and nothing is written."""
+_HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@]*@)?([^/?#:]+)").match
 
 
 def identify(submission: Submission, region_code: str) -> Submission:
@@ -31,14 +37,33 @@ def identify(submission: Submission, region_code: str) -> Submission:
     contact, faults = submission.contact, list(submission.faults)
     email = phone = ""
     if contact.email:
-        email = spelled_email(contact.email)
+        email = mailbox_of(spelled_email(contact.email))
         if not email:
             faults.append(Fault("contact.email", "an e-mail address such as `name@example.com`"))
     if contact.phone:
         phone = spelled_phone(contact.phone, region_code)
         if not phone and not contact.email:
             faults.append(Fault("contact.phone", "a phone number, with country code where it is foreign"))
-    return replace(submission, identity=Identity(email, phone), faults=tuple(faults))
+    identity = Identity(email, phone, company_domain_of(contact, email))
+    return replace(submission, identity=identity, faults=tuple(faults))
+
+
+def company_domain_of(contact: Contact, email: str) -> str:
+    """Return what the lead's company registered: as told, else as the address says; empty for neither."""
+    told = contact.company_domain
+    return (registered_domain(told) if told else "") or registered_domain(email.rpartition("@")[2])
+
+
+@lru_cache(maxsize=10_000)
+def registered_domain(host: str) -> str:
+    """Return the domain that somebody registered and this host is of; empty for none, and for free mail.
+
+    `mail.shop.example.co.uk` is of `example.co.uk`: which suffixes are public is the list's to say.
+    """
+    found = _HOST(host)
+    name = found[1].rstrip(".") if found else ""
+    registered = _SUFFIXES.privatesuffix(name) if "." in name else None
+    return "" if registered is None or registered in FREE_MAIL else registered
 
 
 def spelled_email(address: str) -> str:

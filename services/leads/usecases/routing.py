@@ -11,6 +11,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import Contact
 from services.leads.domain.routing_rules import traits_of
 from services.leads.store.transaction import By, LeadTx
+from services.leads.usecases.accounts import account_owner_of
 
 SYSTEM: Final = By("tenants/-/systems/leads")
 """Who is named when nobody asked: the service itself."""
@@ -51,6 +52,7 @@ def case_of(tx: LeadTx, handoff: Handoff) -> Case:
         tried=handoff.tried,
         cooling_off=() if cool_off == _NO_TIME else previous_owners(tx, handoff, since=tx.now - cool_off),
         company_domain=lambda: company_domain_of(tx.people.contact(lead)),
+        account_owner=lambda: account_owner_of(tx, handoff),
     )
 
 

@@ -184,6 +184,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
         id=HandoffId(tenant, lead, number),
         source_system=submission.source_system,
         external_digest=tx.external_digest(submission.key),
+        account=tx.accounts.digest(tenant, submission.identity.company_domain),
         revision=submission.revision,
         submit_time=submission.submit_time(tx.now),
         update_time=tx.now,

@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.leads.domain.lead import Contact
-from services.leads.usecases.identity import identify, spelled_email, spelled_phone
+from services.leads.domain.mailboxes import mailbox_of
+from services.leads.usecases.identity import identify, registered_domain, spelled_email, spelled_phone
 from tests.builders.leads import a_submission
 
 
@@ -52,3 +53,46 @@ def test_a_mistyped_phone_number_does_not_lose_a_lead_who_has_an_address() -> No
 
     assert (reachable.identity.phone, reachable.faults) == ("", ())
     assert [fault.field for fault in unreachable.faults] == ["contact.phone"]
+
+
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("kim.lee@gmail.com", "kimlee@gmail.com"),
+        ("kimlee+news@googlemail.com", "kimlee@gmail.com"),
+        ("kim.lee+news@outlook.com", "kim.lee@outlook.com"),
+        ("kim_lee@pm.me", "kimlee@proton.me"),
+        ("kim.lee+news@example.com", "kim.lee+news@example.com"),
+        ("kim.lee@naver.com", "kim.lee@naver.com"),
+        ("+@gmail.com", "+@gmail.com"),
+    ],
+)
+def test_dots_and_tags_count_for_nothing_only_where_the_provider_says_so(address: str, mailbox: str) -> None:
+    assert mailbox_of(address) == mailbox
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("mail.shop.example.co.uk", "example.co.uk"),
+        ("samsung.co.kr", "samsung.co.kr"),
+        ("https://www.example.com:8443/about?x=1", "example.com"),
+        ("kim.github.io", "kim.github.io"),
+        ("example.com.", "example.com"),
+        ("co.uk", ""),
+        ("gmail.com", ""),
+        ("mail.naver.com", ""),
+        ("localhost", ""),
+        ("..", ""),
+        ("", ""),
+    ],
+)
+def test_a_company_is_known_by_what_it_registered_and_never_by_free_mail(host: str, domain: str) -> None:
+    assert registered_domain(host) == domain
+
+
+@given(host=st.text(max_size=40))
+def test_whatever_is_told_for_a_domain_is_one_or_none(host: str) -> None:
+    domain = registered_domain(host)
+
+    assert domain == "" or "." in domain
