@@ -33,6 +33,8 @@ class NewMessage:
     event_type: str
     payload_json: bytes
     """The body, UTF-8 JSON, sent byte for byte on every attempt."""
+    endpoints: frozenset[str] | None = None
+    """Those of the tenant's endpoints that it is for; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ def enqueue(
         (message.tenant, endpoint_id, message.message_id): message
         for message in messages
         for endpoint_id in live.get(message.tenant, ())
+        if message.endpoints is None or endpoint_id in message.endpoints
     }
     known = _known(connection, tables, messages) if rows else set()
     fresh = [

@@ -7,7 +7,9 @@ from enum import IntEnum
 from typing import Final
 
 from services.leads.domain.errors import LeadError, NotFound
-from services.leads.domain.lead import Contact
+from services.leads.domain.lead import Contact, Submission
+from services.leads.domain.opportunity import OpportunityState
+from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money
 
 OVERLAP: Final = timedelta(days=1)
 """How long the secret before the present one stays valid."""
@@ -155,3 +157,74 @@ class Ownership:
             changes["attributes"] = {**merged.attributes, **preferred.attributes}
         changes = {name: value for name, value in changes.items() if value != getattr(merged, name)}
         return replace(merged, **changes) if changes else merged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldOutcome:
+    """A win or loss, as a source tells it."""
+
+    external_id: str
+    state: OpportunityState | None
+    occur_time: datetime | None
+    amount: Money | None = None
+    reason_code: str = ""
+    deal_external_id: str = ""
+    segment: str = ""
+    lead_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldConversion:
+    """A conversion, as a source tells it."""
+
+    external_id: str
+    occur_time: datetime | None
+    deal_external_id: str = ""
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldFollowUp:
+    """An attempt to reach a lead, as a source tells it."""
+
+    external_id: str
+    channel: FollowUpChannel | None
+    occur_time: datetime | None
+    contact: bool
+    grade: EvidenceGrade | None
+    follow_up_external_id: str
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldBehaviour:
+    """Something that a lead did, as a source tells it."""
+
+    external_id: str
+    kind: BehaviourKind
+    occur_time: datetime | None
+    behaviour_external_id: str
+    content: str = ""
+    campaign: str = ""
+    score: int | None = None
+
+
+Told = Submission | ToldOutcome | ToldConversion | ToldFollowUp | ToldBehaviour
+"""What an item of a webhook becomes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldItem:
+    """One item of a webhook: what it becomes, or why nothing can be made of it."""
+
+    key: str
+    type: str
+    body: bytes
+    """To be set aside, where it comes to that."""
+    texts: tuple[str, ...] = ()
+    """What in it looks like an address or a number."""
+    told: Told | None = None
+    reason: str = ""
+    description: str = ""
+    fetch_url: str = ""
+    """Where the rest is to be asked for first; empty when it is all here."""

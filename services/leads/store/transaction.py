@@ -25,11 +25,13 @@ from services.leads.domain.opportunity import Opportunity
 from services.leads.store import rows, statements
 from services.leads.store.accounts import Accounts
 from services.leads.store.directory import Directories
+from services.leads.store.intake import Intake
 from services.leads.store.people import LeadKey, People
 from services.leads.store.routing import RoutingCaches, RoutingState
 from services.leads.store.sealing import Sealer
 from services.leads.store.subjects import NOBODY, Subjects
 from services.leads.store.totals import totals_of
+from services.leads.store.write_back import WriteBacks
 from services.leads.wire.events import event_message
 from smarketing import names
 from smarketing.eventlog.outbox import NewEvent, append
@@ -69,6 +71,8 @@ class LeadTx:
         self.people: Final = People(connection, sealer, now)
         self.accounts: Final = Accounts(connection, sealer)
         self.subjects: Final = Subjects(connection, self.people, now)
+        self.intake: Final = Intake(connection, sealer, now)
+        self.write_backs: Final = WriteBacks(connection, sealer, now)
         self._known_directories: dict[str, Directory] = {}
         self._routing = RoutingState(connection, now=now, caches=routing)
         self._handoffs: dict[HandoffId, Handoff] = {}
@@ -373,6 +377,7 @@ class LeadTx:
     def _flush_events(self) -> None:
         told = [_new_event(event, by) for event, by in self._events]
         append(self._connection, told + self._events_of_leads, now=self.now)
+        self.write_backs.enqueue((event for event, _ in self._events), self._handoffs)
         totals = Counter(total for event, _ in self._events for total in totals_of(event))
         statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])
 

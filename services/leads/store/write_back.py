@@ -1,0 +1,215 @@
+"""What is told back to the systems that leads came from: queued with the state that caused it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, delete, select
+
+from services.leads.domain import events as happened
+from services.leads.domain.events import HandoffEvent
+from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.intake import WriteBackUnknown
+from services.leads.store.external_ids import with_external_ids
+from services.leads.store.schema import SCHEMA
+from services.leads.store.sealing import Sealer
+from smarketing.delivery import (
+    Endpoint,
+    NewEndpoint,
+    NewMessage,
+    create_endpoint,
+    delete_endpoint,
+    enqueue,
+    list_endpoints,
+    replay_dead_letters,
+)
+from smarketing.delivery import Sealer as SecretSealer
+from smarketing.delivery.tables import MessageState
+from smarketing.sql import FindRows, InsertRows, from_micros
+
+__all__ = ["WriteBacks", "forget_lead", "page_of_write_backs", "purge"]
+
+_T: Final = SCHEMA.intake
+_FIND: Final = FindRows(_T.write_back, key=["tenant", "source_system"])
+_INSERT: Final = InsertRows(_T.write_back)
+_KEPT_FOR: Final = timedelta(days=7)
+"""A message that was delivered is kept so long, for whoever asks what was said."""
+
+_WORDS: Final[Mapping[type[HandoffEvent], Callable[[Any], str]]] = {
+    happened.HandoffAccepted: lambda _: "accepted",
+    happened.HandoffRejected: lambda _: "rejected",
+    happened.HandoffDisqualified: lambda _: "disqualified",
+    happened.HandoffRecycled: lambda _: "recycled",
+    happened.HandoffConverted: lambda _: "converted",
+    happened.OpportunityClosed: lambda event: event.opportunity.state.name.lower(),
+}
+
+
+class WriteBacks:
+    """The way back within a transaction."""
+
+    def __init__(self, connection: Connection, sealer: Sealer, now: datetime) -> None:
+        self._connection = connection
+        self._sealer = sealer
+        self._now = now
+
+    def create(self, new: NewEndpoint, source_system: str, secrets: SecretSealer) -> tuple[Endpoint, str]:
+        """Register an address."""
+        create_endpoint(self._connection, _T.delivery, new, sealer=secrets, now=self._now)
+        _INSERT.insert(self._connection, [(new.tenant, source_system, new.endpoint_id)])
+        return self.find(new.tenant, new.endpoint_id)
+
+    def find(self, tenant: str, endpoint_id: str) -> tuple[Endpoint, str]:
+        """Return a write-back and its source system.
+
+        Raises:
+            WriteBackUnknown: there is none.
+        """
+        for endpoint in list_endpoints(self._connection, _T.delivery, tenant=tenant):
+            if endpoint.endpoint_id == endpoint_id:
+                return endpoint, _systems(self._connection, tenant).get(endpoint_id, "")
+        raise WriteBackUnknown(f"tenants/{tenant}/writeBacks/{endpoint_id}")
+
+    def delete(self, tenant: str, endpoint_id: str) -> tuple[Endpoint, str]:
+        """Remove a write-back.
+
+        Raises:
+            WriteBackUnknown: there is none.
+        """
+        self.find(tenant, endpoint_id)
+        delete_endpoint(self._connection, _T.delivery, tenant=tenant, endpoint_id=endpoint_id, now=self._now)
+        return self.find(tenant, endpoint_id)
+
+    def replay(self, tenant: str, endpoint_id: str) -> int:
+        """Send again what was given up; return how many.
+
+        Raises:
+            WriteBackUnknown: there is none.
+        """
+        self.find(tenant, endpoint_id)
+        return replay_dead_letters(
+            self._connection, _T.delivery, tenant=tenant, endpoint_id=endpoint_id, now=self._now
+        )
+
+    def enqueue(self, events: Iterable[HandoffEvent], handoffs: Mapping[HandoffId, Handoff]) -> None:
+        """Queue what the sources of these handoffs are to be told; history is nobody's news."""
+        told = [
+            _Told(event, _WORDS[type(event)](event), handoffs[event.handoff])
+            for event in events
+            if type(event) in _WORDS and not handoffs[event.handoff].historical
+        ]
+        if told:
+            self._enqueue(told)
+
+    def _enqueue(self, told: Sequence["_Told"]) -> None:
+        endpoints: dict[tuple[str, str], set[str]] = {}
+        for tenant, system, endpoint_id in _FIND.find(self._connection, list({each.system for each in told})):
+            endpoints.setdefault((tenant, system), set()).add(endpoint_id)
+        wanted = [each for each in told if each.system in endpoints]
+        if not wanted:
+            return
+        handoffs = list({each.handoff.id: each.handoff for each in wanted}.values())
+        named = with_external_ids(self._sealer, lambda _: handoffs)(self._connection)
+        external_ids = {handoff.id: handoff.external_id for handoff in named}
+        messages = [
+            NewMessage(
+                tenant=each.handoff.id.tenant,
+                message_id=each.message_id,
+                event_type=f"handoff.{each.word}",
+                payload_json=each.payload(external_ids[each.handoff.id], self._now),
+                endpoints=frozenset(endpoints[each.system]),
+            )
+            for each in wanted
+        ]
+        enqueue(self._connection, _T.delivery, messages, now=self._now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Something that a source is to be told."""
+
+    event: HandoffEvent
+    word: str
+    handoff: Handoff
+
+    @property
+    def system(self) -> tuple[str, str]:
+        return (self.handoff.id.tenant, self.handoff.source_system)
+
+    @property
+    def message_id(self) -> str:
+        handoff = self.handoff
+        return f"{handoff.id.lead}-{handoff.id.number}-{handoff.version}-{self.word}"
+
+    def payload(self, external_id: str, now: datetime) -> bytes:
+        """Return what is said: ids, reasons and times; nothing of the person."""
+        handoff = self.handoff
+        until, party = handoff.recycle_until_time, handoff.accountable_party
+        data = {
+            "tenant": f"tenants/{handoff.id.tenant}",
+            "source_system": handoff.source_system,
+            "external_id": external_id,
+            "handoff": handoff.name,
+            "state": self.word,
+            "reason_code": handoff.reason_code,
+            "accountable_party": "" if party is None else party.value,
+            "occur_time": self.event.occur_time.isoformat(),
+            "record_time": now.isoformat(),
+        }
+        if until is not None:
+            data["recycle_until_time"] = until.isoformat()
+        return orjson.dumps({"type": f"handoff.{self.word}", "timestamp": now.isoformat(), "data": data})
+
+
+def page_of_write_backs(
+    tenant: str, *, limit: int, after: Sequence[Any] | None
+) -> Callable[[Connection], list[tuple[Endpoint, str]]]:
+    """Return the query of a page of write-backs, newest first."""
+    seen = None if after is None else (from_micros(int(after[0])), str(after[1]))
+
+    def query(connection: Connection) -> list[tuple[Endpoint, str]]:
+        systems = _systems(connection, tenant)
+        found = list_endpoints(connection, _T.delivery, tenant=tenant, limit=limit, after=seen)
+        return [(each, systems.get(each.endpoint_id, "")) for each in found]
+
+    return query
+
+
+def forget_lead(connection: Connection, tenant: str, lead: str) -> None:
+    """Forget what was told of a lead, and what still waits: it names the sender's id of a person.
+
+    For whoever erases a person: call it in the same transaction.
+    """
+    message = _T.delivery.message
+    for endpoint in list_endpoints(connection, _T.delivery, tenant=tenant):
+        connection.execute(
+            delete(message).where(
+                message.c.tenant == tenant,
+                message.c.endpoint_id == endpoint.endpoint_id,
+                # Ids of messages begin with the lead's and a hyphen; the sign behind the hyphen is the dot.
+                message.c.message_id > f"{lead}-",
+                message.c.message_id < f"{lead}.",
+            )
+        )
+
+
+def purge(connection: Connection, now: datetime) -> None:
+    """Forget what was delivered a while ago."""
+    message = _T.delivery.message
+    connection.execute(
+        delete(message).where(
+            message.c.state.in_([MessageState.DELIVERED, MessageState.CANCELLED]),
+            message.c.settle_time < now - _KEPT_FOR,
+        )
+    )
+
+
+def _systems(connection: Connection, tenant: str) -> dict[str, str]:
+    table = _T.write_back
+    rows = connection.execute(
+        select(table.c.endpoint_id, table.c.source_system).where(table.c.tenant == tenant)
+    )
+    return {row[0]: row[1] for row in rows}
