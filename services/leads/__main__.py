@@ -18,6 +18,7 @@ from services.leads.consumers import sla_events
 from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
 from services.leads.rpc.directory_servicer import DirectoryServicer
 from services.leads.rpc.policy import POLICY
+from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.store.directory import Directories, DirectoryStore
@@ -25,6 +26,7 @@ from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from services.leads.usecases.bootstrap import bootstrap, token_file
+from services.leads.usecases.forgetting import Forgetter
 from services.leads.usecases.sweeping import Sweeper
 from services.leads.web.metrics import BusinessMetrics
 from smarketing import wallclock
@@ -32,6 +34,7 @@ from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_s
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
+from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.consumer import Consumer
@@ -145,6 +148,14 @@ class _Composition:
         self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
         self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
 
+        self._forgetter = Forgetter(
+            self._store,
+            telemetry.registry,
+            now=wallclock.utc_now,
+            path=config.database_path,
+            succeeded=self._succeeded("forget"),
+        )
+
     async def build(self) -> Leads:
         config = self._config
         await bootstrap(self._directories, config.data_dir)
@@ -201,10 +212,19 @@ class _Composition:
             registry=self._telemetry.registry,
         )
         directory = DirectoryServicer(self._directories, self._keeper, self._pages)
+        privacy = PrivacyServicer(
+            self._store,
+            sealer=self._sealer,
+            pages=self._pages,
+            forgetter=self._forgetter,
+            backup_retention=self._config.backup_retention,
+            now=wallclock.utc_now,
+        )
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
             Servicer(add_LeadServiceServicer_to_server, leads),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
+            Servicer(add_PrivacyServiceServicer_to_server, privacy),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]
@@ -229,6 +249,7 @@ class _Composition:
             BackgroundTask("http", http.run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("sweep", sweeper.run),
+            BackgroundTask("forget", self._forgetter.run),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("purge", self._purge),

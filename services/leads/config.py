@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import make_url
 
 from smarketing.server.settings import ServerConfig
 
@@ -22,6 +25,8 @@ class LeadsConfig(ServerConfig):
     """The tenants whose business figures /metrics shows; at most three."""
     writer_queue: int = field(default=2048, metadata={"at_least": 64})
     """Requests that may wait for the writer."""
+    backup_retention: timedelta = timedelta(days=30)
+    """After how long backups are destroyed: erasures say until when one may hold the person."""
     metrics_interval: timedelta = timedelta(seconds=10)
     """How often business figures are read from the database."""
 
@@ -29,6 +34,12 @@ class LeadsConfig(ServerConfig):
         super(LeadsConfig, self).__post_init__()
         if not 1 <= len(self.metric_tenants) <= 3:
             raise ValueError("SMARKETING_METRIC_TENANTS names one to three tenants.")
+
+    @property
+    def database_path(self) -> Path | None:
+        """The database's file; None when it has none."""
+        database = make_url(self.url).database
+        return Path(database) if database and database != ":memory:" else None
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.leads.rpc.directory_policy import DIRECTORY_POLICY
+from services.leads.rpc.privacy_policy import PRIVACY_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
 from smarketing.server.policy import Allow, Policy
@@ -66,6 +67,7 @@ LEADS_POLICY: Final[Policy] = {
 POLICY: Final[Policy] = {
     **LEADS_POLICY,
     **DIRECTORY_POLICY,
+    **PRIVACY_POLICY,
     **AUDIT_POLICY,
     f"{_LOG}/ReadEvents": Allow(*_LOG_READERS),
     f"{_LOG}/WatchEvents": Allow(*_LOG_READERS, tenant_from="start.parent"),

@@ -71,6 +71,29 @@ class People:
         if known is not None and (changed := change(known)) != known:
             self._contacts[lead] = self._changed[lead] = changed
 
+    def is_erased(self, lead: LeadKey) -> bool:
+        """Whether the lead's key is destroyed."""
+        self.load([lead])
+        return self._keys[lead] is None
+
+    def forget(self, lead: LeadKey) -> None:
+        """Keep nothing of the lead any more: its key was destroyed in this transaction."""
+        self._keys[lead] = None
+        for kept in (self._sealed, self._contacts, self._changed):
+            kept.pop(lead, None)
+
+    def sealed(self, lead: LeadKey, text: str, *, purpose: str) -> bytes | None:
+        """Return a text sealed with the lead's key; None once it is erased."""
+        self.load([lead])
+        key = self._keys[lead]
+        return None if key is None else key.seal(text.encode(), purpose=purpose)
+
+    def opened(self, lead: LeadKey, sealed: bytes, *, purpose: str) -> str | None:
+        """Return what was sealed for this purpose with the lead's key; None once it is erased."""
+        self.load([lead])
+        key = self._keys[lead]
+        return None if key is None else key.unseal(sealed, purpose=purpose).decode()
+
     def sealed_external_id(self, lead: LeadKey, external_id: str) -> bytes | None:
         """Return a sender's own id, sealed with a loaded lead's key; None once the lead is erased."""
         key = self._keys[lead]

@@ -1,0 +1,127 @@
+"""Keeps forgetting: finishes what erasures left, and erases people whose retention ran out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from services.leads.domain.privacy import Cause, Erasure
+from services.leads.store import traces
+from services.leads.store.leads import LeadStore
+from services.leads.store.retention import aged_leads, retentions
+from services.leads.store.subjects import AnswerKey
+from services.leads.store.transaction import LeadTx
+from services.leads.usecases.erasing import erase_leads
+from services.leads.usecases.routing import SYSTEM
+
+__all__ = ["Forgetter", "erase_aged"]
+
+_EVERY: Final = timedelta(seconds=2)
+_AT_ONCE: Final = 50
+"""Leads erased in one transaction: callers wait behind it for milliseconds."""
+
+
+class Forgetter:
+    """Finishes erasures every two seconds, and looks for aged leads once an interval; bounded work each."""
+
+    def __init__(
+        self,
+        store: LeadStore,
+        registry: CollectorRegistry,
+        *,
+        now: Callable[[], datetime],
+        path: Path | None,
+        retention_interval: timedelta = timedelta(hours=1),
+        succeeded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the store; `path` is the database's file, None when it is in memory."""
+        self._store = store
+        self._now = now
+        self._path = path
+        self._interval = retention_interval
+        self._succeeded = succeeded
+        self._next_retention: datetime | None = None
+        self._pending = Gauge(
+            "smarketing_leads_erasures_pending",
+            "Erasures of which a trace may still lie in a file of ours",
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "smarketing_leads_oldest_erasure_request_timestamp_seconds",
+            "When the longest pending erasure was asked for; 0 when none is",
+            registry=registry,
+        )
+
+    async def run(self) -> None:
+        """Forget until cancelled."""
+        while True:
+            await self.finish_once()
+            now = self._now()
+            if self._next_retention is None or now >= self._next_retention:
+                await self.retain_once()
+                self._next_retention = now + self._interval
+            self._succeeded()
+            await asyncio.sleep(_EVERY.total_seconds())
+
+    async def finish_once(self) -> int:
+        """Remove what erasures left in kept answers and the write-ahead file; return how many finished."""
+        pending = await self._store.read(traces.unfinished)
+        self._show(pending)
+        if not pending:
+            return 0
+        answers = await self._store.read(traces.answers_about(pending))
+        for start in range(0, len(answers), _AT_ONCE):
+            part = answers[start : start + _AT_ONCE]
+            await self._store.sweep(partial(_drop_answers, keys=part))
+        if self._path is not None and not await asyncio.to_thread(traces.truncate_log, self._path):
+            return 0
+        await self._store.sweep(lambda tx: tx.subjects.finish(pending))
+        self._show([])
+        return len(pending)
+
+    async def retain_once(self) -> int:
+        """Erase, in every tenant with a retention, the people whose last handoff closed longer ago."""
+        erased = 0
+        for tenant, retention in await self._store.read(retentions):
+            until = self._now() - retention
+            async for leads in self._aged(tenant, until):
+                for start in range(0, len(leads), _AT_ONCE):
+                    part = leads[start : start + _AT_ONCE]
+                    step = partial(erase_aged, tenant=tenant, leads=part, until=until)
+                    erased += await self._store.sweep(step)
+        return erased
+
+    async def count_aged(self, tenant: str, retention: timedelta) -> int:
+        """Return how many leads a retention would erase now; writes nothing."""
+        return sum([len(leads) async for leads in self._aged(tenant, self._now() - retention)])
+
+    async def _aged(self, tenant: str, until: datetime) -> AsyncIterator[Sequence[str]]:
+        after: str | None = ""
+        while after is not None:
+            part = await self._store.read(aged_leads(tenant, until, after=after))
+            yield part.leads
+            after = part.after
+
+    def _show(self, pending: Sequence[Erasure]) -> None:
+        self._pending.set(len(pending))
+        self._oldest.set(pending[0].erase_time.timestamp() if pending else 0)
+
+
+def _drop_answers(tx: LeadTx, keys: Sequence[AnswerKey]) -> None:
+    tx.subjects.drop_answers(keys)
+
+
+def erase_aged(tx: LeadTx, tenant: str, leads: Sequence[str], until: datetime) -> int:
+    """Erase these leads, as far as all that is merged with each is aged too; return how many leads were."""
+    erased = 0
+    for lead in leads:
+        person = tx.subjects.same_person(tenant, [lead])
+        if tx.subjects.all_ended_by(tenant, person, until):
+            before = sum(tx.subjects.erasure((tenant, each)) is not None for each in person)
+            erase_leads(tx, SYSTEM, [(tenant, each) for each in person], Cause.RETENTION)
+            erased += len(person) - before
+    return erased
