@@ -241,6 +241,8 @@ IGNORED: Final = frozenset(
         leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
         leadeventspb.QueueChanged,
+        leadeventspb.LeadsMerged,
+        leadeventspb.LeadsUnmerged,
         leadeventspb.RoutingChanged,
         leadeventspb.SubjectErased,
         leadeventspb.SubmissionJoined,

@@ -26,6 +26,8 @@ IGNORED: Final = frozenset(
     for message in (
         leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
+        leadeventspb.LeadsMerged,
+        leadeventspb.LeadsUnmerged,
         leadeventspb.RoutingChanged,
         leadeventspb.SubjectErased,
         leadeventspb.SubmissionJoined,

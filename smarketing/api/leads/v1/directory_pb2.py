@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from smarketing.api.leads.v1 import identity_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2
 from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'smarketing/api/leads/v1/directory.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#smarketing/api/terms/v1/terms.proto\"\xe0\x02\n\tDirectory\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0bregion_code\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12,\n\x05teams\x18\x06 \x03(\x0b\x32\x1d.smarketing.api.leads.v1.Team\x12/\n\x06people\x18\x07 \x03(\x0b\x32\x1f.smarketing.api.leads.v1.Person\x12\x30\n\x07systems\x18\x08 \x03(\x0b\x32\x1f.smarketing.api.leads.v1.System\x12.\n\x06queues\x18\t \x03(\x0b\x32\x1e.smarketing.api.leads.v1.Queue\x12\x31\n\x07routing\x18\n \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\"\xe7\x01\n\x04Team\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x05party\x18\x03 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x13\n\x0bparent_team\x18\x05 \x01(\t\x12\x16\n\x08inactive\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0e\n\x06skills\x18\x07 \x03(\t\x12\x13\n\x0bterritories\x18\x08 \x03(\t\x12\x11\n\tlanguages\x18\t \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\n \x01(\x05\"\xd0\x01\n\x06Person\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05roles\x18\x03 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0e\n\x06skills\x18\x06 \x03(\t\x12\x13\n\x0bterritories\x18\x07 \x03(\t\x12\x11\n\tlanguages\x18\x08 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\t \x01(\x05\"\x87\x01\n\x06System\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05roles\x18\x03 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x04 \x03(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\"h\n\x05Queue\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x96\x02\n\x07Routing\x12\x15\n\x07version\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x33\n\x05rules\x18\x02 \x03(\x0b\x32$.smarketing.api.leads.v1.RoutingRule\x12\x16\n\x0e\x66\x61llback_queue\x18\x03 \x01(\t\x12\x31\n\x0eoffer_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmax_offers\x18\x05 \x01(\x05\x12\x1b\n\x13\x61\x63\x63ount_owner_first\x18\x06 \x01(\x08\x12\x43\n previous_owner_cool_off_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x01\n\x0bRoutingRule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x37\n\x07members\x18\x02 \x03(\x0b\x32&.smarketing.api.leads.v1.RoutingMember\x12<\n\tcondition\x18\x03 \x01(\x0b\x32).smarketing.api.leads.v1.RoutingCondition\x12\x34\n\x05needs\x18\x04 \x01(\x0b\x32%.smarketing.api.leads.v1.RoutingNeeds\x12\r\n\x05queue\x18\x05 \x01(\t\"\xa7\x03\n\x10RoutingCondition\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12?\n\x0fsource_channels\x18\x02 \x03(\x0e\x32&.smarketing.api.terms.v1.SourceChannel\x12\x16\n\x0esource_systems\x18\x03 \x03(\t\x12\x13\n\x0bterritories\x18\x04 \x03(\t\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12\x10\n\x08segments\x18\x06 \x03(\t\x12\x10\n\x08products\x18\x07 \x03(\t\x12\x12\n\nlead_types\x18\x08 \x03(\t\x12\x17\n\x0f\x63ompany_domains\x18\t \x03(\t\x12\x16\n\tmin_score\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tmax_score\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x31\n\tmin_value\x18\x0c \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x31\n\tmax_value\x18\r \x01(\x0b\x32\x1e.smarketing.api.terms.v1.MoneyB\x0c\n\n_min_scoreB\x0c\n\n_max_score\"U\n\x0cRoutingNeeds\x12\x0e\n\x06skills\x18\x01 \x03(\t\x12\x11\n\tterritory\x18\x02 \x01(\x08\x12\x10\n\x08language\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\"A\n\rRoutingMember\x12\x0e\n\x06person\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x05\x12\x10\n\x08\x63\x61lendar\x18\x03 \x01(\t\"\xc4\x01\n\x05Token\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x0f\x44irectoryChange\x12\x10\n\x08resource\x18\x01 \x01(\t\x12;\n\x04kind\x18\x02 \x01(\x0e\x32-.smarketing.api.leads.v1.DirectoryChange.Kind\x12\x0e\n\x06\x66ields\x18\x03 \x03(\t\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_ADDED\x10\x01\x12\x10\n\x0cKIND_CHANGED\x10\x02\x12\x10\n\x0cKIND_REMOVED\x10\x03\"#\n\x13GetDirectoryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x89\x01\n\x15\x41pplyDirectoryRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x35\n\tdirectory\x18\x03 \x01(\x0b\x32\".smarketing.api.leads.v1.Directory\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x8a\x01\n\x16\x41pplyDirectoryResponse\x12\x35\n\tdirectory\x18\x01 \x01(\x0b\x32\".smarketing.api.leads.v1.Directory\x12\x39\n\x07\x63hanges\x18\x02 \x03(\x0b\x32(.smarketing.api.leads.v1.DirectoryChange\"\x83\x01\n\x11IssueTokenRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x34\n\x11lifetime_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x12IssueTokenResponse\x12-\n\x05token\x18\x01 \x01(\x0b\x32\x1e.smarketing.api.leads.v1.Token\x12\x0e\n\x06\x62\x65\x61rer\x18\x02 \x01(\t\"6\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"J\n\x11ListTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTokensResponse\x12.\n\x06tokens\x18\x01 \x03(\x0b\x32\x1e.smarketing.api.leads.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb8\x02\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ROLE_MARKETING_SPECIALIST\x10\x01\x12\x1a\n\x16ROLE_MARKETING_MANAGER\x10\x02\x12\x12\n\x0eROLE_SALES_REP\x10\x03\x12\x19\n\x15ROLE_SALES_SPECIALIST\x10\x04\x12\x16\n\x12ROLE_SALES_MANAGER\x10\x05\x12\x18\n\x14ROLE_ACCOUNT_MANAGER\x10\x06\x12\x19\n\x15ROLE_CUSTOMER_SUCCESS\x10\x07\x12\x13\n\x0fROLE_LEADERSHIP\x10\x08\x12\x17\n\x13ROLE_PRODUCT_READER\x10\t\x12\x10\n\x0cROLE_AUDITOR\x10\n\x12\x11\n\rROLE_OPERATOR\x10\x0b\x12\x10\n\x0cROLE_SERVICE\x10\x0c\x32\x91\x04\n\x10\x44irectoryService\x12`\n\x0cGetDirectory\x12,.smarketing.api.leads.v1.GetDirectoryRequest\x1a\".smarketing.api.leads.v1.Directory\x12q\n\x0e\x41pplyDirectory\x12..smarketing.api.leads.v1.ApplyDirectoryRequest\x1a/.smarketing.api.leads.v1.ApplyDirectoryResponse\x12\x65\n\nIssueToken\x12*.smarketing.api.leads.v1.IssueTokenRequest\x1a+.smarketing.api.leads.v1.IssueTokenResponse\x12Z\n\x0bRevokeToken\x12+.smarketing.api.leads.v1.RevokeTokenRequest\x1a\x1e.smarketing.api.leads.v1.Token\x12\x65\n\nListTokens\x12*.smarketing.api.leads.v1.ListTokensRequest\x1a+.smarketing.api.leads.v1.ListTokensResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'smarketing/api/leads/v1/directory.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&smarketing/api/leads/v1/identity.proto\x1a#smarketing/api/terms/v1/terms.proto\"\x9d\x03\n\tDirectory\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0bregion_code\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12,\n\x05teams\x18\x06 \x03(\x0b\x32\x1d.smarketing.api.leads.v1.Team\x12/\n\x06people\x18\x07 \x03(\x0b\x32\x1f.smarketing.api.leads.v1.Person\x12\x30\n\x07systems\x18\x08 \x03(\x0b\x32\x1f.smarketing.api.leads.v1.System\x12.\n\x06queues\x18\t \x03(\x0b\x32\x1e.smarketing.api.leads.v1.Queue\x12\x31\n\x07routing\x18\n \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\x12;\n\x08identity\x18\x0b \x01(\x0b\x32).smarketing.api.leads.v1.IdentitySettings\"\xe7\x01\n\x04Team\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x05party\x18\x03 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x13\n\x0bparent_team\x18\x05 \x01(\t\x12\x16\n\x08inactive\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0e\n\x06skills\x18\x07 \x03(\t\x12\x13\n\x0bterritories\x18\x08 \x03(\t\x12\x11\n\tlanguages\x18\t \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\n \x01(\x05\"\xd0\x01\n\x06Person\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05roles\x18\x03 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x0e\n\x06skills\x18\x06 \x03(\t\x12\x13\n\x0bterritories\x18\x07 \x03(\t\x12\x11\n\tlanguages\x18\x08 \x03(\t\x12\x10\n\x08\x63\x61pacity\x18\t \x01(\x05\"\x87\x01\n\x06System\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05roles\x18\x03 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x04 \x03(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\"h\n\x05Queue\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x0f\n\x07manager\x18\x04 \x01(\t\x12\x16\n\x08inactive\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\x96\x02\n\x07Routing\x12\x15\n\x07version\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x33\n\x05rules\x18\x02 \x03(\x0b\x32$.smarketing.api.leads.v1.RoutingRule\x12\x16\n\x0e\x66\x61llback_queue\x18\x03 \x01(\t\x12\x31\n\x0eoffer_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmax_offers\x18\x05 \x01(\x05\x12\x1b\n\x13\x61\x63\x63ount_owner_first\x18\x06 \x01(\x08\x12\x43\n previous_owner_cool_off_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x01\n\x0bRoutingRule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x37\n\x07members\x18\x02 \x03(\x0b\x32&.smarketing.api.leads.v1.RoutingMember\x12<\n\tcondition\x18\x03 \x01(\x0b\x32).smarketing.api.leads.v1.RoutingCondition\x12\x34\n\x05needs\x18\x04 \x01(\x0b\x32%.smarketing.api.leads.v1.RoutingNeeds\x12\r\n\x05queue\x18\x05 \x01(\t\"\xa7\x03\n\x10RoutingCondition\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12?\n\x0fsource_channels\x18\x02 \x03(\x0e\x32&.smarketing.api.terms.v1.SourceChannel\x12\x16\n\x0esource_systems\x18\x03 \x03(\t\x12\x13\n\x0bterritories\x18\x04 \x03(\t\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12\x10\n\x08segments\x18\x06 \x03(\t\x12\x10\n\x08products\x18\x07 \x03(\t\x12\x12\n\nlead_types\x18\x08 \x03(\t\x12\x17\n\x0f\x63ompany_domains\x18\t \x03(\t\x12\x16\n\tmin_score\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tmax_score\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x31\n\tmin_value\x18\x0c \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x31\n\tmax_value\x18\r \x01(\x0b\x32\x1e.smarketing.api.terms.v1.MoneyB\x0c\n\n_min_scoreB\x0c\n\n_max_score\"U\n\x0cRoutingNeeds\x12\x0e\n\x06skills\x18\x01 \x03(\t\x12\x11\n\tterritory\x18\x02 \x01(\x08\x12\x10\n\x08language\x18\x03 \x01(\x08\x12\x10\n\x08\x63\x61lendar\x18\x04 \x01(\t\"A\n\rRoutingMember\x12\x0e\n\x06person\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x05\x12\x10\n\x08\x63\x61lendar\x18\x03 \x01(\t\"\xc4\x01\n\x05Token\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc2\x01\n\x0f\x44irectoryChange\x12\x10\n\x08resource\x18\x01 \x01(\t\x12;\n\x04kind\x18\x02 \x01(\x0e\x32-.smarketing.api.leads.v1.DirectoryChange.Kind\x12\x0e\n\x06\x66ields\x18\x03 \x03(\t\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_ADDED\x10\x01\x12\x10\n\x0cKIND_CHANGED\x10\x02\x12\x10\n\x0cKIND_REMOVED\x10\x03\"#\n\x13GetDirectoryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x89\x01\n\x15\x41pplyDirectoryRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x35\n\tdirectory\x18\x03 \x01(\x0b\x32\".smarketing.api.leads.v1.Directory\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x8a\x01\n\x16\x41pplyDirectoryResponse\x12\x35\n\tdirectory\x18\x01 \x01(\x0b\x32\".smarketing.api.leads.v1.Directory\x12\x39\n\x07\x63hanges\x18\x02 \x03(\x0b\x32(.smarketing.api.leads.v1.DirectoryChange\"\x83\x01\n\x11IssueTokenRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x34\n\x11lifetime_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x12IssueTokenResponse\x12-\n\x05token\x18\x01 \x01(\x0b\x32\x1e.smarketing.api.leads.v1.Token\x12\x0e\n\x06\x62\x65\x61rer\x18\x02 \x01(\t\"6\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"J\n\x11ListTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTokensResponse\x12.\n\x06tokens\x18\x01 \x03(\x0b\x32\x1e.smarketing.api.leads.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb8\x02\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ROLE_MARKETING_SPECIALIST\x10\x01\x12\x1a\n\x16ROLE_MARKETING_MANAGER\x10\x02\x12\x12\n\x0eROLE_SALES_REP\x10\x03\x12\x19\n\x15ROLE_SALES_SPECIALIST\x10\x04\x12\x16\n\x12ROLE_SALES_MANAGER\x10\x05\x12\x18\n\x14ROLE_ACCOUNT_MANAGER\x10\x06\x12\x19\n\x15ROLE_CUSTOMER_SUCCESS\x10\x07\x12\x13\n\x0fROLE_LEADERSHIP\x10\x08\x12\x17\n\x13ROLE_PRODUCT_READER\x10\t\x12\x10\n\x0cROLE_AUDITOR\x10\n\x12\x11\n\rROLE_OPERATOR\x10\x0b\x12\x10\n\x0cROLE_SERVICE\x10\x0c\x32\x91\x04\n\x10\x44irectoryService\x12`\n\x0cGetDirectory\x12,.smarketing.api.leads.v1.GetDirectoryRequest\x1a\".smarketing.api.leads.v1.Directory\x12q\n\x0e\x41pplyDirectory\x12..smarketing.api.leads.v1.ApplyDirectoryRequest\x1a/.smarketing.api.leads.v1.ApplyDirectoryResponse\x12\x65\n\nIssueToken\x12*.smarketing.api.leads.v1.IssueTokenRequest\x1a+.smarketing.api.leads.v1.IssueTokenResponse\x12Z\n\x0bRevokeToken\x12+.smarketing.api.leads.v1.RevokeTokenRequest\x1a\x1e.smarketing.api.leads.v1.Token\x12\x65\n\nListTokens\x12*.smarketing.api.leads.v1.ListTokensRequest\x1a+.smarketing.api.leads.v1.ListTokensResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,50 +58,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTING'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_TOKEN'].fields_by_name['name']._loaded_options = None
   _globals['_TOKEN'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_ROLE']._serialized_start=3490
-  _globals['_ROLE']._serialized_end=3802
-  _globals['_DIRECTORY']._serialized_start=204
-  _globals['_DIRECTORY']._serialized_end=556
-  _globals['_TEAM']._serialized_start=559
-  _globals['_TEAM']._serialized_end=790
-  _globals['_PERSON']._serialized_start=793
-  _globals['_PERSON']._serialized_end=1001
-  _globals['_SYSTEM']._serialized_start=1004
-  _globals['_SYSTEM']._serialized_end=1139
-  _globals['_QUEUE']._serialized_start=1141
-  _globals['_QUEUE']._serialized_end=1245
-  _globals['_ROUTING']._serialized_start=1248
-  _globals['_ROUTING']._serialized_end=1526
-  _globals['_ROUTINGRULE']._serialized_start=1529
-  _globals['_ROUTINGRULE']._serialized_end=1747
-  _globals['_ROUTINGCONDITION']._serialized_start=1750
-  _globals['_ROUTINGCONDITION']._serialized_end=2173
-  _globals['_ROUTINGNEEDS']._serialized_start=2175
-  _globals['_ROUTINGNEEDS']._serialized_end=2260
-  _globals['_ROUTINGMEMBER']._serialized_start=2262
-  _globals['_ROUTINGMEMBER']._serialized_end=2327
-  _globals['_TOKEN']._serialized_start=2330
-  _globals['_TOKEN']._serialized_end=2526
-  _globals['_DIRECTORYCHANGE']._serialized_start=2529
-  _globals['_DIRECTORYCHANGE']._serialized_end=2723
-  _globals['_DIRECTORYCHANGE_KIND']._serialized_start=2643
-  _globals['_DIRECTORYCHANGE_KIND']._serialized_end=2723
-  _globals['_GETDIRECTORYREQUEST']._serialized_start=2725
-  _globals['_GETDIRECTORYREQUEST']._serialized_end=2760
-  _globals['_APPLYDIRECTORYREQUEST']._serialized_start=2763
-  _globals['_APPLYDIRECTORYREQUEST']._serialized_end=2900
-  _globals['_APPLYDIRECTORYRESPONSE']._serialized_start=2903
-  _globals['_APPLYDIRECTORYRESPONSE']._serialized_end=3041
-  _globals['_ISSUETOKENREQUEST']._serialized_start=3044
-  _globals['_ISSUETOKENREQUEST']._serialized_end=3175
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=3177
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=3260
-  _globals['_REVOKETOKENREQUEST']._serialized_start=3262
-  _globals['_REVOKETOKENREQUEST']._serialized_end=3316
-  _globals['_LISTTOKENSREQUEST']._serialized_start=3318
-  _globals['_LISTTOKENSREQUEST']._serialized_end=3392
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=3394
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=3487
-  _globals['_DIRECTORYSERVICE']._serialized_start=3805
-  _globals['_DIRECTORYSERVICE']._serialized_end=4334
+  _globals['_ROLE']._serialized_start=3591
+  _globals['_ROLE']._serialized_end=3903
+  _globals['_DIRECTORY']._serialized_start=244
+  _globals['_DIRECTORY']._serialized_end=657
+  _globals['_TEAM']._serialized_start=660
+  _globals['_TEAM']._serialized_end=891
+  _globals['_PERSON']._serialized_start=894
+  _globals['_PERSON']._serialized_end=1102
+  _globals['_SYSTEM']._serialized_start=1105
+  _globals['_SYSTEM']._serialized_end=1240
+  _globals['_QUEUE']._serialized_start=1242
+  _globals['_QUEUE']._serialized_end=1346
+  _globals['_ROUTING']._serialized_start=1349
+  _globals['_ROUTING']._serialized_end=1627
+  _globals['_ROUTINGRULE']._serialized_start=1630
+  _globals['_ROUTINGRULE']._serialized_end=1848
+  _globals['_ROUTINGCONDITION']._serialized_start=1851
+  _globals['_ROUTINGCONDITION']._serialized_end=2274
+  _globals['_ROUTINGNEEDS']._serialized_start=2276
+  _globals['_ROUTINGNEEDS']._serialized_end=2361
+  _globals['_ROUTINGMEMBER']._serialized_start=2363
+  _globals['_ROUTINGMEMBER']._serialized_end=2428
+  _globals['_TOKEN']._serialized_start=2431
+  _globals['_TOKEN']._serialized_end=2627
+  _globals['_DIRECTORYCHANGE']._serialized_start=2630
+  _globals['_DIRECTORYCHANGE']._serialized_end=2824
+  _globals['_DIRECTORYCHANGE_KIND']._serialized_start=2744
+  _globals['_DIRECTORYCHANGE_KIND']._serialized_end=2824
+  _globals['_GETDIRECTORYREQUEST']._serialized_start=2826
+  _globals['_GETDIRECTORYREQUEST']._serialized_end=2861
+  _globals['_APPLYDIRECTORYREQUEST']._serialized_start=2864
+  _globals['_APPLYDIRECTORYREQUEST']._serialized_end=3001
+  _globals['_APPLYDIRECTORYRESPONSE']._serialized_start=3004
+  _globals['_APPLYDIRECTORYRESPONSE']._serialized_end=3142
+  _globals['_ISSUETOKENREQUEST']._serialized_start=3145
+  _globals['_ISSUETOKENREQUEST']._serialized_end=3276
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=3278
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=3361
+  _globals['_REVOKETOKENREQUEST']._serialized_start=3363
+  _globals['_REVOKETOKENREQUEST']._serialized_end=3417
+  _globals['_LISTTOKENSREQUEST']._serialized_start=3419
+  _globals['_LISTTOKENSREQUEST']._serialized_end=3493
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=3495
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=3588
+  _globals['_DIRECTORYSERVICE']._serialized_start=3906
+  _globals['_DIRECTORYSERVICE']._serialized_end=4435
 # @@protoc_insertion_point(module_scope)

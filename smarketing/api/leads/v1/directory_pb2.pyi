@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from smarketing.api.leads.v1 import identity_pb2 as _identity_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
@@ -102,6 +103,7 @@ class Directory(_message.Message):
     SYSTEMS_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/directory`."""
     etag: _builtins.str
@@ -132,6 +134,10 @@ class Directory(_message.Message):
     def routing(self) -> Global___Routing:
         """To whom new handoffs are offered."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.IdentitySettings:
+        """By which rules two submissions are the same person's."""
+
     def __init__(
         self,
         *,
@@ -145,10 +151,11 @@ class Directory(_message.Message):
         systems: _abc.Iterable[Global___System] | None = ...,
         queues: _abc.Iterable[Global___Queue] | None = ...,
         routing: Global___Routing | None = ...,
+        identity: _identity_pb2.IdentitySettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "routing", b"routing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "etag", b"etag", "name", b"name", "people", b"people", "queues", b"queues", "region_code", b"region_code", "routing", b"routing", "systems", b"systems", "teams", b"teams", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "etag", b"etag", "identity", b"identity", "name", b"name", "people", b"people", "queues", b"queues", "region_code", b"region_code", "routing", b"routing", "systems", b"systems", "teams", b"teams", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

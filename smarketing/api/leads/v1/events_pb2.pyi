@@ -1012,3 +1012,114 @@ class BehaviourRecorded(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___BehaviourRecorded: _TypeAlias = BehaviourRecorded  # noqa: Y015
+
+@_typing.final
+class LeadsMerged(_message.Message):
+    """Two leads are the same person. Subject: the kept lead.
+
+    `HandoffVoided` with the reason `MERGED` stands just before it for each of `merged_handoffs`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    MERGED_LEAD_FIELD_NUMBER: _builtins.int
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    MERGED_HANDOFFS_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The lead as which both are known."""
+    merged_lead: _builtins.str
+    """The other."""
+    handoff: _builtins.str
+    """The handoff that goes on, for which the others' follow-ups count too; empty when there was none."""
+    @_builtins.property
+    def merged_handoffs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The handoffs that it goes on for."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        merged_lead: _builtins.str = ...,
+        handoff: _builtins.str = ...,
+        merged_handoffs: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "lead", b"lead", "merged_handoffs", b"merged_handoffs", "merged_lead", b"merged_lead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadsMerged: _TypeAlias = LeadsMerged  # noqa: Y015
+
+@_typing.final
+class LeadsUnmerged(_message.Message):
+    """A merge was taken back: as if it had never been said, but for what happened since. Subject: the kept lead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RestoredHandoff(_message.Message):
+        """A handoff that stands where it stood before the merge."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HANDOFF_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        OWNER_FIELD_NUMBER: _builtins.int
+        QUEUE_FIELD_NUMBER: _builtins.int
+        FOLLOW_UP_COUNT_FIELD_NUMBER: _builtins.int
+        handoff: _builtins.str
+        """The handoff."""
+        state: _leads_pb2.Handoff.State.ValueType
+        """Where it stands."""
+        owner: _builtins.str
+        """Who owns it; may be empty."""
+        queue: _builtins.str
+        """The queue that it waits in; may be empty."""
+        follow_up_count: _builtins.int
+        """How many follow-ups count for it, its own and those of handoffs still merged into it."""
+        def __init__(
+            self,
+            *,
+            handoff: _builtins.str = ...,
+            state: _leads_pb2.Handoff.State.ValueType = ...,
+            owner: _builtins.str = ...,
+            queue: _builtins.str = ...,
+            follow_up_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["follow_up_count", b"follow_up_count", "handoff", b"handoff", "owner", b"owner", "queue", b"queue", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    MERGED_LEAD_FIELD_NUMBER: _builtins.int
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    RESTORED_HANDOFFS_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """The kept lead."""
+    merged_lead: _builtins.str
+    """The lead that stands for itself again."""
+    handoff: _builtins.str
+    """The handoff that had gone on for the others; their follow-ups count for it no more."""
+    @_builtins.property
+    def restored_handoffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeadsUnmerged.RestoredHandoff]:
+        """The others."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        merged_lead: _builtins.str = ...,
+        handoff: _builtins.str = ...,
+        restored_handoffs: _abc.Iterable[Global___LeadsUnmerged.RestoredHandoff] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "lead", b"lead", "merged_lead", b"merged_lead", "restored_handoffs", b"restored_handoffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadsUnmerged: _TypeAlias = LeadsUnmerged  # noqa: Y015
