@@ -20,6 +20,7 @@ from services.leads.rpc.directory_servicer import DirectoryServicer
 from services.leads.rpc.policy import POLICY
 from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
+from services.leads.rpc.routing_servicer import RoutingServicer
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.leads import LeadStore
@@ -35,6 +36,7 @@ from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServ
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
+from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.consumer import Consumer
@@ -220,11 +222,15 @@ class _Composition:
             backup_retention=self._config.backup_retention,
             now=wallclock.utc_now,
         )
+        routing = RoutingServicer(
+            self._store, directories=self._directories, sealer=self._sealer, now=wallclock.utc_now
+        )
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
             Servicer(add_LeadServiceServicer_to_server, leads),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
+            Servicer(add_RoutingServiceServicer_to_server, routing),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]

@@ -44,6 +44,11 @@ class OpenWork:
             self.load([person])
         return self._found[person] + self.moves[person]
 
+    def add(self, person: str) -> None:
+        """Count one more."""
+        self.moves[person] += 1
+        self.moved.append(person)
+
     def move(self, before: Handoff | None, after: Handoff) -> None:
         """Count what became of a handoff; `before` is None for a new one."""
         had, has = "" if before is None else holder_of(before), holder_of(after)
@@ -53,5 +58,4 @@ class OpenWork:
             self.moves[had] -= 1
             self.moved.append(had)
         if has:
-            self.moves[has] += 1
-            self.moved.append(has)
+            self.add(has)

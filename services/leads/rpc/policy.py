@@ -4,6 +4,7 @@ from typing import Final
 
 from services.leads.rpc.directory_policy import DIRECTORY_POLICY
 from services.leads.rpc.privacy_policy import PRIVACY_POLICY
+from services.leads.rpc.routing_policy import ROUTING_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
 from smarketing.server.policy import Allow, Policy
@@ -67,6 +68,7 @@ LEADS_POLICY: Final[Policy] = {
 POLICY: Final[Policy] = {
     **LEADS_POLICY,
     **DIRECTORY_POLICY,
+    **ROUTING_POLICY,
     **PRIVACY_POLICY,
     **AUDIT_POLICY,
     f"{_LOG}/ReadEvents": Allow(*_LOG_READERS),

@@ -58,7 +58,11 @@ def case_of(tx: LeadTx, handoff: Handoff) -> Case:
 
 def previous_owners(tx: LeadTx, handoff: Handoff, *, since: datetime) -> frozenset[str]:
     """Return who owned the lead and gave it up after `since`, or gives it up just now."""
-    others = tx.handoffs_of((handoff.id.tenant, handoff.id.lead))
+    return owners_since(handoff, tx.handoffs_of((handoff.id.tenant, handoff.id.lead)), since)
+
+
+def owners_since(handoff: Handoff, others: Iterable[Handoff], since: datetime) -> frozenset[str]:
+    """Return who owned one of these handoffs of a lead until after `since`, or owns this one still."""
     owners = {each.owner for each in others if each.close_time is not None and each.close_time > since}
     return frozenset((owners | {handoff.owner}) - {""})
 

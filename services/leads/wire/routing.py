@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 
+from services.leads.domain.lead import Qualification
 from services.leads.domain.routing_rules import (
     EVERY_HANDOFF,
     NOTHING_NEEDED,
@@ -16,10 +17,19 @@ from services.leads.domain.routing_rules import (
     RoutingRule,
 )
 from services.leads.domain.terms import SourceChannel
+from services.leads.wire.leads import qualification_of
 from services.leads.wire.values import money_in, put_money
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 
-__all__ = ["routing_bytes", "routing_from", "routing_from_bytes", "routing_to", "unknown_channels"]
+__all__ = [
+    "routing_bytes",
+    "routing_from",
+    "routing_from_bytes",
+    "routing_to",
+    "submitted_of",
+    "unknown_channels",
+]
 
 _DEFAULT_OFFER: Final = timedelta(hours=1)
 _DEFAULT_MAX_OFFERS: Final = 3
@@ -70,6 +80,14 @@ def routing_to(routing: Routing) -> directorypb.Routing:
     if routing.previous_owner_cool_off:
         message.previous_owner_cool_off_duration.CopyFrom(_duration(routing.previous_owner_cool_off))
     return message
+
+
+def submitted_of(payload: bytes) -> tuple[str, Qualification, str] | None:
+    """Return the handoff, what was said of it and the sender, of a `HandoffSubmitted`; None for history."""
+    event = leadeventspb.HandoffSubmitted.FromString(payload)
+    if event.historical:
+        return None
+    return event.handoff, qualification_of(event.qualification), event.source_system
 
 
 def routing_bytes(routing: Routing) -> bytes:

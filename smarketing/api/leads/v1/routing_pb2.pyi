@@ -76,7 +76,7 @@ class PreviewRoutingRequest(_message.Message):
 
     @_builtins.property
     def span(self) -> Global___RoutingTraffic:
-        """All that was handed over in a span of time, without history; the first 20,000."""
+        """All that was handed over in a span of time, without history; the first 10,000."""
 
     def __init__(
         self,
@@ -165,9 +165,9 @@ class RoutingPersonLoad(_message.Message):
     person: _builtins.str
     """The person."""
     handoff_count: _builtins.int
-    """How many handoffs they would be offered."""
+    """How many handoffs they would be offered; in `RoutingLoad`, how many turns they were given."""
     open_handoff_count: _builtins.int
-    """Open handoffs they have, before those."""
+    """Open handoffs they have now."""
     capacity: _builtins.int
     """How many open handoffs they work at a time; 0 means without limit."""
     @_builtins.property

@@ -40,8 +40,9 @@ class RoutingServiceStub:
     """Says who would be offered one lead, or how a span of past traffic would have been shared.
 
     One lead is decided with the turns, open work, leave and hours of this instant.
-    Past traffic is decided with the leave and hours of each handoff's own submission, in their order, from even
-    turns and the open work of this instant; what is offered to a person counts as their open work from then on.
+    Past traffic is decided in its order, with the leave and hours of the instant at which each handoff was
+    recorded, from even turns and the open work of this instant; what is offered to a person counts as their
+    open work from then on. Owners, of accounts and of the lead before, are asked for a handoff that is there alone.
     Errors: `TENANT_UNKNOWN`, `HANDOFF_UNKNOWN` (`NOT_FOUND`), `SUBMISSION_INVALID` (`INVALID_ARGUMENT`),
     `DIRECTORY_INVALID` (`INVALID_ARGUMENT`, one violation per fault of the proposed routing).
     """
@@ -63,8 +64,9 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Says who would be offered one lead, or how a span of past traffic would have been shared.
 
     One lead is decided with the turns, open work, leave and hours of this instant.
-    Past traffic is decided with the leave and hours of each handoff's own submission, in their order, from even
-    turns and the open work of this instant; what is offered to a person counts as their open work from then on.
+    Past traffic is decided in its order, with the leave and hours of the instant at which each handoff was
+    recorded, from even turns and the open work of this instant; what is offered to a person counts as their
+    open work from then on. Owners, of accounts and of the lead before, are asked for a handoff that is there alone.
     Errors: `TENANT_UNKNOWN`, `HANDOFF_UNKNOWN` (`NOT_FOUND`), `SUBMISSION_INVALID` (`INVALID_ARGUMENT`),
     `DIRECTORY_INVALID` (`INVALID_ARGUMENT`, one violation per fault of the proposed routing).
     """
@@ -89,8 +91,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says who would be offered one lead, or how a span of past traffic would have been shared.
 
         One lead is decided with the turns, open work, leave and hours of this instant.
-        Past traffic is decided with the leave and hours of each handoff's own submission, in their order, from even
-        turns and the open work of this instant; what is offered to a person counts as their open work from then on.
+        Past traffic is decided in its order, with the leave and hours of the instant at which each handoff was
+        recorded, from even turns and the open work of this instant; what is offered to a person counts as their
+        open work from then on. Owners, of accounts and of the lead before, are asked for a handoff that is there alone.
         Errors: `TENANT_UNKNOWN`, `HANDOFF_UNKNOWN` (`NOT_FOUND`), `SUBMISSION_INVALID` (`INVALID_ARGUMENT`),
         `DIRECTORY_INVALID` (`INVALID_ARGUMENT`, one violation per fault of the proposed routing).
         """
