@@ -14,6 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from smarketing.api.leads.v1 import directory_pb2, directory_pb2_grpc
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.server.settings import GrpcEngine
 from smarketing.wallclock import new_uuid
 
 _TENANT = "tenants/default"
@@ -31,7 +32,8 @@ def free_port() -> int:
 class Ours:
     """Starts the service, prepares it, and stops it by its own process id."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, engine: GrpcEngine | None = None) -> None:
+        data.mkdir(exist_ok=True)
         self.target = f"127.0.0.1:{free_port()}"
         environment = {
             **os.environ,
@@ -43,6 +45,8 @@ class Ours:
             # One caller is the whole load here; a tenant's share is not what is measured.
             "SMARKETING_TENANT_CALLS_PER_SECOND": "1000000",
         }
+        if engine is not None:
+            environment["SMARKETING_GRPC_ENGINE"] = engine
         self._data = data
         self._log = (data / "leads.log").open("wb")
         self._process = subprocess.Popen(
