@@ -21,6 +21,7 @@ from services.leads.rpc.policy import POLICY
 from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
 from services.leads.rpc.routing_servicer import RoutingServicer
+from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.leads import LeadStore
@@ -37,6 +38,7 @@ from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServi
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
+from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.consumer import Consumer
@@ -213,6 +215,7 @@ class _Composition:
             draining=self._draining,
             registry=self._telemetry.registry,
         )
+        search = Searching(self._store, directories=self._directories, sealer=self._sealer, pages=self._pages)
         directory = DirectoryServicer(self._directories, self._keeper, self._pages)
         privacy = PrivacyServicer(
             self._store,
@@ -228,6 +231,7 @@ class _Composition:
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
             Servicer(add_LeadServiceServicer_to_server, leads),
+            Servicer(add_LeadSearchServiceServicer_to_server, search),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
             Servicer(add_RoutingServiceServicer_to_server, routing),

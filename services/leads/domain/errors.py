@@ -3,7 +3,7 @@
 LeadError
 ├── SubmissionInvalid          the sender must correct it
 ├── NotFound                   LeadUnknown, HandoffUnknown, OfferUnknown, OpportunityUnknown, QueueEmpty
-├── FieldFault                 ReasonCodeUnknown, EvidenceRequired, TimeInFuture, AssigneeUnknown, …
+├── FieldFault                 ReasonCodeUnknown, EvidenceRequired, TimeInFuture, FilterInvalid, …
 ├── NotYours                   NotYourOffer, NotYourHandoff
 ├── OfferClosed                OfferTaken, OfferExpired, OfferEnded, FencingTokenStale
 ├── StateForbids               the handoff stands elsewhere
@@ -99,6 +99,19 @@ class TimeInFuture(FieldFault):
 
 class AssigneeUnknown(FieldFault):
     """The person or queue is not there, or no longer."""
+
+
+class FilterInvalid(FieldFault):
+    """The filter says something that this list does not understand."""
+
+    def __init__(self, position: int, expected: str) -> None:
+        super().__init__("filter", f"at character {position}: {expected}")
+        self.position = position
+        """Of the first character at fault, counted from 1."""
+
+
+class OrderUnknown(FieldFault):
+    """No list comes in that order."""
 
 
 class NotYours(LeadError):

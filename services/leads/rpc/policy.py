@@ -71,6 +71,7 @@ POLICY: Final[Policy] = {
     **ROUTING_POLICY,
     **PRIVACY_POLICY,
     **AUDIT_POLICY,
+    "/smarketing.api.leads.v1.LeadSearchService/FindLeads": _PERSONAL,
     f"{_LOG}/ReadEvents": Allow(*_LOG_READERS),
     f"{_LOG}/WatchEvents": Allow(*_LOG_READERS, tenant_from="start.parent"),
 }

@@ -117,6 +117,8 @@ _TABLE: Final[dict[type, Callable[[Any], Refusal]]] = {
     errors.EvidenceRequired: _field("EVIDENCE_REQUIRED"),
     errors.TimeInFuture: _field("TIME_IN_FUTURE"),
     errors.AssigneeUnknown: _field("ASSIGNEE_UNKNOWN"),
+    errors.FilterInvalid: _field("FILTER_INVALID"),
+    errors.OrderUnknown: _field("ORDER_BY_INVALID"),
     errors.NotYourOffer: _not_your_offer,
     errors.NotYours: lambda _: permission_denied(),
     errors.OfferTaken: _offer("OFFER_TAKEN", "Somebody else accepted first"),

@@ -4,7 +4,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.leads.rpc.assignees import Assignees
 from services.leads.rpc.intake import Intake
+from services.leads.rpc.listing import Listing
 from services.leads.rpc.reading import Reading
+from services.leads.rpc.sight import Sight
 from services.leads.rpc.watching import Watching
 from services.leads.rpc.working import Working
 from services.leads.store.directory import DirectoryStore
@@ -17,7 +19,7 @@ from smarketing.server.paging import PageTokens
 __all__ = ["LeadServicer"]
 
 
-class LeadServicer(Intake, Working, Reading, Watching, LeadServiceServicer):
+class LeadServicer(Intake, Working, Reading, Listing, Watching, LeadServiceServicer):
     """The whole LeadService, a part in each module of this package."""
 
     def __init__(
@@ -43,7 +45,8 @@ class LeadServicer(Intake, Working, Reading, Watching, LeadServiceServicer):
         )
         Intake.__init__(self, store, submissions)
         Working.__init__(self, store, conflicts)
-        Reading.__init__(self, store, sealer, pages, assignees)
+        Reading.__init__(self, store, sealer, pages, Sight(store, directories))
+        Listing.__init__(self, store, sealer, pages, assignees)
         Watching.__init__(
             self, store, sealer, pages, assignees, draining, heartbeat_seconds=heartbeat_seconds
         )

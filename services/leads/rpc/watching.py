@@ -14,10 +14,13 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.rpc.asking import asker
 from services.leads.rpc.assignees import Assignees
+from services.leads.rpc.page_keys import key_for_token, key_in_token
 from services.leads.rpc.seeing import as_seen
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
+from services.leads.store.lists import OfferPage
 from services.leads.store.sealing import Sealer
+from services.leads.store.walks import Key
 from services.leads.wire.leads import handoff_message
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -55,8 +58,8 @@ class _Watch:
     tenant: str
     wanted: frozenset[str] | None
     position: int
-    sent: tuple[str, int] | None
-    """None once every open offer was sent."""
+    sent: Key | None
+    """Empty before the first open offer was sent, None once every one was."""
 
 
 class Watching:
@@ -120,7 +123,7 @@ class Watching:
             wanted = frozenset({who.principal})
         if not request.resume_token:
             _, position = await self._store.read(partial(reading.head, view=request.parent))
-            return _Watch(tenant, wanted, position, ("", 0))
+            return _Watch(tenant, wanted, position, ())
         return _resumed(tenant, wanted, self._key_in(request))
 
     def _key_in(self, request: leadspb.WatchOffersRequest) -> tuple[str | int, ...]:
@@ -133,9 +136,9 @@ class Watching:
         return key
 
     async def _open_offers(self, watch: _Watch) -> Sequence[Handoff]:
-        query = queries.offers_by_id(watch.tenant, watch.wanted, after=watch.sent or ("", 0), limit=_PAGE)
-        found = await self._store.read(as_seen(self._sealer, query))
-        watch.sent = found[-1].id[1:] if len(found) == _PAGE else None
+        page = OfferPage(watch.tenant, watch.wanted, after=watch.sent or None, limit=_PAGE)
+        found = await self._store.read(as_seen(self._sealer, page))
+        watch.sent = page.after
         return found
 
     async def _changes(self, watch: _Watch, woken: asyncio.Event) -> list[Handoff]:
@@ -159,7 +162,7 @@ class Watching:
     def _response(
         self, request: leadspb.WatchOffersRequest, watch: _Watch, handoffs: Iterable[Handoff]
     ) -> leadspb.WatchOffersResponse:
-        key: list[str | int] = [_MARK, watch.position, *(watch.sent or ())]
+        key = [_MARK, watch.position, *key_for_token(watch.sent or ())]
         return leadspb.WatchOffersResponse(
             handoffs=[handoff_message(each) for each in handoffs],
             resume_token=self._pages.issue(_list_of(request), key),
@@ -174,7 +177,7 @@ async def _woken(woken: asyncio.Event, seconds: float) -> None:
 
 def _resumed(tenant: str, wanted: frozenset[str] | None, key: tuple[Any, ...]) -> _Watch:
     _, position, *sent = key
-    return _Watch(tenant, wanted, position, (sent[0], sent[1]) if sent else None)
+    return _Watch(tenant, wanted, position, key_in_token(tuple(sent)) if sent else None)
 
 
 def _list_of(request: leadspb.WatchOffersRequest) -> leadspb.ListOffersRequest:

@@ -9,6 +9,7 @@ from services.leads.store import directory as directory_store
 from services.leads.store.directory_schema import define_tables as define_directory_tables
 from services.leads.store.intake_schema import IntakeTables
 from services.leads.store.intake_schema import define_tables as define_intake_tables
+from services.leads.store.list_indexes import define_list_indexes
 from services.leads.store.privacy_schema import PrivacyTables
 from services.leads.store.privacy_schema import define_tables as define_privacy_tables
 from services.leads.store.routing_schema import RoutingTables
@@ -107,7 +108,6 @@ def _submission(metadata: MetaData) -> Table:
 _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 _UNROUTED: Final = text("state = 1 AND archived = 0")
-_OWNED: Final = text("owner <> ''")
 _ACCOUNT_OWNED: Final = text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7")
 
 
@@ -145,8 +145,6 @@ def _handoff(metadata: MetaData) -> Table:
         *_qualification_columns(),
         *_offer_columns(),
         Column("next_due_time", UtcMicros),
-        Index("handoff_by_state", "tenant", "state", "archived"),
-        Index("handoff_by_owner", "tenant", "owner", sqlite_where=_OWNED, postgresql_where=_OWNED),
         # Who has, or last won, something at a company.
         Index(
             "handoff_by_account",
@@ -156,6 +154,7 @@ def _handoff(metadata: MetaData) -> Table:
             sqlite_where=_ACCOUNT_OWNED,
             postgresql_where=_ACCOUNT_OWNED,
         ),
+        *define_list_indexes(),
         # In the order in which a queue is taken from: the best first, then who waits longest.
         Index(
             "handoff_offered",

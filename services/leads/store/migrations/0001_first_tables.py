@@ -29,6 +29,7 @@ def upgrade() -> None:
     _routing_versions()
     _leads()
     _handoffs()
+    _handoff_lists()
     _work()
     _around_handoffs()
     _intake()
@@ -343,14 +344,6 @@ def _handoffs() -> None:
         postgresql_where=text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7"),
     )
     op.create_index(
-        "handoff_by_owner",
-        "handoff",
-        ["tenant", "owner"],
-        sqlite_where=text("owner <> ''"),
-        postgresql_where=text("owner <> ''"),
-    )
-    op.create_index("handoff_by_state", "handoff", ["tenant", "state", "archived"])
-    op.create_index(
         "handoff_leased",
         "handoff",
         ["offer_expire_time"],
@@ -371,6 +364,24 @@ def _handoffs() -> None:
         sqlite_where=text("state = 1 AND archived = 0"),
         postgresql_where=text("state = 1 AND archived = 0"),
     )
+
+
+def _handoff_lists() -> None:
+    """Keep handoffs in the orders in which they are listed."""
+    newest = ["submit_time", "lead", "number"]
+    owned, queued = text("owner <> ''"), text("queue <> ''")
+    offered, due = text("offer_state = 1"), text("next_due_time IS NOT NULL")
+    op.create_index("handoff_by_time", "handoff", ["tenant", *newest])
+    op.create_index("handoff_by_state", "handoff", ["tenant", "state", "archived", *newest])
+    for name, columns, where in (
+        ("handoff_by_owner", ["owner", "state", *newest], owned),
+        ("handoff_by_queue", ["queue", *newest], queued),
+        ("handoff_by_due", ["next_due_time", "lead", "number"], due),
+        ("handoff_by_owner_due", ["owner", "next_due_time", "lead", "number"], due),
+        ("handoff_by_expiry", ["offer_expire_time", "lead", "number"], offered),
+        ("handoff_by_assignee", ["offer_assignee", "offer_expire_time", "lead", "number"], offered),
+    ):
+        op.create_index(name, "handoff", ["tenant", *columns], sqlite_where=where, postgresql_where=where)
 
 
 def _work() -> None:

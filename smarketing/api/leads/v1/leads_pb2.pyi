@@ -1198,6 +1198,8 @@ class ListHandoffsRequest(_message.Message):
     QUEUE_FIELD_NUMBER: _builtins.int
     SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}/leads/{lead}`, or `tenants/{tenant}/leads/-` for all leads."""
     page_size: _builtins.int
@@ -1212,6 +1214,12 @@ class ListHandoffsRequest(_message.Message):
     """Only of this sender, when given."""
     external_id: _builtins.str
     """Only this submission of that sender, when given."""
+    filter: _builtins.str
+    """Comparisons of the handoff's fields joined by `AND`, a part of AIP-160: `state = WORKING AND
+    submit_time >= 2026-01-01T00:00:00Z`. All of them and all fields above must hold; docs/filters.md has the fields.
+    """
+    order_by: _builtins.str
+    """`submit_time desc` (the default), `submit_time` or `next_due_time`, which lists only what is due at some time."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___Handoff.State.ValueType]:
         """Only these states, when any is given."""
@@ -1227,10 +1235,12 @@ class ListHandoffsRequest(_message.Message):
         queue: _builtins.str = ...,
         source_system: _builtins.str = ...,
         external_id: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "queue", b"queue", "source_system", b"source_system", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "filter", b"filter", "order_by", b"order_by", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "queue", b"queue", "source_system", b"source_system", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1248,7 +1258,7 @@ class ListHandoffsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def handoffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Handoff]:
-        """Newest first."""
+        """In the order asked for."""
 
     def __init__(
         self,
@@ -1695,22 +1705,30 @@ class ListFollowUpsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The handoff."""
     page_size: _builtins.int
     """0 means 50, at most 1,000, negative is refused."""
     page_token: _builtins.str
     """From the response before."""
+    filter: _builtins.str
+    """Comparisons of the follow-up's fields joined by `AND`: `person = tenants/acme/people/kim AND contact = true`."""
+    order_by: _builtins.str
+    """`occur_time` (the default) or `occur_time desc`."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1728,7 +1746,7 @@ class ListFollowUpsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def follow_ups(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowUp]:
-        """Oldest first."""
+        """In the order asked for."""
 
     def __init__(
         self,

@@ -212,9 +212,10 @@ class LeadServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListHandoffs(self, request, context):
-        """Lists handoffs, newest first.
+        """Lists handoffs, newest first unless `order_by` says otherwise.
 
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        A page may be short, or empty, and yet be followed by others: the list ends with an empty `next_page_token`.
+        Errors: `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID` (`INVALID_ARGUMENT`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -305,9 +306,10 @@ class LeadServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFollowUps(self, request, context):
-        """Lists a handoff's follow-ups, oldest first.
+        """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
-        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
+        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
+        (`INVALID_ARGUMENT`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

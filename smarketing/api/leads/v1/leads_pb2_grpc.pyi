@@ -66,9 +66,10 @@ class LeadServiceStub:
     Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
     """
     ListHandoffs: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ListHandoffsRequest, _leads_pb2.ListHandoffsResponse]
-    """Lists handoffs, newest first.
+    """Lists handoffs, newest first unless `order_by` says otherwise.
 
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    A page may be short, or empty, and yet be followed by others: the list ends with an empty `next_page_token`.
+    Errors: `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID` (`INVALID_ARGUMENT`).
     """
     ListOffers: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ListOffersRequest, _leads_pb2.ListOffersResponse]
     """Lists open offers, the one that ends first at the top.
@@ -118,9 +119,10 @@ class LeadServiceStub:
     LogFollowUps: _grpc.UnaryUnaryMultiCallable[_leads_pb2.LogFollowUpsRequest, _leads_pb2.LogFollowUpsResponse]
     """Logs up to 1,000 follow-ups; a bad one is refused alone."""
     ListFollowUps: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ListFollowUpsRequest, _leads_pb2.ListFollowUpsResponse]
-    """Lists a handoff's follow-ups, oldest first.
+    """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
-    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
+    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
+    (`INVALID_ARGUMENT`).
     """
     QualifyHandoff: _grpc.UnaryUnaryMultiCallable[_leads_pb2.QualifyHandoffRequest, _leads_pb2.Handoff]
     """Says that sales qualifies the lead: the handoff's state becomes QUALIFIED (SQL).
@@ -199,9 +201,10 @@ class LeadServiceAsyncStub(LeadServiceStub):
     Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
     """
     ListHandoffs: _aio.UnaryUnaryMultiCallable[_leads_pb2.ListHandoffsRequest, _leads_pb2.ListHandoffsResponse]  # type: ignore[assignment]
-    """Lists handoffs, newest first.
+    """Lists handoffs, newest first unless `order_by` says otherwise.
 
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    A page may be short, or empty, and yet be followed by others: the list ends with an empty `next_page_token`.
+    Errors: `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID` (`INVALID_ARGUMENT`).
     """
     ListOffers: _aio.UnaryUnaryMultiCallable[_leads_pb2.ListOffersRequest, _leads_pb2.ListOffersResponse]  # type: ignore[assignment]
     """Lists open offers, the one that ends first at the top.
@@ -251,9 +254,10 @@ class LeadServiceAsyncStub(LeadServiceStub):
     LogFollowUps: _aio.UnaryUnaryMultiCallable[_leads_pb2.LogFollowUpsRequest, _leads_pb2.LogFollowUpsResponse]  # type: ignore[assignment]
     """Logs up to 1,000 follow-ups; a bad one is refused alone."""
     ListFollowUps: _aio.UnaryUnaryMultiCallable[_leads_pb2.ListFollowUpsRequest, _leads_pb2.ListFollowUpsResponse]  # type: ignore[assignment]
-    """Lists a handoff's follow-ups, oldest first.
+    """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
-    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
+    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
+    (`INVALID_ARGUMENT`).
     """
     QualifyHandoff: _aio.UnaryUnaryMultiCallable[_leads_pb2.QualifyHandoffRequest, _leads_pb2.Handoff]  # type: ignore[assignment]
     """Says that sales qualifies the lead: the handoff's state becomes QUALIFIED (SQL).
@@ -359,9 +363,10 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leads_pb2.ListHandoffsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leads_pb2.ListHandoffsResponse, _abc.Awaitable[_leads_pb2.ListHandoffsResponse]]:
-        """Lists handoffs, newest first.
+        """Lists handoffs, newest first unless `order_by` says otherwise.
 
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        A page may be short, or empty, and yet be followed by others: the list ends with an empty `next_page_token`.
+        Errors: `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID` (`INVALID_ARGUMENT`).
         """
 
     @_abc_1.abstractmethod
@@ -471,9 +476,10 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leads_pb2.ListFollowUpsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leads_pb2.ListFollowUpsResponse, _abc.Awaitable[_leads_pb2.ListFollowUpsResponse]]:
-        """Lists a handoff's follow-ups, oldest first.
+        """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
-        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`).
+        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
+        (`INVALID_ARGUMENT`).
         """
 
     @_abc_1.abstractmethod
