@@ -119,3 +119,7 @@ ALERT: Final = Pattern("tenants/{tenant}/alerts/{alert}")
 
 AUDIT_ENTRY: Final = Pattern("tenants/{tenant}/auditEntries/{sequence}")
 WEBHOOK_ENDPOINT: Final = Pattern("tenants/{tenant}/webhookEndpoints/{webhook_endpoint}")
+
+SOURCE: Final = Pattern("tenants/{tenant}/sources/{source}")
+SET_ASIDE: Final = Pattern("tenants/{tenant}/sources/{source}/setAside/{set_aside}")
+WRITE_BACK: Final = Pattern("tenants/{tenant}/writeBacks/{write_back}")

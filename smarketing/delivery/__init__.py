@@ -14,11 +14,13 @@ from smarketing.delivery.endpoints import (
     list_endpoints,
     new_secret,
 )
+from smarketing.delivery.fetching import FetchFailed, fetch
 from smarketing.delivery.queue import NewMessage, enqueue, replay_dead_letters
 from smarketing.delivery.sealing import Sealer
 from smarketing.delivery.sender import Sender, SenderSettings
 from smarketing.delivery.tables import DeliveryTables, define_tables
 from smarketing.delivery.telemetry import DeliveryTelemetry, read_queue
+from smarketing.delivery.webhooks import new_client
 
 __all__ = [
     "AddressForbidden",
@@ -27,6 +29,7 @@ __all__ = [
     "DeliveryTelemetry",
     "Endpoint",
     "EndpointUnknown",
+    "FetchFailed",
     "NewEndpoint",
     "NewMessage",
     "Sealer",
@@ -36,7 +39,9 @@ __all__ = [
     "define_tables",
     "delete_endpoint",
     "enqueue",
+    "fetch",
     "list_endpoints",
+    "new_client",
     "new_secret",
     "read_queue",
     "replay_dead_letters",

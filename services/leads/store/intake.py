@@ -195,14 +195,17 @@ class IntakeReading:
         """Return what was set aside."""
         return self._sealer.unseal(wrapped_key, sealed_body, bound_to="/".join(key))
 
-    @staticmethod
-    def source_by_id(source_id: str) -> Callable[[Connection], tuple[Source, bytes] | None]:
-        """Return the query of a source, whichever tenant's it is."""
+    def source_by_id(self, source_id: str) -> Callable[[Connection], tuple[Source, Secrets, bytes] | None]:
+        """Return the query of a source, whichever tenant's it is, with its secrets and the tenant's rules."""
         found = select(_T.source).where(_T.source.c.source == source_id)
 
-        def query(connection: Connection) -> tuple[Source, bytes] | None:
+        def query(connection: Connection) -> tuple[Source, Secrets, bytes] | None:
             row = connection.execute(found).one_or_none()
-            return None if row is None else (_source_of(row), bytes(row.sealed_secrets))
+            if row is None:
+                return None
+            source = _source_of(row)
+            secrets = self.open_secrets(source, bytes(row.sealed_secrets))
+            return source, secrets, rules_of(connection, source.tenant).rules
 
         return query
 

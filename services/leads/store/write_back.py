@@ -30,7 +30,7 @@ from smarketing.delivery import Sealer as SecretSealer
 from smarketing.delivery.tables import MessageState
 from smarketing.sql import FindRows, InsertRows, from_micros
 
-__all__ = ["WriteBacks", "forget_lead", "page_of_write_backs", "purge"]
+__all__ = ["WriteBacks", "forget_lead", "page_of_write_backs"]
 
 _T: Final = SCHEMA.intake
 _FIND: Final = FindRows(_T.write_back, key=["tenant", "source_system"])
@@ -92,6 +92,16 @@ class WriteBacks:
         self.find(tenant, endpoint_id)
         return replay_dead_letters(
             self._connection, _T.delivery, tenant=tenant, endpoint_id=endpoint_id, now=self._now
+        )
+
+    def purge(self) -> None:
+        """Forget what was delivered a while ago."""
+        message = _T.delivery.message
+        self._connection.execute(
+            delete(message).where(
+                message.c.state.in_([MessageState.DELIVERED, MessageState.CANCELLED]),
+                message.c.settle_time < self._now - _KEPT_FOR,
+            )
         )
 
     def enqueue(self, events: Iterable[HandoffEvent], handoffs: Mapping[HandoffId, Handoff]) -> None:
@@ -194,17 +204,6 @@ def forget_lead(connection: Connection, tenant: str, lead: str) -> None:
                 message.c.message_id < f"{lead}.",
             )
         )
-
-
-def purge(connection: Connection, now: datetime) -> None:
-    """Forget what was delivered a while ago."""
-    message = _T.delivery.message
-    connection.execute(
-        delete(message).where(
-            message.c.state.in_([MessageState.DELIVERED, MessageState.CANCELLED]),
-            message.c.settle_time < now - _KEPT_FOR,
-        )
-    )
 
 
 def _systems(connection: Connection, tenant: str) -> dict[str, str]:

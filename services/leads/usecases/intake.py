@@ -142,7 +142,11 @@ class FailedFetch:
 
 def take_in(tx: LeadTx, deliveries: Sequence[Delivery]) -> list[list[Became] | Exception]:
     """Make of each item what it tells, once; what cannot be is set aside with its reason, alone."""
-    work = [[_Work(delivery, item) for item in delivery.items] for delivery in deliveries]
+    unknown = [_system_missing(tx, delivery.source) for delivery in deliveries]
+    work = [
+        [_Work(delivery, item) for item in delivery.items] if missing is None else []
+        for delivery, missing in zip(deliveries, unknown, strict=True)
+    ]
     every = [each for items in work for each in items]
     for each in every:
         each.refused = _right_missing(tx, each)
@@ -151,7 +155,28 @@ def take_in(tx: LeadTx, deliveries: Sequence[Delivery]) -> list[list[Became] | E
         if ready:
             step(tx, ready)
     _put_aside(tx, every)
-    return [[each.became or Became.SET_ASIDE for each in items] for items in work]
+    return [
+        missing or [each.became or Became.SET_ASIDE for each in items]
+        for missing, items in zip(unknown, work, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many of those set aside were tried again, and of how many something was made."""
+
+    tried: int
+    taken: int
+
+
+def replay(tx: LeadTx, deliveries: Sequence[Delivery]) -> list[Replayed | Exception]:
+    """Try again what was set aside."""
+    return [
+        became
+        if isinstance(became, Exception)
+        else Replayed(len(became), sum(each in {Became.TAKEN, Became.DUPLICATE} for each in became))
+        for became in take_in(tx, deliveries)
+    ]
 
 
 def note_failed_fetches(tx: LeadTx, failed: Sequence[FailedFetch]) -> list[Exception | None]:
@@ -182,18 +207,22 @@ def check_system(tx: LeadTx, source: Source) -> None:
     Raises:
         SystemUnknown: it is not, or no longer.
     """
-    system = tx.directory(f"{source.tenant}").system(source.system)
+    system = tx.directory(source.tenant).system(source.system)
     if system is None or system.inactive:
         raise SystemUnknown(source.system)
+
+
+def _system_missing(tx: LeadTx, source: Source) -> Exception | None:
+    try:
+        check_system(tx, source)
+    except LeadError as refused:
+        return refused
+    return None
 
 
 def _right_missing(tx: LeadTx, work: _Work) -> Exception | None:
     if work.item.told is None:
         return None
-    try:
-        check_system(tx, work.delivery.source)
-    except LeadError as refused:
-        return refused
     system = tx.directory(work.tenant).system(work.delivery.source.system)
     may = _MAY[type(work.item.told)]
     return None if system is not None and system.roles & may else RightMissing(work.delivery.source.system)
