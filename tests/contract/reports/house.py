@@ -24,6 +24,7 @@ from smarketing.eventlog.tables import define_tables
 from smarketing.server.auth import issue_token
 from smarketing.server.draining import Draining
 from smarketing.sql import Database, Writer
+from tests.builders.engines import engine
 from tests.builders.reports import MONDAY, TENANT
 
 NOW = MONDAY + timedelta(days=20)
@@ -99,6 +100,7 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
         config = ReportsConfig(
             listen="127.0.0.1:0",
             http_listen="127.0.0.1:0",
+            grpc_engine=engine(),
             data_dir=folder,
             leads_address=f"127.0.0.1:{leads.port}",
             sla_address=f"127.0.0.1:{sla.port}",
