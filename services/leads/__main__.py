@@ -17,6 +17,7 @@ from services.leads.config import LeadsConfig
 from services.leads.consumers import sla_events
 from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
 from services.leads.rpc.directory_servicer import DirectoryServicer
+from services.leads.rpc.intake_servicer import IntakeServicer
 from services.leads.rpc.policy import POLICY
 from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
@@ -24,23 +25,29 @@ from services.leads.rpc.routing_servicer import RoutingServicer
 from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.store.directory import Directories, DirectoryStore
+from services.leads.store.intake import IntakeReading
 from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from services.leads.usecases.bootstrap import bootstrap, token_file
+from services.leads.usecases.fetching import Catalogue, Fetcher
 from services.leads.usecases.forgetting import Forgetter
 from services.leads.usecases.sweeping import Sweeper
+from services.leads.web.intake import IntakeEndpoint
 from services.leads.web.metrics import BusinessMetrics
 from smarketing import wallclock
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
+from smarketing.api.leads.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
+from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings, read_queue
+from smarketing.delivery import Sealer as SecretSealer
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
@@ -48,6 +55,8 @@ from smarketing.eventlog.reading import ensure_identity
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.eventlog.telemetry import ConsumerTelemetry, read_places
 from smarketing.logs import configure_logs, get_log
+from smarketing.mapping.webhooks import WebhookMapping, read_webhook_mappings
+from smarketing.mapping.yamltext import FileFaulty
 from smarketing.server.admission import Admission, AdmissionLimits
 from smarketing.server.audit_servicer import AuditServicer
 from smarketing.server.auth import Authenticator
@@ -56,7 +65,7 @@ from smarketing.server.denials import DenialRecorder
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
 from smarketing.server.gauges import DatabaseGauges
-from smarketing.server.http import HttpHost, http_app, sessions_in
+from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
@@ -71,6 +80,7 @@ _log = get_log(__name__)
 
 _MIGRATIONS: Final = "services.leads.store.migrations"
 _FOLLOWED: Final = {sla_events.CONSUMER: "sla"}
+_SHIPPED_MAPPINGS: Final = Path(__file__).parent / "web" / "mappings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +170,28 @@ class _Composition:
             succeeded=self._succeeded("forget"),
         )
 
+        self._secrets = SecretSealer(load_or_make_key(config.data_dir / "leads-webhooks.key"))
+        self._addresses = AddressPolicy(allow_loopback=config.webhook_loopback)
+        reading = IntakeReading(self._sealer, self._secrets)
+        self._catalogue = Catalogue(_mappings(config), reading, self._store)
+        self._fetcher = Fetcher(
+            self._store,
+            self._catalogue,
+            policy=self._addresses,
+            now=wallclock.utc_now,
+            new_request_id=wallclock.new_uuid,
+            succeeded=self._succeeded("fetch"),
+        )
+        self._sender = Sender(
+            writer,
+            SCHEMA.intake.delivery,
+            sealer=self._secrets,
+            now=wallclock.utc_now,
+            settings=SenderSettings(addresses=self._addresses),
+            observer=DeliveryTelemetry(telemetry.registry),
+            succeeded=self._succeeded("write_back"),
+        )
+
     async def build(self) -> Leads:
         config = self._config
         await bootstrap(self._directories, config.data_dir)
@@ -179,6 +211,7 @@ class _Composition:
                 registry=self._telemetry.registry,
                 authenticator=self._authenticator,
                 sessions=sessions_in(config.data_dir, self._authenticator),
+                rooms=[Room("/intake", self._webhooks(denials).app(), signed_in=False)],
             ),
         )
         background = await self._background(denials, http)
@@ -202,6 +235,24 @@ class _Composition:
             refusal_of=lambda error: refusal_of(error) if isinstance(error, Exception) else None,
             note_denial=denials.note,
             access_log=config.access_log,
+        )
+
+    def _webhooks(self, denials: DenialRecorder) -> IntakeEndpoint:
+        limits = AdmissionLimits(
+            unary_in_flight=64,
+            tenant_calls_per_second=self._config.intake_calls_per_second,
+            tenant_burst=self._config.intake_burst,
+        )
+        return IntakeEndpoint(
+            store=self._store,
+            catalogue=self._catalogue,
+            admission=Admission(limits),
+            draining=self._draining,
+            note_denial=denials.note,
+            now=wallclock.utc_now,
+            new_request_id=wallclock.new_uuid,
+            fetch_due=self._fetcher.wake,
+            registry=self._telemetry.registry,
         )
 
     def _servicers(self) -> list[Servicer]:
@@ -228,11 +279,21 @@ class _Composition:
         routing = RoutingServicer(
             self._store, directories=self._directories, sealer=self._sealer, now=wallclock.utc_now
         )
+        intake = IntakeServicer(
+            self._store,
+            self._catalogue,
+            self._fetcher,
+            addresses=self._addresses,
+            sealer=self._secrets,
+            pages=self._pages,
+            wake_sender=self._sender.wake,
+        )
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
             Servicer(add_LeadServiceServicer_to_server, leads),
             Servicer(add_LeadSearchServiceServicer_to_server, search),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
+            Servicer(add_IntakeServiceServicer_to_server, intake),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
             Servicer(add_RoutingServiceServicer_to_server, routing),
             Servicer(add_EventLogServiceServicer_to_server, log),
@@ -251,7 +312,10 @@ class _Composition:
         gauges = DatabaseGauges(
             self._telemetry.registry,
             self._writer,
-            [partial(read_places, log="leads", followed=_FOLLOWED)],
+            [
+                partial(read_places, log="leads", followed=_FOLLOWED),
+                partial(read_queue, tables=SCHEMA.intake.delivery),
+            ],
             succeeded=self._succeeded("gauges"),
         )
         consumer = await self._consumer()
@@ -260,6 +324,8 @@ class _Composition:
             BackgroundTask("denials", denials.run),
             BackgroundTask("sweep", sweeper.run),
             BackgroundTask("forget", self._forgetter.run),
+            BackgroundTask("fetch", self._fetcher.run),
+            BackgroundTask("write_back", self._sender.run),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("purge", self._purge),
@@ -287,6 +353,14 @@ class _Composition:
 
     def _succeeded(self, task: str) -> Callable[[], None]:
         return lambda: self._telemetry.task_succeeded(task)
+
+
+def _mappings(config: LeadsConfig) -> dict[str, WebhookMapping]:
+    try:
+        own = {} if config.mappings_dir is None else read_webhook_mappings(config.mappings_dir)
+        return {**read_webhook_mappings(_SHIPPED_MAPPINGS), **own}
+    except FileFaulty as faulty:
+        raise StartRefused(str(faulty)) from None
 
 
 def _channel_to(address: str, config: LeadsConfig) -> grpc.aio.Channel:

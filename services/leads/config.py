@@ -27,6 +27,14 @@ class LeadsConfig(ServerConfig):
     """Requests that may wait for the writer."""
     backup_retention: timedelta = timedelta(days=30)
     """After how long backups are destroyed: erasures say until when one may hold the person."""
+    mappings_dir: Path | None = None
+    """A folder of further mappings of webhooks; one with a shipped one's name takes its place."""
+    intake_calls_per_second: float = field(default=50.0, metadata={"at_least": 1})
+    """Webhooks that one source may send for long; more are asked to come again later."""
+    intake_burst: int = field(default=500, metadata={"at_least": 1})
+    """Webhooks that one source may send at once."""
+    webhook_loopback: bool = False
+    """Let write-backs and fetch steps reach this machine itself: for trying things out."""
     metrics_interval: timedelta = timedelta(seconds=10)
     """How often business figures are read from the database."""
 
