@@ -30,6 +30,12 @@ pytestmark = pytest.mark.usefixtures("each_engine")
 CANARY = "password=hunter2"
 
 
+@pytest.fixture(autouse=True)
+def _logs_as_a_process_has_them():
+    # Before they are configured, the library's own renderer takes the field `stack` for its own.
+    logs.configure_logs(logs.LogFormat.JSON, stream=io.StringIO())
+
+
 def raising(error):
     def during():
         raise error
