@@ -55,12 +55,13 @@ def passed_between(
 
     Finds the first by halving the log, so that what was recorded before costs nothing.
     """
-    after = _position_before(connection, tenant, start)
+    view = f"tenants/{tenant}"
+    after = _position_before(connection, view, start)
     while limit > 0:
         rows = connection.execute(
             select(_log.tenant_position, _log.record_time, _log.payload)
             .where(
-                _log.tenant == tenant,
+                _log.tenant == view,
                 _log.tenant_position > after,
                 _log.record_time < end,
                 _log.payload_type == _SUBMITTED,
@@ -83,13 +84,13 @@ def handoffs_of_lead(connection: Connection, tenant: str, lead: str) -> list[Han
     return list(map(handoff_of, FIND_HANDOFFS_OF_LEADS.find(connection, [(tenant, lead)])))
 
 
-def _position_before(connection: Connection, tenant: str, start: datetime) -> int:
+def _position_before(connection: Connection, view: str, start: datetime) -> int:
     """Return the newest position of the tenant's log recorded before `start`; 0 when there is none."""
     low = 0
-    high = connection.execute(select(_head.position).where(_head.view == tenant)).scalar() or 0
+    high = connection.execute(select(_head.position).where(_head.view == view)).scalar() or 0
     while low < high:
         middle = (low + high + 1) // 2
-        at = select(_log.record_time).where(_log.tenant == tenant, _log.tenant_position == middle)
+        at = select(_log.record_time).where(_log.tenant == view, _log.tenant_position == middle)
         if connection.execute(at).scalar_one() < start:
             low = middle
         else:

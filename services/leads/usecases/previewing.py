@@ -16,12 +16,13 @@ from services.leads.domain.open_work import OpenWork
 from services.leads.domain.previews import PersonLoad, Preview, RuleLoad, Tally, given_of_rules, rule_loads
 from services.leads.domain.routing_rules import Routing, traits_of
 from services.leads.domain.turns import Pool
+from services.leads.store.accounts import Accounts
 from services.leads.store.people import People
 from services.leads.store.routing import RoutingCaches, find_openings, find_pools, find_work
 from services.leads.store.sealing import Sealer
 from services.leads.store.traffic import Absences, handoffs_of_lead, passed_between
 from services.leads.usecases.identity import identify
-from services.leads.usecases.routing import company_domain_of, owners_since
+from services.leads.usecases.routing import company_host_of, owners_since
 from smarketing import names
 from smarketing.businesstime import Openings
 from smarketing.sql import Connection
@@ -79,6 +80,7 @@ class Previewer:
         self._tenant = names.tenant_of(directory.tenant)
         self._now = now
         self._people = People(connection, sealer, now)
+        self._accounts = Accounts(connection, sealer)
         self._plan = Plan(directory)
         self._work = OpenWork(lambda people: find_work(connection, self._tenant, people))
         self._calendars = self._openings()
@@ -93,10 +95,12 @@ class Previewer:
         faults = check_submission(known, now=self._now)
         if faults:
             raise SubmissionInvalid(faults)
+        company = known.identity.company_domain
         return self._one(
             Case(
                 traits=traits_of(known.qualification, known.source_system),
-                company_domain=lambda: company_domain_of(known.contact),
+                company_domain=lambda: company_host_of(known.contact),
+                account_owner=lambda: self._owner_of(self._accounts.digest(self._tenant, company)),
             )
         )
 
@@ -117,6 +121,7 @@ class Previewer:
                 tried=found.tried,
                 cooling_off=owners_since(found, handoffs, self._now - cool_off) if cool_off else (),
                 company_domain=lambda: self._company_of(handoff_id),
+                account_owner=lambda: self._owner_of(found.account),
             )
         )
 
@@ -181,5 +186,10 @@ class Previewer:
         found = {calendar: find_openings(self._connection, calendar, caches) for calendar in asked}
         return {calendar: openings for calendar, openings in found.items() if openings is not None}
 
+    def _owner_of(self, account: bytes) -> str:
+        """Return the active person who has the account, as routing itself finds them."""
+        owners = self._accounts.owners(self._tenant, account) if account else ()
+        return next((owner for owner in owners if self._directory.active_person(owner)), "")
+
     def _company_of(self, handoff: HandoffId) -> str:
-        return company_domain_of(self._people.contact((handoff.tenant, handoff.lead)))
+        return company_host_of(self._people.contact((handoff.tenant, handoff.lead)))

@@ -51,7 +51,7 @@ def case_of(tx: LeadTx, handoff: Handoff) -> Case:
         traits=traits_of(handoff.qualification, handoff.source_system),
         tried=handoff.tried,
         cooling_off=() if cool_off == _NO_TIME else previous_owners(tx, handoff, since=tx.now - cool_off),
-        company_domain=lambda: company_domain_of(tx.people.contact(lead)),
+        company_domain=lambda: company_host_of(tx.people.contact(lead)),
         account_owner=lambda: account_owner_of(tx, handoff),
     )
 
@@ -67,8 +67,11 @@ def owners_since(handoff: Handoff, others: Iterable[Handoff], since: datetime) -
     return frozenset((owners | {handoff.owner}) - {""})
 
 
-def company_domain_of(contact: Contact | None) -> str:
-    """Return the domain of the lead's company as told, or of their address; empty once it is erased."""
+def company_host_of(contact: Contact | None) -> str:
+    """Return where the lead's company is on the net, as told or by their address; empty once it is erased.
+
+    Not what it registered: a rule may be about a part of a company, such as `eu.acme.com`.
+    """
     if contact is None:
         return ""
     return contact.company_domain or contact.email.rpartition("@")[2].lower()
