@@ -1,10 +1,12 @@
 """Reports as it runs, following two logs that are served for it, and asked over its own port."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 from google.protobuf.message import Message
@@ -115,10 +117,8 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
         yield House(process, leads, sla, ReportServiceStub(channel))
 
 
-def _run_beside(stack: AsyncExitStack, running: object) -> None:
-    import asyncio
-
-    task = asyncio.ensure_future(running)  # type: ignore[call-overload]
+def _run_beside(stack: AsyncExitStack, running: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(running)
 
     async def end() -> None:
         task.cancel()
