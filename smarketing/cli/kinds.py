@@ -16,10 +16,10 @@ from smarketing.cli.configuration import (
     Read,
     date_message_of,
     duration_message,
-    name_of,
     percent_of,
     whole_of,
 )
+from smarketing.cli.routing_kind import routing_of
 from smarketing.mapping.texts import duration_of
 from smarketing.mapping.yamltext import Element
 
@@ -46,7 +46,7 @@ def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
         people=[_person(item, tenant) for item in fields.items("people")],
         systems=[_system(item, tenant) for item in fields.items("systems")],
         queues=[_queue(item, tenant) for item in fields.items("queues")],
-        routing=None if routing is None else _routing(routing, tenant),
+        routing=None if routing is None else routing_of(routing, tenant),
     )
     return "", directory, ""
 
@@ -100,32 +100,6 @@ def _queue(element: Element, tenant: str) -> directorypb.Queue:
         team=fields.name("team", "teams"),
         manager=fields.name("manager", "people"),
     )
-
-
-def _routing(element: Element, tenant: str) -> directorypb.Routing:
-    known = ("fallback_queue", "offer_duration", "max_offers", "rules")
-    fields = Fields(element, tenant, *known, required=("fallback_queue",))
-    return directorypb.Routing(
-        rules=[_rule(item, tenant) for item in fields.items("rules")],
-        fallback_queue=fields.name("fallback_queue", "queues"),
-        offer_duration=fields.duration("offer_duration"),
-        max_offers=fields.whole("max_offers"),
-    )
-
-
-def _rule(element: Element, tenant: str) -> directorypb.RoutingRule:
-    fields = Fields(element, tenant, "id", "members", required=("id", "members"))
-    members = [_member(item, tenant) for item in fields.items("members")]
-    return directorypb.RoutingRule(rule_id=fields.own_id(), members=members)
-
-
-def _member(element: Element, tenant: str) -> directorypb.RoutingMember:
-    if element.is_scalar():
-        return directorypb.RoutingMember(
-            person=element.parsed(lambda text: name_of(tenant, "people", text), "")
-        )
-    fields = Fields(element, tenant, "person", "weight", required=("person",))
-    return directorypb.RoutingMember(person=fields.name("person", "people"), weight=fields.whole("weight"))
 
 
 def _calendar(element: Element, tenant: str) -> tuple[str, Message, str]:

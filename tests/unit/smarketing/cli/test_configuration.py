@@ -84,6 +84,63 @@ routing:
     )
 
 
+def test_a_routing_rule_says_when_it_is_for_and_what_its_members_must_have(tmp_path: Path) -> None:
+    (document,) = documents(
+        tmp_path,
+        """
+kind: Directory
+time_zone: Asia/Seoul
+currency_code: KRW
+routing:
+  fallback_queue: inbound
+  account_owner_first: true
+  previous_owner_cool_off: 30d
+  rules:
+    - id: korea
+      when:
+        territories: [kr]
+        source_channels: [website_form]
+        company_domains: [acme.com]
+        min_score: 0
+        min_value: {currency_code: KRW, minor_units: 5000}
+      needs: {skills: [enterprise], territory: true, language: yes, calendar: seoul}
+      members: [{person: kim, calendar: night}]
+      queue: inbound
+""",
+    )
+
+    assert isinstance(document.message, directorypb.Directory)
+    routing = document.message.routing
+    assert (routing.account_owner_first, routing.previous_owner_cool_off_duration.seconds) == (
+        True,
+        2_592_000,
+    )
+    assert list(routing.rules) == [
+        directorypb.RoutingRule(
+            rule_id="korea",
+            condition=directorypb.RoutingCondition(
+                territories=["kr"],
+                source_channels=[termspb.SOURCE_CHANNEL_WEBSITE_FORM],
+                company_domains=["acme.com"],
+                min_score=0,
+                min_value=termspb.Money(currency_code="KRW", minor_units=5000),
+            ),
+            needs=directorypb.RoutingNeeds(
+                skills=["enterprise"],
+                territory=True,
+                language=True,
+                calendar="tenants/default/calendars/seoul",
+            ),
+            members=[
+                directorypb.RoutingMember(
+                    person="tenants/default/people/kim", calendar="tenants/default/calendars/night"
+                )
+            ],
+            queue="tenants/default/queues/inbound",
+        )
+    ]
+
+
 def test_windows_stand_on_their_weekday(tmp_path: Path) -> None:
     (document,) = documents(
         tmp_path,
