@@ -112,7 +112,7 @@ class FieldReader:
             parts=self._parts(settings["template"]) if "template" in settings else (),
             digest=self._columns(settings["digest"]) if "digest" in settings else (),
             utm=self._utm(settings["utm"]) if "utm" in settings else None,
-            part=settings["part"].parsed(_part_of, None) if "part" in settings else None,
+            cut=_cut_in(settings["part"]) if "part" in settings else {},
             values=None if values is None else {key: each.text() for key, each in values.entries().items()},
             otherwise=None if otherwise is None else otherwise.text(),
             absent_when=frozenset(item.text() for item in _items_of(settings, "absent_when")),
@@ -222,6 +222,10 @@ def _time_form_of(text: str) -> str:
     if text not in {"iso", "epoch_seconds", "epoch_milliseconds"} and "%" not in text:
         raise ValueError("must be iso, epoch_seconds, epoch_milliseconds or a form such as %d.%m.%Y %H:%M")
     return text
+
+
+def _cut_in(element: Element) -> dict[str, Part]:
+    return {column: each.parsed(_part_of, Part.FIRST_WORD) for column, each in element.entries().items()}
 
 
 def _part_of(text: str) -> Part:

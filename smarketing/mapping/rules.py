@@ -130,7 +130,8 @@ class Rule:
     digest: tuple[str, ...] = ()
     """Columns of whose values a digest is made, for senders that number nothing."""
     utm: UtmColumns | None = None
-    part: Part | None = None
+    cut: Mapping[str, Part] = field(default_factory=dict)
+    """Of these columns only a part is meant."""
     values: Mapping[str, str] | None = None
     otherwise: str | None = None
     absent_when: frozenset[str] = frozenset()
@@ -162,8 +163,6 @@ class Rule:
         if self.constant is not None:
             return self.constant
         text = self._source(row)
-        if self.part is not None:
-            text = self.part.of(text)
         if not text:
             # Without a value, `otherwise` speaks only where links are judged: there silence has a meaning.
             return self.otherwise if self.utm is not None else None
@@ -177,10 +176,14 @@ class Rule:
         if self.digest:
             return _digest_of(row, self.digest)
         if self.columns:
-            return next((row[column] for column in self.columns if row[column]), "")
+            return next((text for column in self.columns if (text := self._value(row, column))), "")
         if any(column and not row[column] for _literal, column in self.parts):
             return ""
         return "".join(literal + row[column] if column else literal for literal, column in self.parts)
+
+    def _value(self, row: Mapping[str, str], column: str) -> str:
+        part = self.cut.get(column)
+        return row[column] if part is None else part.of(row[column])
 
     def _mapped(self, text: str) -> str:
         mapped = (self.values or {}).get(text, self.otherwise)

@@ -131,7 +131,10 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 @asynccontextmanager
 async def an_office(
-    data_dir: Path, *, principals: Sequence[str] = (FORM, ANNA, BEN, MIA, LEA, MAX, DIALLER)
+    data_dir: Path,
+    *,
+    principals: Sequence[str] = (FORM, ANNA, BEN, MIA, LEA, MAX, DIALLER),
+    **settings: Any,
 ) -> AsyncIterator[Office]:
     """Start the service as its process does, with its database in memory, and take on the staff."""
     config = LeadsConfig(
@@ -141,6 +144,7 @@ async def an_office(
         data_dir=data_dir,
         database_url="sqlite://",
         stop_grace=timedelta(seconds=1),
+        **settings,
     )
     async with AsyncExitStack() as stack:
         leads = await start(config, stack)
