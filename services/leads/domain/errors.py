@@ -105,9 +105,10 @@ class FilterInvalid(FieldFault):
     """The filter says something that this list does not understand."""
 
     def __init__(self, position: int, expected: str) -> None:
-        super().__init__("filter", f"at character {position}: {expected}")
+        super().__init__("filter", f"at character {position}: expected {expected}")
         self.position = position
         """Of the first character at fault, counted from 1."""
+        self.expected = expected
 
 
 class OrderUnknown(FieldFault):

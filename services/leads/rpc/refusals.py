@@ -71,6 +71,16 @@ def _field(reason: str) -> Callable[[errors.FieldFault], Refusal]:
     return lambda error: field_invalid(error.field, error.description, reason=reason)
 
 
+def _filter(error: errors.FilterInvalid) -> Refusal:
+    return Refusal(
+        _INVALID,
+        "FILTER_INVALID",
+        f"Correct `filter` {error.description}.",
+        {"field": error.field, "position": str(error.position), "expected": error.expected},
+        field_violations=[FieldViolation(error.field, error.description)],
+    )
+
+
 def _missing(reason: str, advice: str) -> Callable[[errors.NotFound], Refusal]:
     def refuse(error: errors.NotFound) -> Refusal:
         message = f"There is no {error.name}; {advice}."
@@ -119,7 +129,7 @@ _TABLE: Final[dict[type, Callable[[Any], Refusal]]] = {
     errors.EvidenceRequired: _field("EVIDENCE_REQUIRED"),
     errors.TimeInFuture: _field("TIME_IN_FUTURE"),
     errors.AssigneeUnknown: _field("ASSIGNEE_UNKNOWN"),
-    errors.FilterInvalid: _field("FILTER_INVALID"),
+    errors.FilterInvalid: _filter,
     errors.OrderUnknown: _field("ORDER_BY_INVALID"),
     errors.NotYourOffer: _not_your_offer,
     errors.NotYours: lambda _: permission_denied(),

@@ -114,7 +114,7 @@ def parse_filter(text: str, fields: Fields) -> tuple[Restriction, ...]:
         FilterInvalid: with the first position, counted from 1, at which it is not of this form.
     """
     if len(text) > LONGEST:
-        raise FilterInvalid(LONGEST + 1, f"a filter has at most {LONGEST} characters")
+        raise FilterInvalid(LONGEST + 1, f"the end: a filter has at most {LONGEST} characters")
     return tuple(_Reader(text, fields).restrictions()) if text.strip() else ()
 
 
@@ -180,7 +180,7 @@ class _Reader:
 
     def _fail(self, at: int, expected: str) -> NoReturn:
         # What stood there instead is not repeated: it may be somebody's address.
-        raise FilterInvalid(at + 1, f"expected {expected}")
+        raise FilterInvalid(at + 1, expected)
 
 
 _EQUALITIES: Final = frozenset({Operator.EQUAL, Operator.NOT_EQUAL})
