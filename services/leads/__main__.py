@@ -35,6 +35,7 @@ from services.leads.usecases.forgetting import Forgetter
 from services.leads.usecases.sweeping import Sweeper
 from services.leads.web.intake import IntakeEndpoint
 from services.leads.web.metrics import BusinessMetrics
+from services.leads.web.routing_metrics import RoutingMetrics
 from smarketing import wallclock
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
@@ -318,6 +319,13 @@ class _Composition:
             ],
             succeeded=self._succeeded("gauges"),
         )
+        routing = RoutingMetrics(
+            self._store,
+            self._telemetry.registry,
+            tenants=self._config.metric_tenants,
+            interval=self._config.metrics_interval,
+            succeeded=self._succeeded("routing_metrics"),
+        )
         consumer = await self._consumer()
         return (
             BackgroundTask("http", http.run),
@@ -327,6 +335,7 @@ class _Composition:
             BackgroundTask("fetch", self._fetcher.run),
             BackgroundTask("write_back", self._sender.run),
             BackgroundTask("metrics", metrics.run),
+            BackgroundTask("routing_metrics", routing.run),
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("purge", self._purge),
             BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),

@@ -12,8 +12,11 @@ from smarketing.client.batches import Answer, BatchOptions, BatchStream
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.directory import DirectoryClient
 from smarketing.client.events import EventLogClient
+from smarketing.client.privacy import PrivacyClient
 from smarketing.client.retries import RetryPolicy
+from smarketing.client.routing import RoutingClient
 from smarketing.client.settings import ClientSettings
+from smarketing.client.tenants import TenantsClient
 from smarketing.client.watches import follow_offers
 
 __all__ = ["LeadsClient"]
@@ -34,6 +37,12 @@ class LeadsClient:
         """The log of this service."""
         self.directory = DirectoryClient(self._connection)
         """The directory, which `leads` keeps."""
+        self.routing = RoutingClient(self._connection)
+        """What routing would do, and did."""
+        self.privacy = PrivacyClient(self._connection)
+        """People's rights, which `leads` sees to."""
+        self.tenants = TenantsClient(self._connection)
+        """Tenants and their quotas, which `leads` keeps."""
 
     async def __aenter__(self) -> Self:
         return self
