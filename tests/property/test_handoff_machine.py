@@ -18,6 +18,7 @@ from services.leads.domain.events import OfferState
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, History
+from services.leads.domain.open_work import holder_of
 from services.leads.domain.opportunity import OpportunityState
 from services.leads.domain.states import HandoffState
 from services.leads.domain.terms import FollowUpChannel, Money
@@ -277,6 +278,15 @@ class HandoffMachine(RuleBasedStateMachine):
             handoff.id.lead for handoff in self.handoffs() if handoff.is_live and not handoff.historical
         )
         assert all(count == 1 for count in live.values())
+
+    @invariant()
+    def open_work_is_what_a_recount_finds(self) -> None:
+        if not hasattr(self.house, "writer"):
+            return
+        table = SCHEMA.routing.open_work
+        kept = self.run(self.house.rows(lambda connection: connection.execute(table.select()).all()))
+        held = Counter(holder for handoff in self.handoffs() if (holder := holder_of(handoff)))
+        assert {row.person: row.handoffs for row in kept if row.handoffs} == dict(held)
 
     @invariant()
     def the_log_tells_the_same_story(self) -> None:
