@@ -22,11 +22,9 @@ _FIND_ITEMS: Final = FindRows(_T.set_aside, key=_ITEM, columns=[*_ITEM, "attempt
 _PUT_ITEMS: Final = UpsertRows(
     _T.set_aside,
     key=_ITEM,
-    replace=["type", "reason", "description", "attempts", "wrapped_key", "sealed_body", "next_attempt_time"],
+    replace=[column.name for column in _T.set_aside.columns][len(_ITEM) :],
 )
-_PUT_SUBJECTS: Final = UpsertRows(
-    _T.set_aside_subject, key=["tenant", "digest", "source", "item"], replace=["item"]
-)
+_PUT_SUBJECTS: Final = UpsertRows(_T.set_aside_subject, key=["tenant", "digest", "source", "item"])
 _FIND_BEHAVIOURS: Final = FindRows(_T.behaviour, key=["tenant", "source_system", "digest"])
 _INSERT_BEHAVIOURS: Final = InsertRows(_T.behaviour)
 _PUT_RULES: Final = UpsertRows(_T.rules, key=["tenant"], replace=["version", "rules"])
