@@ -46,8 +46,7 @@ Found = Iterator[tuple[str, str]]
 def faults_of_routing(wanted: Directory) -> Found:
     """Yield everything that is wrong with the routing of a directory without its inactive entries."""
     routing = wanted.routing
-    if wanted.queue(routing.fallback_queue) is None:
-        yield "routing.fallback_queue", "must be one of the queues"
+    yield from _faults_of_queue(wanted, "routing.fallback_queue", routing.fallback_queue)
     if not _SHORTEST_OFFER <= routing.offer_duration <= _LONGEST_OFFER:
         yield "routing.offer_duration", "must be from 1 s to 30 days"
     if not 1 <= routing.max_offers <= _MOST_OFFERS:
@@ -55,6 +54,15 @@ def faults_of_routing(wanted: Directory) -> Found:
     if not timedelta(0) <= routing.previous_owner_cool_off <= _LONGEST_COOL_OFF:
         yield "routing.previous_owner_cool_off_duration", "must be from 0 to 366 days"
     yield from _faults_of_rules(wanted)
+
+
+def _faults_of_queue(wanted: Directory, path: str, name: str) -> Found:
+    """Yield what keeps a queue from being where handoffs wait: somebody has to answer for them."""
+    if wanted.queue(name) is None:
+        yield path, "must be one of the queues"
+    elif wanted.routing.rules and not wanted.manager_of(name):
+        # A fresh installation routes nothing yet, and has nobody who could answer.
+        yield path, "must be a queue with a manager, of its own or of its team"
 
 
 def _faults_of_rules(wanted: Directory) -> Found:
@@ -90,8 +98,8 @@ def _faults_of_ids(rules: Sequence[RoutingRule]) -> Found:
 def _faults_of_rule(wanted: Directory, rule: RoutingRule) -> Found:
     if not rule.members:
         yield "members", "must hold at least one person"
-    if rule.queue and wanted.queue(rule.queue) is None:
-        yield "queue", "must be one of the queues, or empty"
+    if rule.queue:
+        yield from _faults_of_queue(wanted, "queue", rule.queue)
     yield from _faults_of_members(wanted, rule)
     for where, what in _faults_of_condition(rule.condition):
         yield f"condition.{where}", what

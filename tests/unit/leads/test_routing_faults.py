@@ -129,6 +129,19 @@ def test_a_rule_without_members_is_refused() -> None:
     assert paths(RoutingRule(rule_id="r", members=())) == ["routing.rules[0].members"]
 
 
+def test_a_queue_in_which_handoffs_may_wait_has_somebody_who_answers_for_it() -> None:
+    base = a_directory()
+    orphaned = replace(
+        base,
+        teams=tuple(replace(team, manager="") for team in base.teams),
+        queues=tuple(replace(queue, manager="") for queue in base.queues),
+    )
+    idle = replace(orphaned, routing=replace(base.routing, rules=()))
+
+    assert [fault.path for fault in faults_of(orphaned)] == ["routing.fallback_queue"]
+    assert faults_of(idle) == ()
+
+
 def test_a_cool_off_is_not_longer_than_a_leap_year() -> None:
     day = timedelta(days=1)
 
