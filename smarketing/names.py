@@ -101,6 +101,8 @@ LEAD: Final = Pattern("tenants/{tenant}/leads/{lead}")
 HANDOFF: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}")
 OFFER: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/offers/{offer}")
 FOLLOW_UP: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/followUps/{follow_up}")
+DISPUTE: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/dispute")
+PLAYBOOK: Final = Pattern("tenants/{tenant}/playbook")
 OPPORTUNITY: Final = Pattern("tenants/{tenant}/opportunities/{opportunity}")
 
 PERSON: Final = Pattern("tenants/{tenant}/people/{person}")

@@ -17,7 +17,9 @@ from services.leads.config import LeadsConfig
 from services.leads.consumers import sla_events
 from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
 from services.leads.rpc.directory_servicer import DirectoryServicer
+from services.leads.rpc.dispute_servicer import DisputeServicer
 from services.leads.rpc.intake_servicer import IntakeServicer
+from services.leads.rpc.playbook_servicer import PlaybookServicer
 from services.leads.rpc.policy import POLICY
 from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
@@ -40,8 +42,10 @@ from smarketing import wallclock
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
+from smarketing.api.leads.v1.disputes_pb2_grpc import add_DisputeServiceServicer_to_server
 from smarketing.api.leads.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
+from smarketing.api.leads.v1.playbook_pb2_grpc import add_PlaybookServiceServicer_to_server
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
@@ -297,6 +301,8 @@ class _Composition:
             Servicer(add_IntakeServiceServicer_to_server, intake),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
             Servicer(add_RoutingServiceServicer_to_server, routing),
+            Servicer(add_PlaybookServiceServicer_to_server, PlaybookServicer(self._store, self._directories)),
+            Servicer(add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._pages)),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]
@@ -350,7 +356,7 @@ class _Composition:
             sla_events.CONSUMER,
             feed=Feed(channel, name="leads", metadata=lambda: _credentials(token)),
             writer=self._writer,
-            apply=sla_events.apply,
+            apply=sla_events.SlaLog(self._store).apply,
             payload_types=sla_events.PAYLOAD_TYPES,
             now=wallclock.utc_now,
             observer=ConsumerTelemetry(self._telemetry.registry, _FOLLOWED),

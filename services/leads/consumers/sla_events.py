@@ -1,18 +1,21 @@
-"""The sla log: leave and calendars take people out of routing, clocks tell when each handoff is next due."""
+"""The sla log: who is away and when, when handoffs are next due, and from whom they are to be taken."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.takeovers import Takeover
 from services.leads.store.due import Absence, ClockDue, put_absences, put_due_times
+from services.leads.store.leads import LeadStore
 from services.leads.store.routing import CalendarNews, put_calendars
+from services.leads.usecases.takeovers import take_over_handoffs
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.sql import Connection
 
-__all__ = ["CONSUMER", "HANDLED", "IGNORED", "PAYLOAD_TYPES", "apply"]
+__all__ = ["CONSUMER", "HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaLog", "apply"]
 
 CONSUMER: Final = "sla"
 """The name under which the checkpoint is kept."""
@@ -33,7 +36,13 @@ _ENDED: Final = (
 )
 _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     message.DESCRIPTOR.full_name: message.FromString
-    for message in (*_RUNNING, *_ENDED, slaeventspb.LeaveChanged, slaeventspb.CalendarVersionCreated)
+    for message in (
+        *_RUNNING,
+        *_ENDED,
+        slaeventspb.LeaveChanged,
+        slaeventspb.CalendarVersionCreated,
+        slaeventspb.TakeoverRequested,
+    )
 }
 
 HANDLED: Final = frozenset(_READERS)
@@ -62,6 +71,8 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
         if read is None:
             continue
         payload = read(event.payload.value)
+        if isinstance(payload, slaeventspb.TakeoverRequested):
+            continue
         if isinstance(payload, slaeventspb.LeaveChanged):
             absences.append(_absence(payload))
         elif isinstance(payload, slaeventspb.CalendarVersionCreated):
@@ -73,6 +84,42 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
     put_calendars(connection, calendars)
     if clocks:
         put_due_times(connection, clocks)
+
+
+class SlaLog:
+    """Gives the consumer of the sla log its `apply`: what is said is kept, what is asked for is done."""
+
+    def __init__(self, store: LeadStore) -> None:
+        self._store = store
+
+    def apply(self, connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
+        """Take in a batch, in the transaction that moves the checkpoint: nothing is done twice."""
+        apply(connection, events, now)
+        takeovers = [each for event in events for each in _takeover(event)]
+        if takeovers:
+            tx = self._store.begin(connection, now=now)
+            take_over_handoffs(tx, takeovers)
+            self._store.end(tx)
+
+
+def _takeover(event: eventlogpb.Event) -> list[Takeover]:
+    if event.payload.TypeName() != slaeventspb.TakeoverRequested.DESCRIPTOR.full_name:
+        return []
+    payload = slaeventspb.TakeoverRequested.FromString(event.payload.value)
+    facts = payload.clock
+    if not names.HANDOFF.matches(facts.handoff) or facts.historical:
+        return []
+    tenant, lead, number = names.HANDOFF.parse(facts.handoff)
+    return [
+        Takeover(
+            handoff=HandoffId(tenant, lead, int(number)),
+            clock=facts.clock,
+            cycle=facts.cycle,
+            rung_id=payload.rung_id,
+            previous_owner=facts.owner,
+            occur_time=_instant(event.occur_time),
+        )
+    ]
 
 
 def _absence(payload: slaeventspb.LeaveChanged) -> Absence:

@@ -4,14 +4,18 @@ LeadError
 ├── SubmissionInvalid          the sender must correct it
 ├── NotFound                   LeadUnknown, HandoffUnknown, OfferUnknown, OpportunityUnknown, QueueEmpty
 ├── FieldFault                 ReasonCodeUnknown, EvidenceRequired, TimeInFuture, FilterInvalid, …
-├── NotYours                   NotYourOffer, NotYourHandoff
+├── NotYours                   NotYourOffer, NotYourHandoff, NotYourDispute
 ├── OfferClosed                OfferTaken, OfferExpired, OfferEnded, FencingTokenStale
 ├── StateForbids               the handoff stands elsewhere
+├── DisputeFinal               it was disputed, or answered, before
+├── DisputeWindowClosed        it is too late to dispute
+├── PlaybookInvalid            the playbook must be corrected
 └── EtagStale                  somebody was faster
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class LeadError(Exception):
@@ -66,6 +70,10 @@ class OpportunityUnknown(NotFound):
 
 class SubmissionUnknown(NotFound):
     """No such submission was ever made."""
+
+
+class DisputeUnknown(NotFound):
+    """The rejection was never disputed."""
 
 
 class QueueEmpty(NotFound):
@@ -125,6 +133,41 @@ class NotYourOffer(NotYours):
 
 class NotYourHandoff(NotYours):
     """The handoff is somebody else's."""
+
+
+class NotYourDispute(NotYours):
+    """The dispute is for others to answer: `answerer` is the team whose manager does, or LEADERSHIP."""
+
+    def __init__(self, name: str, answerer: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.answerer = answerer
+
+
+class DisputeFinal(LeadError):
+    """A rejection is disputed once, and a dispute answered once."""
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"{name} is {state}")
+        self.name = name
+        self.state = state
+
+
+class DisputeWindowClosed(LeadError):
+    """The rejection is final: it could be disputed until `until`."""
+
+    def __init__(self, handoff: str, until: datetime) -> None:
+        super().__init__(f"the rejection of {handoff} is final")
+        self.handoff = handoff
+        self.until = until
+
+
+class PlaybookInvalid(LeadError):
+    """The playbook cannot be taken; every fault is named."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(f"{len(faults)} parts of the playbook are wrong")
+        self.faults = tuple(faults)
 
 
 class OfferClosed(LeadError):

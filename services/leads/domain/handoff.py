@@ -4,25 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from services.leads.domain import events
 from services.leads.domain.directory import Party
 from services.leads.domain.errors import EtagStale, StateForbids
-from services.leads.domain.events import (
-    FollowUpLogged,
-    HandoffAccepted,
-    HandoffConverted,
-    HandoffDisqualified,
-    HandoffEvent,
-    HandoffOffered,
-    HandoffQualified,
-    HandoffRecycled,
-    HandoffRejected,
-    HandoffRevised,
-    HandoffVoided,
-    Manner,
-    OfferClosed,
-    OfferState,
-    OpportunityClosed,
-)
+from services.leads.domain.events import HandoffEvent, Manner, OfferState
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
@@ -78,6 +63,8 @@ class Handoff:
     """The lead with which its own was merged; empty while it stands for itself."""
     kept_number: int = 0
     """The handoff of that lead which goes on in its place; 0 when none does."""
+    previous: HandoffId | None = None
+    """The lead's handoff that it follows: recycled before this one, or won."""
     archived: bool = False
     historical: bool = False
     next_due_time: datetime | None = None
@@ -134,14 +121,14 @@ class Handoff:
         self._must_be(self.is_open)
         if qualification == self.qualification and revision == self.revision:
             return self, ()
-        changed = self._step(now, qualification=qualification, revision=revision)
+        changed = self.step(now, qualification=qualification, revision=revision)
         if qualification == self.qualification:
             return changed, ()
-        return changed, (HandoffRevised(handoff=self.id, occur_time=now, qualification=qualification),)
+        return changed, (events.HandoffRevised(handoff=self.id, occur_time=now, qualification=qualification),)
 
     def place(
         self, placement: Placement, *, expire_time: datetime | None, now: datetime
-    ) -> tuple["Handoff", HandoffOffered]:
+    ) -> tuple["Handoff", events.HandoffOffered]:
         """Offer it to a person until `expire_time`, or to a queue.
 
         Raises:
@@ -157,7 +144,7 @@ class Handoff:
             expire_time=None if placement.is_queue else expire_time,
             decision=placement.decision,
         )
-        offered = self._step(
+        offered = self.step(
             now,
             state=HandoffState.OFFERED,
             offer=offer,
@@ -167,7 +154,7 @@ class Handoff:
             queue=placement.assignee if placement.is_queue else "",
             archived=False,
         )
-        happened = HandoffOffered(
+        happened = events.HandoffOffered(
             handoff=self.id,
             occur_time=now,
             offer=number,
@@ -180,7 +167,7 @@ class Handoff:
 
     def end_offer(
         self, state: OfferState, *, at: datetime, now: datetime, reason_code: str = ""
-    ) -> tuple["Handoff", OfferClosed]:
+    ) -> tuple["Handoff", events.OfferClosed]:
         """End the open offer without an answer that counts; the next step must place it again.
 
         Raises:
@@ -189,8 +176,8 @@ class Handoff:
         offer = self.open_offer
         if offer is None:
             raise self._forbidden()
-        ended = self._step(now, offer=offer.ended(state, at), queue="")
-        happened = OfferClosed(
+        ended = self.step(now, offer=offer.ended(state, at), queue="")
+        happened = events.OfferClosed(
             handoff=self.id,
             occur_time=at,
             offer=offer.number,
@@ -207,11 +194,11 @@ class Handoff:
             StateForbids: it is worked or closed, or an offer is open.
         """
         self._must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
-        return self._step(now, state=HandoffState.SUBMITTED, owner="", queue="")
+        return self.step(now, state=HandoffState.SUBMITTED, owner="", queue="")
 
     def accept(
         self, person: str, team: str, manner: Manner, *, at: datetime, now: datetime
-    ) -> tuple["Handoff", HandoffAccepted]:
+    ) -> tuple["Handoff", events.HandoffAccepted]:
         """Give it to the person who accepted, claimed or followed up; they own it from `at`.
 
         Raises:
@@ -220,7 +207,7 @@ class Handoff:
         offer = self.open_offer
         if offer is None:
             raise self._forbidden()
-        accepted = self._step(
+        accepted = self.step(
             now,
             state=HandoffState.WORKING if self.follow_up_count else HandoffState.ACCEPTED,
             offer=offer.ended(OfferState.ACCEPTED, at),
@@ -242,7 +229,7 @@ class Handoff:
         before, happened = self._without_offer(now)
         owned = before.state in OWNED_STATES
         arrived = HandoffState.WORKING if before.follow_up_count else HandoffState.ACCEPTED
-        assigned = before._step(  # noqa: SLF001 -- a handoff of ours
+        assigned = before.step(
             now,
             state=before.state if owned else arrived,
             owner=person,
@@ -265,7 +252,7 @@ class Handoff:
 
     def reject(
         self, person: str, team: str, reason: ReasonCode, *, evidence: str, now: datetime
-    ) -> tuple["Handoff", HandoffRejected]:
+    ) -> tuple["Handoff", events.HandoffRejected]:
         """Say that it is no lead for sales.
 
         Raises:
@@ -282,7 +269,7 @@ class Handoff:
             evidence=evidence,
             offer=offer.ended(OfferState.REJECTED, now),
         )
-        happened = HandoffRejected(
+        happened = events.HandoffRejected(
             handoff=self.id,
             occur_time=now,
             offer=offer.number,
@@ -306,13 +293,13 @@ class Handoff:
         """
         before, happened = self._owned_for(follow_up, team, now)
         first = before.first_follow_up_time
-        counted = before._step(  # noqa: SLF001 -- a handoff of ours
+        counted = before.step(
             now,
             state=HandoffState.WORKING if before.state is HandoffState.ACCEPTED else before.state,
             first_follow_up_time=follow_up.occur_time if first is None else min(first, follow_up.occur_time),
             follow_up_count=before.follow_up_count + 1,
         )
-        logged = FollowUpLogged(
+        logged = events.FollowUpLogged(
             handoff=self.id,
             occur_time=follow_up.occur_time,
             follow_up=follow_up.follow_up_id,
@@ -342,19 +329,19 @@ class Handoff:
         self._must_be(was_in_time and bool(self.owner) and self.state is not HandoffState.VOID)
         return self, ()
 
-    def qualify(self, person: str, *, now: datetime) -> tuple["Handoff", HandoffQualified]:
+    def qualify(self, person: str, *, now: datetime) -> tuple["Handoff", events.HandoffQualified]:
         """Call it sales-qualified.
 
         Raises:
             StateForbids: nobody owns it, or it is qualified or closed.
         """
         self._must_be(self.state in {HandoffState.ACCEPTED, HandoffState.WORKING})
-        qualified = self._step(now, state=HandoffState.QUALIFIED, archived=False)
-        return qualified, HandoffQualified(handoff=self.id, occur_time=now, person=person)
+        qualified = self.step(now, state=HandoffState.QUALIFIED, archived=False)
+        return qualified, events.HandoffQualified(handoff=self.id, occur_time=now, person=person)
 
     def disqualify(
         self, person: str, reason: ReasonCode, *, evidence: str, now: datetime
-    ) -> tuple["Handoff", HandoffDisqualified]:
+    ) -> tuple["Handoff", events.HandoffDisqualified]:
         """Say, after it was accepted, that nothing will come of it.
 
         Raises:
@@ -368,7 +355,7 @@ class Handoff:
             **_because(reason),
             evidence=evidence,
         )
-        happened = HandoffDisqualified(
+        happened = events.HandoffDisqualified(
             handoff=self.id,
             occur_time=now,
             person=person,
@@ -379,7 +366,7 @@ class Handoff:
 
     def recycle(
         self, person: str, reason: ReasonCode, *, until: datetime, now: datetime
-    ) -> tuple["Handoff", HandoffRecycled]:
+    ) -> tuple["Handoff", events.HandoffRecycled]:
         """Give the lead back to marketing until an instant.
 
         Raises:
@@ -387,7 +374,7 @@ class Handoff:
         """
         self._must_be(self.state in UNDECIDED_STATES)
         recycled = self._closed(HandoffState.RECYCLED, now, now, **_because(reason), recycle_until_time=until)
-        happened = HandoffRecycled(
+        happened = events.HandoffRecycled(
             handoff=self.id,
             occur_time=now,
             person=person,
@@ -406,7 +393,7 @@ class Handoff:
         """
         self._must_be(self.is_open and self.state is not HandoffState.CONVERTED)
         before, happened = self._without_offer(now)
-        converted = before._step(  # noqa: SLF001 -- a handoff of ours
+        converted = before.step(
             now,
             state=HandoffState.CONVERTED,
             opportunity=opportunity.name,
@@ -414,7 +401,7 @@ class Handoff:
             queue="",
             archived=False,
         )
-        made = HandoffConverted(
+        made = events.HandoffConverted(
             handoff=self.id, occur_time=at, opportunity=opportunity, historical=historical
         )
         return converted, (*happened, made)
@@ -427,7 +414,7 @@ class Handoff:
         historical: bool = False,
         segment: str = "",
         lead_type: str = "",
-    ) -> tuple["Handoff", OpportunityClosed]:
+    ) -> tuple["Handoff", events.OpportunityClosed]:
         """End it as its opportunity ended.
 
         Raises:
@@ -448,7 +435,7 @@ class Handoff:
             reason_code=opportunity.reason_code,
             qualification=told,
         )
-        happened = OpportunityClosed(
+        happened = events.OpportunityClosed(
             handoff=self.id,
             occur_time=at,
             opportunity=opportunity,
@@ -469,7 +456,10 @@ class Handoff:
         voided = before._closed(  # noqa: SLF001 -- a handoff of ours
             HandoffState.VOID, now, now, reason_code=reason_code, accountable_party=None
         )
-        return voided, (*happened, HandoffVoided(handoff=self.id, occur_time=now, reason_code=reason_code))
+        return voided, (
+            *happened,
+            events.HandoffVoided(handoff=self.id, occur_time=now, reason_code=reason_code),
+        )
 
     def _without_offer(self, now: datetime) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
         if self.open_offer is None:
@@ -477,8 +467,10 @@ class Handoff:
         ended, happened = self.end_offer(OfferState.WITHDRAWN, at=now, now=now)
         return ended, (happened,)
 
-    def _accepted(self, offer: int, person: str, team: str, manner: Manner, at: datetime) -> HandoffAccepted:
-        return HandoffAccepted(
+    def _accepted(
+        self, offer: int, person: str, team: str, manner: Manner, at: datetime
+    ) -> events.HandoffAccepted:
+        return events.HandoffAccepted(
             handoff=self.id,
             occur_time=at,
             offer=offer,
@@ -489,9 +481,10 @@ class Handoff:
         )
 
     def _closed(self, state: HandoffState, at: datetime, now: datetime, **changes: Any) -> "Handoff":
-        return self._step(now, state=state, close_time=at, queue="", archived=False, **changes)
+        return self.step(now, state=state, close_time=at, queue="", archived=False, **changes)
 
-    def _step(self, now: datetime, **changes: Any) -> "Handoff":
+    def step(self, now: datetime, **changes: Any) -> "Handoff":
+        """Return it changed; what follows a rule of its own asks here."""
         return replace(self, version=self.version + 1, update_time=now, **changes)
 
     def _must_be(self, allowed: bool) -> None:

@@ -73,3 +73,15 @@ class Opportunity:
             close_time=at,
             reason_code=reason_code,
         )
+
+    def reopen(self) -> "Opportunity":
+        """Return it open again, as it was before its end.
+
+        Raises:
+            StateForbids: it is open.
+        """
+        if self.state is OpportunityState.OPEN:
+            raise StateForbids(self.name, self.state.name, self.etag)
+        return replace(
+            self, state=OpportunityState.OPEN, version=self.version + 1, close_time=None, reason_code=""
+        )

@@ -3,11 +3,16 @@
 The lists are short on purpose: a person chooses in a second, and every code is somebody's.
 """
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 from services.leads.domain.directory import Party
-from services.leads.domain.errors import EvidenceRequired, ReasonCodeUnknown
+from services.leads.domain.errors import EvidenceRequired, Fault, ReasonCodeUnknown
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,62}").fullmatch
+_MOST_CODES = 200
 
 
 class ReasonUse(IntEnum):
@@ -64,20 +69,38 @@ REASON_CODES = tuple(
 )
 """All codes, by use and in the order shown."""
 
-_BY_USE = {(reason.use, reason.code): reason for reason in REASON_CODES}
 
-
-def find_reason(use: ReasonUse, code: str, *, evidence: str = "") -> ReasonCode:
+def find_reason(
+    use: ReasonUse, code: str, *, evidence: str = "", among: Iterable[ReasonCode] = REASON_CODES
+) -> ReasonCode:
     """Return the code for this use.
 
     Raises:
         ReasonCodeUnknown: it is none of them.
         EvidenceRequired: it must be proved, and nothing was given.
     """
-    reason = _BY_USE.get((use, code))
+    usable = {reason.code: reason for reason in among if reason.use is use}
+    reason = usable.get(code)
     if reason is None:
-        known = ", ".join(known_code for known_use, known_code in _BY_USE if known_use is use)
-        raise ReasonCodeUnknown("reason_code", f"one of {known}")
+        raise ReasonCodeUnknown("reason_code", f"one of {', '.join(usable)}")
     if reason.evidence_required and not evidence.strip():
         raise EvidenceRequired("evidence", f"a link or record id that proves {code}")
     return reason
+
+
+def faults_of_reasons(reasons: tuple[ReasonCode, ...]) -> Iterator[Fault]:
+    """Yield what is wrong with a tenant's own codes."""
+    if len(reasons) > _MOST_CODES:
+        yield Fault("reason_codes", f"must hold at most {_MOST_CODES} codes")
+    seen: set[tuple[ReasonUse, str]] = set()
+    for index, reason in enumerate(reasons):
+        path = f"reason_codes[{index}]"
+        if not _CODE(reason.code):
+            yield Fault(f"{path}.code", "must be UPPER_SNAKE_CASE, at most 63 characters")
+        if (reason.use, reason.code) in seen:
+            yield Fault(f"{path}.code", "must not occur twice for the same use")
+        seen.add((reason.use, reason.code))
+        if reason.accountable_party is Party.NONE:
+            yield Fault(f"{path}.accountable_party", "must be the party on which it is counted")
+        if len(reason.description) > 200 or not reason.description.isprintable():
+            yield Fault(f"{path}.description", "must be at most 200 printable signs")

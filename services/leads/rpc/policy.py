@@ -6,6 +6,7 @@ from services.leads.rpc.directory_policy import DIRECTORY_POLICY
 from services.leads.rpc.intake_policy import INTAKE_POLICY
 from services.leads.rpc.privacy_policy import PRIVACY_POLICY
 from services.leads.rpc.routing_policy import ROUTING_POLICY
+from services.leads.rpc.work_policy import WORK_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
 from smarketing.server.policy import Allow, Policy
@@ -64,6 +65,7 @@ LEADS_POLICY: Final[Policy] = {
     f"{_LEADS}/RecycleHandoff": _WORK,
     f"{_LEADS}/ConvertHandoff": _WORK,
     f"{_LEADS}/CloseOpportunity": _WORK,
+    f"{_LEADS}/ReopenOpportunity": _WORK,
 }
 
 POLICY: Final[Policy] = {
@@ -72,6 +74,7 @@ POLICY: Final[Policy] = {
     **INTAKE_POLICY,
     **ROUTING_POLICY,
     **PRIVACY_POLICY,
+    **WORK_POLICY,
     **AUDIT_POLICY,
     "/smarketing.api.leads.v1.LeadSearchService/FindLeads": _PERSONAL,
     f"{_LOG}/ReadEvents": Allow(*_LOG_READERS),

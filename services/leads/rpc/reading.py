@@ -6,13 +6,13 @@ from typing import Any
 import grpc.aio
 
 from services.leads.domain.errors import HandoffUnknown, LeadUnknown, OpportunityUnknown
-from services.leads.domain.reasons import REASON_CODES
 from services.leads.rpc.asking import handoff_in
 from services.leads.rpc.seeing import as_seen
 from services.leads.rpc.sight import Sight, lead_message
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
 from services.leads.store.sealing import Sealer
+from services.leads.store.working import find_playbook
 from services.leads.wire import leads as wire
 from smarketing import names
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
@@ -67,10 +67,11 @@ class Reading:
         self, request: leadspb.ListReasonCodesRequest, context: _Context
     ) -> leadspb.ListReasonCodesResponse:
         """List the codes with which sales says no."""
-        names.TENANT.parse(request.parent, field="parent")
+        (tenant,) = names.TENANT.parse(request.parent, field="parent")
         size = page_size_of(request)
         key: Any = self._pages.read(request)
-        ordered = sorted(REASON_CODES, key=lambda reason: (reason.use, reason.code))
+        playbook = await self._store.read(find_playbook(tenant))
+        ordered = sorted(playbook.reason_codes, key=lambda reason: (reason.use, reason.code))
         first = 0 if key is None else int(key[0])
         shown = ordered[first : first + size]
         more = first + size < len(ordered)

@@ -10,6 +10,7 @@ from services.leads.domain import errors
 from services.leads.rpc.directory_refusals import directory_refusal_of
 from services.leads.rpc.intake_refusals import intake_refusal_of
 from services.leads.rpc.privacy_refusals import privacy_refusal_of
+from services.leads.rpc.work_refusals import work_refusal_of
 from smarketing.eventlog.refusals import log_refusal_of
 from smarketing.server.errors import FieldViolation, Refusal, field_invalid, trailers_of
 from smarketing.server.policy import permission_denied
@@ -23,6 +24,9 @@ _FORBIDDEN: Final = grpc.StatusCode.FAILED_PRECONDITION
 
 def refusal_of(error: Exception) -> Refusal | None:
     """Return the refusal of an error; None for one that is nobody's answer."""
+    surrounding = work_refusal_of(error)
+    if surrounding is not None:
+        return surrounding
     for kind in type(error).__mro__:
         refuse = _TABLE.get(kind)
         if refuse is not None:

@@ -16,6 +16,7 @@ from services.leads.rpc.asking import asker, handoff_in, offer_in
 from services.leads.rpc.refusals import status_of
 from services.leads.store.leads import LeadStore, UseCase
 from services.leads.usecases import offers, work
+from services.leads.usecases.following import ReopenOpportunity, reopen_opportunities
 from services.leads.usecases.offers import AnswerOffer, ClaimOffer, ReassignHandoff
 from services.leads.usecases.work import CloseOpportunity, Decide, LogFollowUp
 from services.leads.wire.leads import follow_up_message, handoff_message, opportunity_message
@@ -117,6 +118,19 @@ class Working:
         )
         command = Command(wanted, call_for(request))
         outcome = await self._store.command(work.convert_handoffs, command, render=opportunity_message)
+        return answer(outcome, leadspb.Opportunity)
+
+    async def ReopenOpportunity(
+        self, request: leadspb.ReopenOpportunityRequest, context: _Context
+    ) -> leadspb.Opportunity:
+        """Undo the end of an opportunity."""
+        tenant, opportunity_id = names.OPPORTUNITY.parse(request.name)
+        wanted = ReopenOpportunity(
+            tenant=tenant, opportunity_id=opportunity_id, asker=asker(request.person), etag=request.etag
+        )
+        outcome = await self._store.command(
+            reopen_opportunities, Command(wanted, call_for(request)), render=opportunity_message
+        )
         return answer(outcome, leadspb.Opportunity)
 
     async def CloseOpportunity(

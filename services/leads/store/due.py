@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete
 
+from services.leads.domain.claims import END_OF_TIME
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.schema import SCHEMA
 from smarketing.sql import FindRows, UpdateRows, UpsertRows
@@ -19,7 +20,12 @@ _put_due: Final = UpsertRows(_T.clock_due, key=["tenant", "lead", "number", "clo
 _find_due: Final = FindRows(
     _T.clock_due, key=["tenant", "lead", "number"], columns=["tenant", "lead", "number", "due_time"]
 )
-_set_next: Final = UpdateRows(_T.handoff, key=["tenant", "lead", "number"], columns=["next_due_time"])
+_find_advance: Final = FindRows(
+    _T.handoff, key=["tenant", "lead", "number"], columns=["tenant", "lead", "number", "claim_advance"]
+)
+_set_next: Final = UpdateRows(
+    _T.handoff, key=["tenant", "lead", "number"], columns=["next_due_time", "claim_time"]
+)
 _due: Final = _T.clock_due.c
 _end_clock: Final = delete(_T.clock_due).where(
     _due.tenant == bindparam("of_tenant"),
@@ -92,9 +98,17 @@ def put_due_times(connection: Connection, clocks: Sequence[ClockDue]) -> None:
 
 
 def _earliest(connection: Connection, handoffs: Sequence[HandoffId]) -> list[tuple[object, ...]]:
+    """Return when each handoff is next due, and by which instant that orders it in its queue."""
     next_due: dict[HandoffId, datetime | None] = dict.fromkeys(handoffs)
     for tenant, lead, number, due_time in _find_due.find(connection, handoffs):
         handoff = HandoffId(tenant, lead, number)
         known = next_due[handoff]
         next_due[handoff] = due_time if known is None else min(known, due_time)
-    return [(*handoff, due_time) for handoff, due_time in next_due.items()]
+    advances = {
+        HandoffId(tenant, lead, number): timedelta(microseconds=micros)
+        for tenant, lead, number, micros in _find_advance.find(connection, handoffs)
+    }
+    return [
+        (*handoff, next_due[handoff], (next_due[handoff] or END_OF_TIME) - advance)
+        for handoff, advance in advances.items()
+    ]

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from services.leads.domain.states import HandoffState
-from services.leads.store.schema import SCHEMA
+from services.leads.store.schema import NOBODYS, SCHEMA
 
 _T = SCHEMA.leads
 _h = _T.handoff.c
-_OPEN_STATES = tuple(range(HandoffState.SUBMITTED, HandoffState.CONVERTED + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +27,20 @@ class TenantFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What /metrics shows."""
+    """What /metrics shows, all of one instant."""
 
     tenants: Mapping[str, TenantFigures]
     unowned: int
+    submitted: int
+    """Handoffs that ever began, of all tenants, as they were counted when they began."""
+    standing: int
+    """Handoffs that stand in a state now, of all tenants, as they are found."""
     idempotency_records: int
+
+    @property
+    def are_conserved(self) -> bool:
+        """Whether every handoff that ever began stands in one state, and every open one is somebody's."""
+        return self.submitted == self.standing and not self.unowned
 
 
 def read_figures(connection: Connection, tenants: Sequence[str]) -> Figures:
@@ -41,19 +49,18 @@ def read_figures(connection: Connection, tenants: Sequence[str]) -> Figures:
     return Figures(
         tenants={tenant: _of_tenant(connection, tenant) for tenant in tenants},
         unowned=connection.execute(_UNOWNED).scalar_one(),
+        submitted=connection.execute(_SUBMITTED).scalar_one(),
+        standing=connection.execute(_STANDING).scalar_one(),
         idempotency_records=connection.execute(select(func.count()).select_from(records)).scalar_one(),
     )
 
 
-# Open, not archived, and with nobody: neither owner nor queue nor open offer, nor waiting for routing.
-_UNOWNED = select(func.count()).where(
-    _h.state.in_(_OPEN_STATES),
-    _h.archived == 0,
-    or_(
-        and_(_h.state == HandoffState.OFFERED.value, func.coalesce(_h.offer_state, 0) != 1),
-        and_(_h.state.in_(_OPEN_STATES[2:5]), _h.owner == ""),
-    ),
+# Said in the words of the index that holds just these.
+_UNOWNED = select(func.count()).select_from(_T.handoff).where(NOBODYS)
+_SUBMITTED = select(func.coalesce(func.sum(_T.business_total.c.amount), 0)).where(
+    _T.business_total.c.total == "submitted"
 )
+_STANDING = select(func.count()).where(_h.state.in_([state.value for state in HandoffState]))
 
 
 def _of_tenant(connection: Connection, tenant: str) -> TenantFigures:

@@ -1,9 +1,10 @@
 """Rows ⇄ domain values: one function per table and direction, columns in the order of the schema."""
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Final
 
+from services.leads.domain.claims import END_OF_TIME, NOT_WAITING, ClaimPlace
 from services.leads.domain.directory import Party
 from services.leads.domain.events import OfferState
 from services.leads.domain.follow_up import FollowUp
@@ -17,13 +18,14 @@ from services.leads.store.decisions import decision_of, reasons_text
 
 Row = Sequence[Any]
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 _NO_OFFER: Row = (0, "", None, None, None, None, 0, "", "")
 _CHANNELS = {channel.value: channel for channel in SourceChannel}
 _STATES = {state.value: state for state in HandoffState}
 
 
-def handoff_row(handoff: Handoff) -> Row:
-    """Return the values of a row of `handoff`."""
+def handoff_row(handoff: Handoff, place: ClaimPlace) -> Row:
+    """Return the values of a row of `handoff`, which stands at this place in its queue."""
     told = handoff.qualification
     value = told.value
     return (
@@ -52,6 +54,7 @@ def handoff_row(handoff: Handoff) -> Row:
         handoff.opportunity,
         handoff.kept_lead,
         handoff.kept_number,
+        0 if handoff.previous is None else handoff.previous.number,
         told.source,
         told.source_channel.value,
         told.campaign,
@@ -68,6 +71,10 @@ def handoff_row(handoff: Handoff) -> Row:
         told.inquire_time,
         told.qualify_time,
         *(_offer_row(handoff.offer) if handoff.offer else _NO_OFFER),
+        place.advance // _MICROSECOND,
+        place.value,
+        place.score,
+        END_OF_TIME if place is NOT_WAITING else place.time(handoff.next_due_time),
         handoff.next_due_time,
     )
 
@@ -117,6 +124,7 @@ def handoff_of(row: Row) -> Handoff:
         opportunity,
         kept_lead,
         kept_number,
+        previous_number,
         *told,
     ) = row
     return Handoff(
@@ -145,9 +153,10 @@ def handoff_of(row: Row) -> Handoff:
         opportunity=opportunity,
         kept_lead=kept_lead,
         kept_number=kept_number,
+        previous=HandoffId(tenant, lead, previous_number) if previous_number else None,
         qualification=_qualification_of(told[:15]),
         offer=_offer_of(told[15:24]),
-        next_due_time=told[24],
+        next_due_time=told[-1],
     )
 
 

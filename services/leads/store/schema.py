@@ -14,13 +14,15 @@ from services.leads.store.privacy_schema import PrivacyTables
 from services.leads.store.privacy_schema import define_tables as define_privacy_tables
 from services.leads.store.routing_schema import RoutingTables
 from services.leads.store.routing_schema import define_tables as define_routing_tables
+from services.leads.store.work_schema import WorkTables
+from services.leads.store.work_schema import define_tables as define_work_tables
 from smarketing.eventlog.tables import EventLogTables
 from smarketing.eventlog.tables import define_tables as define_log_tables
 from smarketing.server.commands import CommandTables, define_commands
 from smarketing.server.directory import define_directory
 from smarketing.sql import BigInt, MinorUnits, UtcMicros
 
-__all__ = ["SCHEMA", "LeadTables", "Schema"]
+__all__ = ["NOBODYS", "SCHEMA", "LeadTables", "Schema"]
 
 _Flag: Final = Boolean().with_variant(Integer(), "sqlite")
 
@@ -46,6 +48,7 @@ class Schema:
 
     metadata: MetaData
     leads: LeadTables
+    work: WorkTables
     directory: directory_store.Tables
     privacy: PrivacyTables
     routing: RoutingTables
@@ -109,6 +112,11 @@ _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 _UNROUTED: Final = text("state = 1 AND archived = 0")
 _ACCOUNT_OWNED: Final = text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7")
+NOBODYS: Final = text(
+    "archived = 0 AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
+    " OR (state IN (3, 4, 5, 6) AND owner = ''))"
+)
+"""Open, not archived, and with nobody: offered to none, or worked by none."""
 
 
 def _handoff(metadata: MetaData) -> Table:
@@ -142,8 +150,11 @@ def _handoff(metadata: MetaData) -> Table:
         Column("opportunity", Text, nullable=False),
         Column("kept_lead", Text, nullable=False),
         Column("kept_number", BigInt, nullable=False),
+        # Of the same lead; 0 when it follows none.
+        Column("previous_number", BigInt, nullable=False),
         *_qualification_columns(),
         *_offer_columns(),
+        *_claim_columns(),
         Column("next_due_time", UtcMicros),
         # Who has, or last won, something at a company.
         Index(
@@ -155,18 +166,22 @@ def _handoff(metadata: MetaData) -> Table:
             postgresql_where=_ACCOUNT_OWNED,
         ),
         *define_list_indexes(),
-        # In the order in which a queue is taken from: the best first, then who waits longest.
+        # In the order in which a queue is taken from.
         Index(
             "handoff_offered",
             "tenant",
             "offer_assignee",
-            text("score DESC"),
+            "claim_time",
+            text("claim_value DESC"),
+            text("claim_score DESC"),
             "submit_time",
             sqlite_where=_OFFERED,
             postgresql_where=_OFFERED,
         ),
         Index("handoff_leased", "offer_expire_time", sqlite_where=_LEASED, postgresql_where=_LEASED),
         Index("handoff_unrouted", "submit_time", sqlite_where=_UNROUTED, postgresql_where=_UNROUTED),
+        # Holds nothing as long as all is well: to look is to look into an empty index.
+        Index("handoff_nobodys", "tenant", sqlite_where=NOBODYS, postgresql_where=NOBODYS),
     )
 
 
@@ -205,6 +220,18 @@ def _offer_columns() -> list[Column[Any]]:
         Column("routing_version", BigInt, nullable=False),
         Column("rule_id", Text, nullable=False),
         Column("passed_over", Text, nullable=False),
+    ]
+
+
+def _claim_columns() -> list[Column[Any]]:
+    """Hold by what a queue is ordered; nothing is absent, so that every database sorts them alike."""
+    return [
+        # How much sooner than it is due it is taken, for its value and score.
+        Column("claim_advance", BigInt, nullable=False),
+        Column("claim_value", BigInt, nullable=False),
+        Column("claim_score", BigInt, nullable=False),
+        # When it is next due, less the advance; the end of time when `sla` has said nothing.
+        Column("claim_time", UtcMicros, nullable=False),
     ]
 
 
@@ -310,6 +337,7 @@ def _define() -> Schema:
         commands=commands,
         event_log=define_log_tables(metadata),
         intake=define_intake_tables(metadata),
+        work=define_work_tables(metadata),
         directory=directory_store.Tables(
             directory=define_directory_tables(metadata),
             mirror=define_directory(metadata),

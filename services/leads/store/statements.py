@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select, text
 
+from services.leads.domain.claims import ClaimPlace
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.rows import handoff_row
@@ -53,9 +54,12 @@ _update_handoffs: Final = UpdateRows(
 _ID: Final = (_h.tenant, _h.lead, _h.number)
 _waiting: Final = (
     select(*_ID)
-    .where(_h.tenant == bindparam("tenant"), _h.offer_assignee == bindparam("queue"), _h.offer_state == 1)
-    .order_by(_h.score.desc(), _h.submit_time, _h.lead)
+    .where(_h.tenant == bindparam("tenant"), _h.offer_assignee == bindparam("queue"), text("offer_state = 1"))
+    .order_by(_h.claim_time, _h.claim_value.desc(), _h.claim_score.desc(), _h.submit_time, _h.lead)
     .limit(bindparam("most"))
+)
+_all_waiting: Final = select(*_ID).where(
+    _h.tenant == bindparam("tenant"), _h.queue != "", text("offer_state = 1")
 )
 _lapsed: Final = (
     select(*_ID)
@@ -84,9 +88,9 @@ _change_person: Final = (
 )
 
 
-def update_handoffs(connection: Connection, handoffs: Sequence[Handoff]) -> None:
-    """Write handoffs that are there already."""
-    _update_handoffs.update(connection, [handoff_row(each)[:-1] for each in handoffs])
+def update_handoffs(connection: Connection, handoffs: Sequence[tuple[Handoff, ClaimPlace]]) -> None:
+    """Write handoffs that are there already, each with its place in its queue."""
+    _update_handoffs.update(connection, [handoff_row(each, place)[:-1] for each, place in handoffs])
 
 
 def change_person(connection: Connection, tenant: str, lead: str, wrapped_key: bytes, sealed: bytes) -> None:
@@ -98,6 +102,11 @@ def change_person(connection: Connection, tenant: str, lead: str, wrapped_key: b
 def waiting_in(connection: Connection, tenant: str, queue: str, most: int) -> list[HandoffId]:
     """Return what waits in the queue, best first."""
     return _ids(connection, _waiting, {"tenant": tenant, "queue": queue, "most": most})
+
+
+def waiting(connection: Connection, tenant: str) -> list[HandoffId]:
+    """Return all that waits in the tenant's queues."""
+    return _ids(connection, _all_waiting, {"tenant": tenant})
 
 
 def lapsed(connection: Connection, now: datetime, most: int) -> list[HandoffId]:

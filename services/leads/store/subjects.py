@@ -69,6 +69,8 @@ TREATMENTS: Final[Mapping[str, Treatment]] = {
     "follow_up": Treatment("says what sales did", emptied=("external_id",)),
     "opportunity": Treatment("says what was sold", emptied=("external_id",)),
     "clock_due": Treatment("says when something is due"),
+    "dispute": Treatment("says what was fallen out over", emptied=("evidence",)),
+    "takeover": Treatment("says from whom it was taken"),
     "consent": Treatment("says what was agreed to, and when; its note is sealed"),
     "erasure": Treatment("says that somebody was erased"),
 }

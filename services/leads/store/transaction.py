@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from services.leads.domain import events as happened
+from services.leads.domain.claims import NOT_WAITING, ClaimPlace, claim_place
 from services.leads.domain.desk import Desk
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import TenantUnknown
@@ -31,6 +33,7 @@ from services.leads.store.routing import RoutingCaches, RoutingState
 from services.leads.store.sealing import Sealer
 from services.leads.store.subjects import NOBODY, Subjects
 from services.leads.store.totals import totals_of
+from services.leads.store.working import WorkTx
 from services.leads.store.write_back import WriteBacks
 from services.leads.wire.events import event_message
 from smarketing import names
@@ -90,8 +93,9 @@ class LeadTx:
         self._new_opportunities: set[tuple[str, str]] = set()
         self._changed_opportunities: set[tuple[str, str]] = set()
         self._events: list[tuple[HandoffEvent, By]] = []
-        self._events_of_leads: list[NewEvent] = []
         self._suppressed: set[tuple[str, bytes]] = set()
+        self.work: Final = WorkTx(connection, now=now)
+        """What surrounds handoffs."""
 
     # Who there is.
 
@@ -181,7 +185,7 @@ class LeadTx:
 
     def tell_of_lead(self, by: By, payload: Any) -> None:
         """Record what happened to a person; who does not know of such events may pass over it."""
-        self._events_of_leads.append(
+        self.work.told.append(
             NewEvent(
                 tenant=f"tenants/{names.tenant_of(payload.lead)}",
                 subject=payload.lead,
@@ -192,6 +196,25 @@ class LeadTx:
                 traceparent=by.traceparent,
             )
         )
+
+    def tell_of(self, tenant: str, subject: str, by: By, payload: Message) -> None:
+        """Record what happened now to something else than a handoff."""
+        self.work.told.append(
+            NewEvent(
+                tenant=f"tenants/{tenant}",
+                subject=subject,
+                occur_time=self.now,
+                actor=by.actor,
+                payload=payload,
+                traceparent=by.traceparent,
+            )
+        )
+
+    def reorder_queues(self, tenant: str) -> None:
+        """Bring what waits in the tenant's queues into the order of its present playbook."""
+        waiting = statements.waiting(self._connection, tenant)
+        self.load_handoffs(waiting)
+        self._changed_handoffs.update(each for each in waiting if each not in self._new_handoffs)
 
     # Submissions and people.
 
@@ -327,11 +350,15 @@ class LeadTx:
         self.people.flush()
         statements.PUT_MATCHES.upsert(connection, self._new_matches)
         statements.INSERT_HANDOFFS.insert(
-            connection, [rows.handoff_row(handoffs[each]) for each in sorted(self._new_handoffs)]
+            connection,
+            [
+                rows.handoff_row(handoffs[each], self._claim_place(handoffs[each]))
+                for each in sorted(self._new_handoffs)
+            ],
         )
         if self._changed_handoffs:
-            changed = [handoffs[each] for each in sorted(self._changed_handoffs)]
-            statements.update_handoffs(connection, changed)
+            changed = (handoffs[each] for each in sorted(self._changed_handoffs))
+            statements.update_handoffs(connection, [(each, self._claim_place(each)) for each in changed])
         self._flush_submissions()
         self._flush_work()
         self._routing.flush()
@@ -363,6 +390,14 @@ class LeadTx:
         ]
         statements.INSERT_SUBMISSIONS.insert(self._connection, new)
 
+    def _claim_place(self, handoff: Handoff) -> ClaimPlace:
+        if not handoff.queue:
+            return NOT_WAITING
+        tenant = handoff.id.tenant
+        order = self.work.playbook(tenant).claim_order
+        currency_code = self.directory(tenant).settings.currency_code
+        return claim_place(handoff.qualification, order, currency_code=currency_code)
+
     def _flush_work(self) -> None:
         connection = self._connection
         statements.INSERT_FOLLOW_UPS.insert(connection, [rows.follow_up_row(f) for f in self._new_follow_ups])
@@ -376,7 +411,7 @@ class LeadTx:
 
     def _flush_events(self) -> None:
         told = [_new_event(event, by) for event, by in self._events]
-        append(self._connection, told + self._events_of_leads, now=self.now)
+        append(self._connection, told + self.work.told, now=self.now)
         self.write_backs.enqueue((event for event, _ in self._events), self._handoffs)
         totals = Counter(total for event, _ in self._events for total in totals_of(event))
         statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])

@@ -79,7 +79,8 @@ def decline_offers(tx: LeadTx, requests: Sequence[AnswerOffer]) -> list[Handoff 
     def decide(request: AnswerOffer) -> Handoff:
         answer = _answer(tx, request)
         if request.reason_code:
-            find_reason(ReasonUse.DECLINE, request.reason_code)
+            codes = tx.work.playbook(request.handoff.tenant).reason_codes
+            find_reason(ReasonUse.DECLINE, request.reason_code, among=codes)
         if answer.offer.assignee != answer.person:
             # A queue is nobody's burden: whoever does not want to take from it leaves it alone.
             raise StateForbids(answer.handoff.name, answer.handoff.state.name, answer.handoff.etag)
@@ -101,7 +102,8 @@ def reject_offers(tx: LeadTx, requests: Sequence[AnswerOffer]) -> list[Handoff |
 
     def decide(request: AnswerOffer) -> Handoff:
         answer = _answer(tx, request)
-        reason = find_reason(ReasonUse.REJECT, request.reason_code, evidence=request.evidence)
+        codes = tx.work.playbook(request.handoff.tenant).reason_codes
+        reason = find_reason(ReasonUse.REJECT, request.reason_code, evidence=request.evidence, among=codes)
         rejected, event = answer.handoff.reject(
             answer.person, answer.team, reason, evidence=request.evidence, now=tx.now
         )

@@ -21,6 +21,7 @@ from services.leads.domain.states import HandoffState
 from services.leads.domain.terms import Money
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import each, known_handoff
+from services.leads.usecases.following import go_on_after
 
 _CLOSED_AS = {HandoffState.WON: OpportunityState.WON, HandoffState.LOST: OpportunityState.LOST}
 
@@ -148,7 +149,8 @@ def _checked(tx: LeadTx, request: RecordOutcome) -> _Told:
     if request.amount is not None and not (request.amount.is_sound and request.amount.minor_units >= 0):
         raise FieldInvalid("amount", "an ISO 4217 code and zero or more of its minor unit")
     if request.reason_code and request.state is OpportunityState.LOST:
-        find_reason(ReasonUse.LOSE, request.reason_code)
+        codes = tx.work.playbook(request.tenant).reason_codes
+        find_reason(ReasonUse.LOSE, request.reason_code, among=codes)
     if request.owner and tx.directory(request.tenant).person(request.owner) is None:
         raise AssigneeUnknown("owner", "a person of the directory, or empty")
     return _Told(request.state, request.occur_time, request.amount, request.reason_code, request.owner)
@@ -190,4 +192,5 @@ def _close(
     tx.save_opportunity(closed)
     tx.save_handoff(ended)
     tx.tell(request.by, event)
+    go_on_after(tx, request.by, ended)
     return ended

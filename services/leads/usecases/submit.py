@@ -7,9 +7,11 @@ from enum import IntEnum
 from services.leads.domain.desk import to_fallback
 from services.leads.domain.errors import LeadError, SubmissionInvalid
 from services.leads.domain.events import HandoffSubmitted, SubmissionJoined
+from services.leads.domain.following import requalified_from
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
+from services.leads.domain.work_events import HandoffRequalified
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.identity import identify
 from services.leads.usecases.returning import refused_again, refused_return
@@ -174,9 +176,11 @@ def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) ->
 def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
     """Begin the lead's next handoff; with an empty `lead`, a new lead's first."""
     submission, tenant = known.submission, known.submission.tenant
-    number = 1
+    number, recycled = 1, None
     if lead:
-        number += max((each.id.number for each in tx.handoffs_of((tenant, lead))), default=0)
+        before = tx.handoffs_of((tenant, lead))
+        number += max((each.id.number for each in before), default=0)
+        recycled = None if _is_archive(submission) else requalified_from(before)
     else:
         lead = tx.new_id()
         tx.add_person(tenant, lead, submission.contact)
@@ -191,6 +195,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
         qualification=submission.qualification,
         archived=_is_archive(submission),
         historical=submission.history is not None,
+        previous=None if recycled is None else recycled.id,
     )
     begun = HandoffSubmitted(
         handoff=handoff.id,
@@ -201,6 +206,14 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
         archived=handoff.archived,
     )
     tx.tell(known.by, begun)
+    if recycled is not None:
+        requalified = HandoffRequalified(
+            handoff=handoff.id,
+            occur_time=handoff.submit_time,
+            previous=recycled.id,
+            recycle_until_time=recycled.recycle_until_time,
+        )
+        tx.tell(known.by, requalified)
     offered = _offered(tx, known.by, handoff)
     tx.add_handoff(offered)
     tx.add_submission(submission, offered.id)

@@ -22,6 +22,7 @@ from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
+from services.leads.usecases.following import go_on_after
 
 LONGEST_RECYCLE: Final = timedelta(days=5 * 366)
 
@@ -137,7 +138,10 @@ def disqualify_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff 
 
     def decide(request: Decide) -> Handoff:
         handoff, person = _decidable(tx, request)
-        reason = find_reason(ReasonUse.DISQUALIFY, request.reason_code, evidence=request.evidence)
+        codes = tx.work.playbook(request.handoff.tenant).reason_codes
+        reason = find_reason(
+            ReasonUse.DISQUALIFY, request.reason_code, evidence=request.evidence, among=codes
+        )
         disqualified, event = handoff.disqualify(person, reason, evidence=request.evidence, now=tx.now)
         tx.save_handoff(disqualified)
         tx.tell(request.asker.by(person), event)
@@ -152,7 +156,8 @@ def recycle_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff | E
 
     def decide(request: Decide) -> Handoff:
         handoff, person = _decidable(tx, request)
-        reason = find_reason(ReasonUse.RECYCLE, request.reason_code)
+        codes = tx.work.playbook(request.handoff.tenant).reason_codes
+        reason = find_reason(ReasonUse.RECYCLE, request.reason_code, among=codes)
         until = request.recycle_until_time
         if until is None or not tx.now < until <= tx.now + LONGEST_RECYCLE:
             raise FieldInvalid("recycle_until_time", "an instant in the future, at most five years from now")
@@ -206,6 +211,7 @@ def close_opportunities(tx: LeadTx, requests: Sequence[CloseOpportunity]) -> lis
         tx.save_opportunity(closed)
         tx.save_handoff(ended)
         tx.tell(request.asker.by(person), event)
+        go_on_after(tx, request.asker.by(person), ended)
         return closed
 
     tx.load_opportunities((request.tenant, request.opportunity_id) for request in requests)
@@ -224,7 +230,8 @@ def _ended(tx: LeadTx, request: CloseOpportunity, opportunity: Opportunity) -> O
         raise FieldInvalid("amount", "what it was sold for")
     reason_code = ""
     if request.state is OpportunityState.LOST:
-        reason_code = find_reason(ReasonUse.LOSE, request.reason_code).code
+        codes = tx.work.playbook(request.tenant).reason_codes
+        reason_code = find_reason(ReasonUse.LOSE, request.reason_code, among=codes).code
     return opportunity.close(request.state, at=at, amount=request.amount, reason_code=reason_code)
 
 

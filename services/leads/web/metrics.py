@@ -20,6 +20,9 @@ __all__ = ["BusinessMetrics"]
 
 _log = get_log(__name__)
 
+_RESTS: Final = 99
+"""Rest so many times as long as reading took."""
+
 _COUNTERS: Final = {
     "submitted": (
         "smarketing_leads_submitted",
@@ -67,18 +70,31 @@ class BusinessMetrics(Collector):
         registry.register(self)
 
     async def refresh(self) -> None:
-        """Read the figures."""
-        self._figures = await self._store.read(partial(read_figures, tenants=self._tenants))
+        """Read the figures, and say so when a handoff is missing or nobody's."""
+        figures = await self._store.read(partial(read_figures, tenants=self._tenants))
+        if not figures.are_conserved:
+            _log.error(
+                "handoffs_not_conserved",
+                submitted=figures.submitted,
+                standing=figures.standing,
+                unowned=figures.unowned,
+            )
+        self._figures = figures
         self._succeeded()
 
     async def run(self) -> None:
-        """Refresh until cancelled; storage at fault leaves the last figures and their age."""
+        """Refresh until cancelled, spending a hundredth of the time on it at most.
+
+        Storage at fault leaves the last figures and their age.
+        """
+        clock = asyncio.get_running_loop().time
         while True:
+            began = clock()
             try:
                 await self.refresh()
             except StorageError as error:
                 _log.warning("figures_not_read", fault=type(error).__name__)
-            await asyncio.sleep(self._interval.total_seconds())
+            await asyncio.sleep(max(self._interval.total_seconds(), _RESTS * (clock() - began)))
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the last reading."""
@@ -109,6 +125,11 @@ def _gauges(figures: Figures) -> Iterator[Metric]:
     yield from _oldest(figures, "offered", lambda own: own.oldest_offered)
     yield GaugeMetricFamily(
         "smarketing_leads_unowned_handoffs", "Open handoffs that are nobody's", value=figures.unowned
+    )
+    yield GaugeMetricFamily(
+        "smarketing_leads_unconserved_handoffs",
+        "Handoffs that ever began, less those that stand in a state now",
+        value=figures.submitted - figures.standing,
     )
     yield GaugeMetricFamily(
         "smarketing_leads_idempotency_records", "Answers kept", value=figures.idempotency_records

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from services.leads.domain import events
 from services.leads.wire.leads import put_decision, put_opportunity_values, put_qualification
 from services.leads.wire.values import party_number, put_instant, put_money
+from services.leads.wire.work_events import WORK_MESSAGES
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 
 
@@ -190,4 +191,5 @@ _MESSAGES: dict[type[events.HandoffEvent], Callable[[Any], Message]] = {
     events.OpportunityClosed: _closed,
     events.HandoffVoided: _voided,
     events.BehaviourRecorded: _behaved,
+    **WORK_MESSAGES,
 }

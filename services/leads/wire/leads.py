@@ -195,6 +195,8 @@ def handoff_message(handoff: Handoff) -> leadspb.Handoff:
         _put_reason(message, handoff)
     if handoff.opportunity:
         message.opportunity = handoff.opportunity
+    if handoff.previous is not None:
+        message.previous_handoff = handoff.previous.name
     return message
 
 

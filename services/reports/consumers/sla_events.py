@@ -158,7 +158,12 @@ HANDLED: Final = frozenset(_CLOCKS) | {
 }
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
-    for message in (slaeventspb.AlertChanged, slaeventspb.LeaveChanged, slaeventspb.RungFired)
+    for message in (
+        slaeventspb.AlertChanged,
+        slaeventspb.LeaveChanged,
+        slaeventspb.RungFired,
+        slaeventspb.TakeoverRequested,
+    )
 )
 """Passed over knowingly: they say nothing to reports."""
 PAYLOAD_TYPES: Final = HANDLED | IGNORED

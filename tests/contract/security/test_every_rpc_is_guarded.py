@@ -24,7 +24,15 @@ from sqlalchemy import MetaData
 from smarketing import wallclock
 from smarketing.api.audit.v1 import audit_pb2
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.api.leads.v1 import directory_pb2, intake_pb2, privacy_pb2, routing_pb2, search_pb2
+from smarketing.api.leads.v1 import (
+    directory_pb2,
+    disputes_pb2,
+    intake_pb2,
+    playbook_pb2,
+    privacy_pb2,
+    routing_pb2,
+    search_pb2,
+)
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
@@ -52,7 +60,16 @@ from tests.builders.engines import engine
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 OWN_CONTRACTS = {
-    "leads": (leadspb, directory_pb2, intake_pb2, privacy_pb2, routing_pb2, search_pb2),
+    "leads": (
+        leadspb,
+        directory_pb2,
+        disputes_pb2,
+        intake_pb2,
+        playbook_pb2,
+        privacy_pb2,
+        routing_pb2,
+        search_pb2,
+    ),
     "sla": (slapb,),
     "reports": (reportspb,),
 }

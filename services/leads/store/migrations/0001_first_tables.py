@@ -35,6 +35,7 @@ def upgrade() -> None:
     _intake()
     _deliveries()
     _privacy()
+    _disputes_and_takeovers()
 
 
 def _event_log() -> None:
@@ -308,6 +309,7 @@ def _handoffs() -> None:
         Column("opportunity", Text, nullable=False),
         Column("kept_lead", Text, nullable=False),
         Column("kept_number", BigInt, nullable=False),
+        Column("previous_number", BigInt, nullable=False),
         Column("source", Text),
         Column("source_channel", BigInt, nullable=False),
         Column("campaign", Text, nullable=False),
@@ -332,6 +334,10 @@ def _handoffs() -> None:
         Column("routing_version", BigInt, nullable=False),
         Column("rule_id", Text, nullable=False),
         Column("passed_over", Text, nullable=False),
+        Column("claim_advance", BigInt, nullable=False),
+        Column("claim_value", BigInt, nullable=False),
+        Column("claim_score", BigInt, nullable=False),
+        Column("claim_time", UtcMicros, nullable=False),
         Column("next_due_time", UtcMicros),
         sqlite_strict=True,
         sqlite_with_rowid=False,
@@ -353,10 +359,22 @@ def _handoffs() -> None:
     op.create_index(
         "handoff_offered",
         "handoff",
-        ["tenant", "offer_assignee", text("score DESC"), "submit_time"],
+        [
+            "tenant",
+            "offer_assignee",
+            "claim_time",
+            text("claim_value DESC"),
+            text("claim_score DESC"),
+            "submit_time",
+        ],
         sqlite_where=text("offer_state = 1"),
         postgresql_where=text("offer_state = 1"),
     )
+    nobodys = text(
+        "archived = 0 AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
+        " OR (state IN (3, 4, 5, 6) AND owner = ''))"
+    )
+    op.create_index("handoff_nobodys", "handoff", ["tenant"], sqlite_where=nobodys, postgresql_where=nobodys)
     op.create_index(
         "handoff_unrouted",
         "handoff",
@@ -656,3 +674,48 @@ def _deliveries() -> None:
         postgresql_where=text("next_attempt_time IS NOT NULL"),
     )
     op.create_index("webhook_message_state", "webhook_message", ["tenant", "endpoint_id", "state"])
+
+
+def _disputes_and_takeovers() -> None:
+    """Keep how a tenant works its handoffs, and who fell out over them."""
+    op.create_table(
+        "playbook",
+        Column("tenant", Text, primary_key=True),
+        Column("version", BigInt, nullable=False),
+        Column("content", LargeBinary, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "dispute",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("version", BigInt, nullable=False),
+        Column("state", BigInt, nullable=False),
+        Column("reason_code", Text, nullable=False),
+        Column("accountable_party", Text),
+        Column("person", Text, nullable=False),
+        Column("evidence", Text, nullable=False),
+        Column("rejecting_team", Text, nullable=False),
+        Column("dispute_time", UtcMicros, nullable=False),
+        Column("answer_due_time", UtcMicros, nullable=False),
+        Column("resolver", Text, nullable=False),
+        Column("resolve_time", UtcMicros),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("dispute_by_due", "dispute", ["tenant", "state", "answer_due_time"])
+    op.create_table(
+        "takeover",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("clock", Text, primary_key=True),
+        Column("cycle", BigInt, primary_key=True, autoincrement=False),
+        Column("rung_id", Text, primary_key=True),
+        Column("taken", _Flag, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )

@@ -26,74 +26,90 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from smarketing.api.leads.v1 import directory_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_directory__pb2
 from smarketing.api.leads.v1 import intake_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_intake__pb2
+from smarketing.api.leads.v1 import disputes_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_disputes__pb2
 from smarketing.api.leads.v1 import leads_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2
 from smarketing.api.leads.v1 import privacy_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_privacy__pb2
+from smarketing.api.leads.v1 import playbook_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_playbook__pb2
 from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smarketing/api/leads/v1/events.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\'smarketing/api/leads/v1/directory.proto\x1a$smarketing/api/leads/v1/intake.proto\x1a#smarketing/api/leads/v1/leads.proto\x1a%smarketing/api/leads/v1/privacy.proto\x1a#smarketing/api/terms/v1/terms.proto\"N\n\rTenantChanged\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12\x13\n\x0bregion_code\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\"\x82\x01\n\x0bTeamChanged\x12\x0c\n\x04team\x18\x01 \x01(\t\x12-\n\x05party\x18\x02 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x13\n\x0bparent_team\x18\x04 \x01(\t\x12\x10\n\x08inactive\x18\x05 \x01(\x08\"m\n\rPersonChanged\x12\x0e\n\x06person\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"n\n\rSystemChanged\x12\x0e\n\x06system\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"N\n\x0cQueueChanged\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"C\n\x0eRoutingChanged\x12\x31\n\x07routing\x18\x01 \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\"u\n\x0bTokenIssued\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x03 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1d\n\x0cTokenRevoked\x12\r\n\x05token\x18\x01 \x01(\t\"\xad\x01\n\x10HandoffSubmitted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0c\n\x04lead\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x15\n\rsource_system\x18\x04 \x01(\t\x12\x12\n\nhistorical\x18\x05 \x01(\x08\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\"`\n\x0eHandoffRevised\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12=\n\rqualification\x18\x02 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\"\xb3\x01\n\x10SubmissionJoined\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x15\n\rsource_system\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\ncorrection\x18\x05 \x01(\x08\x12\x12\n\nhistorical\x18\x06 \x01(\x08\"\xd4\x01\n\x0eHandoffOffered\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x15\n\rfencing_token\x18\x05 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32(.smarketing.api.leads.v1.RoutingDecision\"\x88\x01\n\nOfferEnded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.smarketing.api.leads.v1.Offer.State\x12\x13\n\x0breason_code\x18\x05 \x01(\t\"\xb5\x02\n\x0fHandoffAccepted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12?\n\x06manner\x18\x05 \x01(\x0e\x32/.smarketing.api.leads.v1.HandoffAccepted.Manner\x12\x16\n\x0eprevious_owner\x18\x06 \x01(\t\"\x8b\x01\n\x06Manner\x12\x16\n\x12MANNER_UNSPECIFIED\x10\x00\x12\x13\n\x0fMANNER_ACCEPTED\x10\x01\x12\x12\n\x0eMANNER_CLAIMED\x10\x02\x12\x16\n\x12MANNER_FOLLOWED_UP\x10\x03\x12\x13\n\x0fMANNER_ASSIGNED\x10\x04\x12\x13\n\x0fMANNER_IMPORTED\x10\x05\"\xb6\x01\n\x0fHandoffRejected\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x06 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x07 \x01(\x08\"\xe9\x01\n\x0e\x46ollowUpLogged\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x11\n\tfollow_up\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x39\n\x07\x63hannel\x18\x05 \x01(\x0e\x32(.smarketing.api.terms.v1.FollowUpChannel\x12\x35\n\x05grade\x18\x06 \x01(\x0e\x32&.smarketing.api.terms.v1.EvidenceGrade\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\x08\x12\x12\n\nhistorical\x18\x08 \x01(\x08\"3\n\x10HandoffQualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\"\x9d\x01\n\x13HandoffDisqualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x05 \x01(\x08\"\xba\x01\n\x0fHandoffRecycled\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x36\n\x12recycle_until_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\x10HandoffConverted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12 \n\x13probability_percent\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12.\n\x13\x65xpected_close_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x42\x16\n\x14_probability_percent\"\x80\x02\n\x11OpportunityClosed\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32*.smarketing.api.leads.v1.Opportunity.State\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tlead_type\x18\t \x01(\t\"5\n\rHandoffVoided\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0breason_code\x18\x02 \x01(\t\"T\n\rSubjectErased\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x35\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Erasure.Cause\"\xb4\x01\n\x0f\x43onsentRecorded\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.smarketing.api.leads.v1.Consent.State\x12:\n\x0clawful_basis\x18\x05 \x01(\x0e\x32$.smarketing.api.leads.v1.LawfulBasis\"\xb3\x01\n\x11\x42\x65haviourRecorded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32\'.smarketing.api.leads.v1.Behaviour.Kind\x12\x15\n\rsource_system\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x05 \x01(\t\x12\x12\n\x05score\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_score\"Z\n\x0bLeadsMerged\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x13\n\x0bmerged_lead\x18\x02 \x01(\t\x12\x0f\n\x07handoff\x18\x03 \x01(\t\x12\x17\n\x0fmerged_handoffs\x18\x04 \x03(\t\"\xa9\x02\n\rLeadsUnmerged\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x13\n\x0bmerged_lead\x18\x02 \x01(\t\x12\x0f\n\x07handoff\x18\x03 \x01(\t\x12Q\n\x11restored_handoffs\x18\x04 \x03(\x0b\x32\x36.smarketing.api.leads.v1.LeadsUnmerged.RestoredHandoff\x1a\x90\x01\n\x0fRestoredHandoff\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Handoff.State\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x17\n\x0f\x66ollow_up_count\x18\x05 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smarketing/api/leads/v1/events.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\'smarketing/api/leads/v1/directory.proto\x1a$smarketing/api/leads/v1/intake.proto\x1a&smarketing/api/leads/v1/disputes.proto\x1a#smarketing/api/leads/v1/leads.proto\x1a%smarketing/api/leads/v1/privacy.proto\x1a&smarketing/api/leads/v1/playbook.proto\x1a#smarketing/api/terms/v1/terms.proto\"N\n\rTenantChanged\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12\x13\n\x0bregion_code\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\"\x82\x01\n\x0bTeamChanged\x12\x0c\n\x04team\x18\x01 \x01(\t\x12-\n\x05party\x18\x02 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x13\n\x0bparent_team\x18\x04 \x01(\t\x12\x10\n\x08inactive\x18\x05 \x01(\x08\"m\n\rPersonChanged\x12\x0e\n\x06person\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"n\n\rSystemChanged\x12\x0e\n\x06system\x18\x01 \x01(\t\x12,\n\x05roles\x18\x02 \x03(\x0e\x32\x1d.smarketing.api.leads.v1.Role\x12\r\n\x05teams\x18\x03 \x03(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"N\n\x0cQueueChanged\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07manager\x18\x03 \x01(\t\x12\x10\n\x08inactive\x18\x04 \x01(\x08\"C\n\x0eRoutingChanged\x12\x31\n\x07routing\x18\x01 \x01(\x0b\x32 .smarketing.api.leads.v1.Routing\"u\n\x0bTokenIssued\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x13\n\x0bsecret_hash\x18\x03 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1d\n\x0cTokenRevoked\x12\r\n\x05token\x18\x01 \x01(\t\"\xad\x01\n\x10HandoffSubmitted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0c\n\x04lead\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x15\n\rsource_system\x18\x04 \x01(\t\x12\x12\n\nhistorical\x18\x05 \x01(\x08\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\"`\n\x0eHandoffRevised\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12=\n\rqualification\x18\x02 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\"\xb3\x01\n\x10SubmissionJoined\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x15\n\rsource_system\x18\x02 \x01(\t\x12=\n\rqualification\x18\x03 \x01(\x0b\x32&.smarketing.api.leads.v1.Qualification\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\ncorrection\x18\x05 \x01(\x08\x12\x12\n\nhistorical\x18\x06 \x01(\x08\"\xd4\x01\n\x0eHandoffOffered\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x15\n\rfencing_token\x18\x05 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32(.smarketing.api.leads.v1.RoutingDecision\"\x88\x01\n\nOfferEnded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.smarketing.api.leads.v1.Offer.State\x12\x13\n\x0breason_code\x18\x05 \x01(\t\"\xb5\x02\n\x0fHandoffAccepted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12?\n\x06manner\x18\x05 \x01(\x0e\x32/.smarketing.api.leads.v1.HandoffAccepted.Manner\x12\x16\n\x0eprevious_owner\x18\x06 \x01(\t\"\x8b\x01\n\x06Manner\x12\x16\n\x12MANNER_UNSPECIFIED\x10\x00\x12\x13\n\x0fMANNER_ACCEPTED\x10\x01\x12\x12\n\x0eMANNER_CLAIMED\x10\x02\x12\x16\n\x12MANNER_FOLLOWED_UP\x10\x03\x12\x13\n\x0fMANNER_ASSIGNED\x10\x04\x12\x13\n\x0fMANNER_IMPORTED\x10\x05\"\xb6\x01\n\x0fHandoffRejected\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\r\n\x05offer\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x06 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x07 \x01(\x08\"\xe9\x01\n\x0e\x46ollowUpLogged\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x11\n\tfollow_up\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x39\n\x07\x63hannel\x18\x05 \x01(\x0e\x32(.smarketing.api.terms.v1.FollowUpChannel\x12\x35\n\x05grade\x18\x06 \x01(\x0e\x32&.smarketing.api.terms.v1.EvidenceGrade\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\x08\x12\x12\n\nhistorical\x18\x08 \x01(\x08\"3\n\x10HandoffQualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\"\x9d\x01\n\x13HandoffDisqualified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x15\n\rwith_evidence\x18\x05 \x01(\x08\"\xba\x01\n\x0fHandoffRecycled\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x04 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x36\n\x12recycle_until_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf5\x01\n\x10HandoffConverted\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12 \n\x13probability_percent\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12.\n\x13\x65xpected_close_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x42\x16\n\x14_probability_percent\"\x80\x02\n\x11OpportunityClosed\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32*.smarketing.api.leads.v1.Opportunity.State\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x12\n\nhistorical\x18\x07 \x01(\x08\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x11\n\tlead_type\x18\t \x01(\t\"5\n\rHandoffVoided\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0breason_code\x18\x02 \x01(\t\"T\n\rSubjectErased\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x35\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Erasure.Cause\"\xb4\x01\n\x0f\x43onsentRecorded\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.smarketing.api.leads.v1.Consent.State\x12:\n\x0clawful_basis\x18\x05 \x01(\x0e\x32$.smarketing.api.leads.v1.LawfulBasis\"\xb3\x01\n\x11\x42\x65haviourRecorded\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32\'.smarketing.api.leads.v1.Behaviour.Kind\x12\x15\n\rsource_system\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x05 \x01(\t\x12\x12\n\x05score\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_score\"Z\n\x0bLeadsMerged\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x13\n\x0bmerged_lead\x18\x02 \x01(\t\x12\x0f\n\x07handoff\x18\x03 \x01(\t\x12\x17\n\x0fmerged_handoffs\x18\x04 \x03(\t\"\xa9\x02\n\rLeadsUnmerged\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x13\n\x0bmerged_lead\x18\x02 \x01(\t\x12\x0f\n\x07handoff\x18\x03 \x01(\t\x12Q\n\x11restored_handoffs\x18\x04 \x03(\x0b\x32\x36.smarketing.api.leads.v1.LeadsUnmerged.RestoredHandoff\x1a\x90\x01\n\x0fRestoredHandoff\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32&.smarketing.api.leads.v1.Handoff.State\x12\r\n\x05owner\x18\x03 \x01(\t\x12\r\n\x05queue\x18\x04 \x01(\t\x12\x17\n\x0f\x66ollow_up_count\x18\x05 \x01(\x03\"F\n\x0fPlaybookChanged\x12\x33\n\x08playbook\x18\x01 \x01(\x0b\x32!.smarketing.api.leads.v1.Playbook\"\x80\x01\n\x10HandoffTakenOver\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x16\n\x0eprevious_owner\x18\x02 \x01(\t\x12\r\n\x05\x63lock\x18\x03 \x01(\t\x12\x0f\n\x07rung_id\x18\x04 \x01(\t\x12\x10\n\x08takeover\x18\x05 \x01(\x05\x12\x11\n\texhausted\x18\x06 \x01(\x08\"\xe2\x01\n\x11RejectionDisputed\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0f\n\x07\x64ispute\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x13\n\x0breason_code\x18\x04 \x01(\t\x12\x39\n\x11\x61\x63\x63ountable_party\x18\x05 \x01(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x16\n\x0erejecting_team\x18\x06 \x01(\t\x12\x33\n\x0f\x61nswer_due_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc3\x01\n\x0f\x44isputeResolved\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x0f\n\x07\x64ispute\x18\x02 \x01(\t\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.smarketing.api.leads.v1.Dispute.State\x12\x15\n\rby_leadership\x18\x05 \x01(\x08\x12\x30\n\x0c\x64ispute_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x12HandoffRequalified\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x18\n\x10previous_handoff\x18\x02 \x01(\t\x12\x36\n\x12recycle_until_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x10HandoffContinued\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x18\n\x10previous_handoff\x18\x02 \x01(\t\x12\x13\n\x0bopportunity\x18\x03 \x01(\t\"\xc7\x01\n\x13OpportunityReopened\x12\x0f\n\x07handoff\x18\x01 \x01(\t\x12\x13\n\x0bopportunity\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x42\n\x0eprevious_state\x18\x04 \x01(\x0e\x32*.smarketing.api.leads.v1.Opportunity.State\x12\x37\n\x13previous_close_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smarketing.api.leads.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TENANTCHANGED']._serialized_start=314
-  _globals['_TENANTCHANGED']._serialized_end=392
-  _globals['_TEAMCHANGED']._serialized_start=395
-  _globals['_TEAMCHANGED']._serialized_end=525
-  _globals['_PERSONCHANGED']._serialized_start=527
-  _globals['_PERSONCHANGED']._serialized_end=636
-  _globals['_SYSTEMCHANGED']._serialized_start=638
-  _globals['_SYSTEMCHANGED']._serialized_end=748
-  _globals['_QUEUECHANGED']._serialized_start=750
-  _globals['_QUEUECHANGED']._serialized_end=828
-  _globals['_ROUTINGCHANGED']._serialized_start=830
-  _globals['_ROUTINGCHANGED']._serialized_end=897
-  _globals['_TOKENISSUED']._serialized_start=899
-  _globals['_TOKENISSUED']._serialized_end=1016
-  _globals['_TOKENREVOKED']._serialized_start=1018
-  _globals['_TOKENREVOKED']._serialized_end=1047
-  _globals['_HANDOFFSUBMITTED']._serialized_start=1050
-  _globals['_HANDOFFSUBMITTED']._serialized_end=1223
-  _globals['_HANDOFFREVISED']._serialized_start=1225
-  _globals['_HANDOFFREVISED']._serialized_end=1321
-  _globals['_SUBMISSIONJOINED']._serialized_start=1324
-  _globals['_SUBMISSIONJOINED']._serialized_end=1503
-  _globals['_HANDOFFOFFERED']._serialized_start=1506
-  _globals['_HANDOFFOFFERED']._serialized_end=1718
-  _globals['_OFFERENDED']._serialized_start=1721
-  _globals['_OFFERENDED']._serialized_end=1857
-  _globals['_HANDOFFACCEPTED']._serialized_start=1860
-  _globals['_HANDOFFACCEPTED']._serialized_end=2169
-  _globals['_HANDOFFACCEPTED_MANNER']._serialized_start=2030
-  _globals['_HANDOFFACCEPTED_MANNER']._serialized_end=2169
-  _globals['_HANDOFFREJECTED']._serialized_start=2172
-  _globals['_HANDOFFREJECTED']._serialized_end=2354
-  _globals['_FOLLOWUPLOGGED']._serialized_start=2357
-  _globals['_FOLLOWUPLOGGED']._serialized_end=2590
-  _globals['_HANDOFFQUALIFIED']._serialized_start=2592
-  _globals['_HANDOFFQUALIFIED']._serialized_end=2643
-  _globals['_HANDOFFDISQUALIFIED']._serialized_start=2646
-  _globals['_HANDOFFDISQUALIFIED']._serialized_end=2803
-  _globals['_HANDOFFRECYCLED']._serialized_start=2806
-  _globals['_HANDOFFRECYCLED']._serialized_end=2992
-  _globals['_HANDOFFCONVERTED']._serialized_start=2995
-  _globals['_HANDOFFCONVERTED']._serialized_end=3240
-  _globals['_OPPORTUNITYCLOSED']._serialized_start=3243
-  _globals['_OPPORTUNITYCLOSED']._serialized_end=3499
-  _globals['_HANDOFFVOIDED']._serialized_start=3501
-  _globals['_HANDOFFVOIDED']._serialized_end=3554
-  _globals['_SUBJECTERASED']._serialized_start=3556
-  _globals['_SUBJECTERASED']._serialized_end=3640
-  _globals['_CONSENTRECORDED']._serialized_start=3643
-  _globals['_CONSENTRECORDED']._serialized_end=3823
-  _globals['_BEHAVIOURRECORDED']._serialized_start=3826
-  _globals['_BEHAVIOURRECORDED']._serialized_end=4005
-  _globals['_LEADSMERGED']._serialized_start=4007
-  _globals['_LEADSMERGED']._serialized_end=4097
-  _globals['_LEADSUNMERGED']._serialized_start=4100
-  _globals['_LEADSUNMERGED']._serialized_end=4397
-  _globals['_LEADSUNMERGED_RESTOREDHANDOFF']._serialized_start=4253
-  _globals['_LEADSUNMERGED_RESTOREDHANDOFF']._serialized_end=4397
+  _globals['_TENANTCHANGED']._serialized_start=394
+  _globals['_TENANTCHANGED']._serialized_end=472
+  _globals['_TEAMCHANGED']._serialized_start=475
+  _globals['_TEAMCHANGED']._serialized_end=605
+  _globals['_PERSONCHANGED']._serialized_start=607
+  _globals['_PERSONCHANGED']._serialized_end=716
+  _globals['_SYSTEMCHANGED']._serialized_start=718
+  _globals['_SYSTEMCHANGED']._serialized_end=828
+  _globals['_QUEUECHANGED']._serialized_start=830
+  _globals['_QUEUECHANGED']._serialized_end=908
+  _globals['_ROUTINGCHANGED']._serialized_start=910
+  _globals['_ROUTINGCHANGED']._serialized_end=977
+  _globals['_TOKENISSUED']._serialized_start=979
+  _globals['_TOKENISSUED']._serialized_end=1096
+  _globals['_TOKENREVOKED']._serialized_start=1098
+  _globals['_TOKENREVOKED']._serialized_end=1127
+  _globals['_HANDOFFSUBMITTED']._serialized_start=1130
+  _globals['_HANDOFFSUBMITTED']._serialized_end=1303
+  _globals['_HANDOFFREVISED']._serialized_start=1305
+  _globals['_HANDOFFREVISED']._serialized_end=1401
+  _globals['_SUBMISSIONJOINED']._serialized_start=1404
+  _globals['_SUBMISSIONJOINED']._serialized_end=1583
+  _globals['_HANDOFFOFFERED']._serialized_start=1586
+  _globals['_HANDOFFOFFERED']._serialized_end=1798
+  _globals['_OFFERENDED']._serialized_start=1801
+  _globals['_OFFERENDED']._serialized_end=1937
+  _globals['_HANDOFFACCEPTED']._serialized_start=1940
+  _globals['_HANDOFFACCEPTED']._serialized_end=2249
+  _globals['_HANDOFFACCEPTED_MANNER']._serialized_start=2110
+  _globals['_HANDOFFACCEPTED_MANNER']._serialized_end=2249
+  _globals['_HANDOFFREJECTED']._serialized_start=2252
+  _globals['_HANDOFFREJECTED']._serialized_end=2434
+  _globals['_FOLLOWUPLOGGED']._serialized_start=2437
+  _globals['_FOLLOWUPLOGGED']._serialized_end=2670
+  _globals['_HANDOFFQUALIFIED']._serialized_start=2672
+  _globals['_HANDOFFQUALIFIED']._serialized_end=2723
+  _globals['_HANDOFFDISQUALIFIED']._serialized_start=2726
+  _globals['_HANDOFFDISQUALIFIED']._serialized_end=2883
+  _globals['_HANDOFFRECYCLED']._serialized_start=2886
+  _globals['_HANDOFFRECYCLED']._serialized_end=3072
+  _globals['_HANDOFFCONVERTED']._serialized_start=3075
+  _globals['_HANDOFFCONVERTED']._serialized_end=3320
+  _globals['_OPPORTUNITYCLOSED']._serialized_start=3323
+  _globals['_OPPORTUNITYCLOSED']._serialized_end=3579
+  _globals['_HANDOFFVOIDED']._serialized_start=3581
+  _globals['_HANDOFFVOIDED']._serialized_end=3634
+  _globals['_SUBJECTERASED']._serialized_start=3636
+  _globals['_SUBJECTERASED']._serialized_end=3720
+  _globals['_CONSENTRECORDED']._serialized_start=3723
+  _globals['_CONSENTRECORDED']._serialized_end=3903
+  _globals['_BEHAVIOURRECORDED']._serialized_start=3906
+  _globals['_BEHAVIOURRECORDED']._serialized_end=4085
+  _globals['_LEADSMERGED']._serialized_start=4087
+  _globals['_LEADSMERGED']._serialized_end=4177
+  _globals['_LEADSUNMERGED']._serialized_start=4180
+  _globals['_LEADSUNMERGED']._serialized_end=4477
+  _globals['_LEADSUNMERGED_RESTOREDHANDOFF']._serialized_start=4333
+  _globals['_LEADSUNMERGED_RESTOREDHANDOFF']._serialized_end=4477
+  _globals['_PLAYBOOKCHANGED']._serialized_start=4479
+  _globals['_PLAYBOOKCHANGED']._serialized_end=4549
+  _globals['_HANDOFFTAKENOVER']._serialized_start=4552
+  _globals['_HANDOFFTAKENOVER']._serialized_end=4680
+  _globals['_REJECTIONDISPUTED']._serialized_start=4683
+  _globals['_REJECTIONDISPUTED']._serialized_end=4909
+  _globals['_DISPUTERESOLVED']._serialized_start=4912
+  _globals['_DISPUTERESOLVED']._serialized_end=5107
+  _globals['_HANDOFFREQUALIFIED']._serialized_start=5109
+  _globals['_HANDOFFREQUALIFIED']._serialized_end=5228
+  _globals['_HANDOFFCONTINUED']._serialized_start=5230
+  _globals['_HANDOFFCONTINUED']._serialized_end=5312
+  _globals['_OPPORTUNITYREOPENED']._serialized_start=5315
+  _globals['_OPPORTUNITYREOPENED']._serialized_end=5514
 # @@protoc_insertion_point(module_scope)

@@ -17,8 +17,10 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from smarketing.api.leads.v1 import directory_pb2 as _directory_pb2
+from smarketing.api.leads.v1 import disputes_pb2 as _disputes_pb2
 from smarketing.api.leads.v1 import intake_pb2 as _intake_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
+from smarketing.api.leads.v1 import playbook_pb2 as _playbook_pb2
 from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
@@ -1123,3 +1125,263 @@ class LeadsUnmerged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LeadsUnmerged: _TypeAlias = LeadsUnmerged  # noqa: Y015
+
+@_typing.final
+class PlaybookChanged(_message.Message):
+    """A tenant's playbook is now this. Subject: `tenants/{tenant}/playbook`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def playbook(self) -> _playbook_pb2.Playbook:
+        """The playbook."""
+
+    def __init__(
+        self,
+        *,
+        playbook: _playbook_pb2.Playbook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaybookChanged: _TypeAlias = PlaybookChanged  # noqa: Y015
+
+@_typing.final
+class HandoffTakenOver(_message.Message):
+    """A handoff was taken from its owner after a miss, as the service `sla` had asked; what follows says to whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    PREVIOUS_OWNER_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    RUNG_ID_FIELD_NUMBER: _builtins.int
+    TAKEOVER_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    previous_owner: _builtins.str
+    """Who had it."""
+    clock: _builtins.str
+    """The clock that was missed."""
+    rung_id: _builtins.str
+    """The rung of its ladder that asked."""
+    takeover: _builtins.int
+    """1, 2, 3 … within the handoff."""
+    exhausted: _builtins.bool
+    """Whether there were too many takeovers already, so that it went to the queue."""
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        previous_owner: _builtins.str = ...,
+        clock: _builtins.str = ...,
+        rung_id: _builtins.str = ...,
+        takeover: _builtins.int = ...,
+        exhausted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "exhausted", b"exhausted", "handoff", b"handoff", "previous_owner", b"previous_owner", "rung_id", b"rung_id", "takeover", b"takeover"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffTakenOver: _TypeAlias = HandoffTakenOver  # noqa: Y015
+
+@_typing.final
+class RejectionDisputed(_message.Message):
+    """Marketing said that a rejection was wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    ACCOUNTABLE_PARTY_FIELD_NUMBER: _builtins.int
+    REJECTING_TEAM_FIELD_NUMBER: _builtins.int
+    ANSWER_DUE_TIME_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    dispute: _builtins.str
+    """The dispute."""
+    person: _builtins.str
+    """Who said so."""
+    reason_code: _builtins.str
+    """The code of the rejection."""
+    accountable_party: _terms_pb2.Party.ValueType
+    """Whom that rejection is counted on."""
+    rejecting_team: _builtins.str
+    """The team that rejected, whose manager answers."""
+    @_builtins.property
+    def answer_due_time(self) -> _timestamp_pb2.Timestamp:
+        """After this, leadership answers."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        dispute: _builtins.str = ...,
+        person: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+        accountable_party: _terms_pb2.Party.ValueType = ...,
+        rejecting_team: _builtins.str = ...,
+        answer_due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_due_time", b"answer_due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accountable_party", b"accountable_party", "answer_due_time", b"answer_due_time", "dispute", b"dispute", "handoff", b"handoff", "person", b"person", "reason_code", b"reason_code", "rejecting_team", b"rejecting_team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectionDisputed: _TypeAlias = RejectionDisputed  # noqa: Y015
+
+@_typing.final
+class DisputeResolved(_message.Message):
+    """A dispute was answered. When overturned, the rejection counts no more and the handoff is open again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    BY_LEADERSHIP_FIELD_NUMBER: _builtins.int
+    DISPUTE_TIME_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    dispute: _builtins.str
+    """The dispute."""
+    person: _builtins.str
+    """Who answered."""
+    state: _disputes_pb2.Dispute.State.ValueType
+    """UPHELD or OVERTURNED."""
+    by_leadership: _builtins.bool
+    """Whether leadership answered in the manager's place."""
+    @_builtins.property
+    def dispute_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was disputed."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        dispute: _builtins.str = ...,
+        person: _builtins.str = ...,
+        state: _disputes_pb2.Dispute.State.ValueType = ...,
+        by_leadership: _builtins.bool = ...,
+        dispute_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dispute_time", b"dispute_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_leadership", b"by_leadership", "dispute", b"dispute", "dispute_time", b"dispute_time", "handoff", b"handoff", "person", b"person", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeResolved: _TypeAlias = DisputeResolved  # noqa: Y015
+
+@_typing.final
+class HandoffRequalified(_message.Message):
+    """A recycled lead qualified again: this handoff follows the one that was recycled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    PREVIOUS_HANDOFF_FIELD_NUMBER: _builtins.int
+    RECYCLE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The new handoff."""
+    previous_handoff: _builtins.str
+    """The recycled one."""
+    @_builtins.property
+    def recycle_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it was to be nurtured."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        previous_handoff: _builtins.str = ...,
+        recycle_until_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recycle_until_time", b"recycle_until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "previous_handoff", b"previous_handoff", "recycle_until_time", b"recycle_until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffRequalified: _TypeAlias = HandoffRequalified  # noqa: Y015
+
+@_typing.final
+class HandoffContinued(_message.Message):
+    """A win started this handoff, to account management or customer success."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    PREVIOUS_HANDOFF_FIELD_NUMBER: _builtins.int
+    OPPORTUNITY_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The new handoff."""
+    previous_handoff: _builtins.str
+    """The one that was won."""
+    opportunity: _builtins.str
+    """Its opportunity."""
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        previous_handoff: _builtins.str = ...,
+        opportunity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "opportunity", b"opportunity", "previous_handoff", b"previous_handoff"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffContinued: _TypeAlias = HandoffContinued  # noqa: Y015
+
+@_typing.final
+class OpportunityReopened(_message.Message):
+    """An opportunity's end was undone: it, and its handoff, are open again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    OPPORTUNITY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    PREVIOUS_STATE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    opportunity: _builtins.str
+    """The opportunity."""
+    owner: _builtins.str
+    """Who owns it."""
+    previous_state: _leads_pb2.Opportunity.State.ValueType
+    """How it had ended."""
+    @_builtins.property
+    def previous_close_time(self) -> _timestamp_pb2.Timestamp:
+        """When it had ended."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        opportunity: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        previous_state: _leads_pb2.Opportunity.State.ValueType = ...,
+        previous_close_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["previous_close_time", b"previous_close_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "opportunity", b"opportunity", "owner", b"owner", "previous_close_time", b"previous_close_time", "previous_state", b"previous_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpportunityReopened: _TypeAlias = OpportunityReopened  # noqa: Y015

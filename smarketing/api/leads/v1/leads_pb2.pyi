@@ -277,6 +277,7 @@ class Handoff(_message.Message):
     NEXT_ACTION_FIELD_NUMBER: _builtins.int
     NEXT_DUE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PREVIOUS_HANDOFF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/leads/{lead}/handoffs/{number}`; numbers count 1, 2, 3 … within the lead."""
     etag: _builtins.str
@@ -311,6 +312,8 @@ class Handoff(_message.Message):
     """Imported as history."""
     next_action: Global___Handoff.NextAction.ValueType
     """What to do next."""
+    previous_handoff: _builtins.str
+    """The handoff that it follows: the recycled one that qualified again, or the won one that it continues."""
     @_builtins.property
     def qualification(self) -> Global___Qualification:
         """What marketing said of it."""
@@ -375,10 +378,11 @@ class Handoff(_message.Message):
         next_action: Global___Handoff.NextAction.ValueType = ...,
         next_due_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        previous_handoff: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "close_time", b"close_time", "first_follow_up_time", b"first_follow_up_time", "next_due_time", b"next_due_time", "offer", b"offer", "qualification", b"qualification", "recycle_until_time", b"recycle_until_time", "submit_time", b"submit_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "accountable_party", b"accountable_party", "archived", b"archived", "close_time", b"close_time", "etag", b"etag", "evidence", b"evidence", "external_id", b"external_id", "first_follow_up_time", b"first_follow_up_time", "follow_up_count", b"follow_up_count", "historical", b"historical", "name", b"name", "next_action", b"next_action", "next_due_time", b"next_due_time", "offer", b"offer", "opportunity", b"opportunity", "owner", b"owner", "qualification", b"qualification", "queue", b"queue", "reason_code", b"reason_code", "recycle_until_time", b"recycle_until_time", "revision", b"revision", "source_system", b"source_system", "state", b"state", "submit_time", b"submit_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "accountable_party", b"accountable_party", "archived", b"archived", "close_time", b"close_time", "etag", b"etag", "evidence", b"evidence", "external_id", b"external_id", "first_follow_up_time", b"first_follow_up_time", "follow_up_count", b"follow_up_count", "historical", b"historical", "name", b"name", "next_action", b"next_action", "next_due_time", b"next_due_time", "offer", b"offer", "opportunity", b"opportunity", "owner", b"owner", "previous_handoff", b"previous_handoff", "qualification", b"qualification", "queue", b"queue", "reason_code", b"reason_code", "recycle_until_time", b"recycle_until_time", "revision", b"revision", "source_system", b"source_system", "state", b"state", "submit_time", b"submit_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2009,6 +2013,40 @@ class CloseOpportunityRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseOpportunityRequest: _TypeAlias = CloseOpportunityRequest  # noqa: Y015
+
+@_typing.final
+class ReopenOpportunityRequest(_message.Message):
+    """Request of `ReopenOpportunity`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The opportunity."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    etag: _builtins.str
+    """When not empty, must be the opportunity's."""
+    person: _builtins.str
+    """For whom, when a system calls."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        person: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "person", b"person", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenOpportunityRequest: _TypeAlias = ReopenOpportunityRequest  # noqa: Y015
 
 @_typing.final
 class RecordOutcomesRequest(_message.Message):

@@ -148,6 +148,11 @@ class LeadServiceStub:
                 request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.CloseOpportunityRequest.SerializeToString,
                 response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.FromString,
                 _registered_method=True)
+        self.ReopenOpportunity = channel.unary_unary(
+                '/smarketing.api.leads.v1.LeadService/ReopenOpportunity',
+                request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.ReopenOpportunityRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.FromString,
+                _registered_method=True)
         self.RecordOutcomes = channel.stream_stream(
                 '/smarketing.api.leads.v1.LeadService/RecordOutcomes',
                 request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.RecordOutcomesRequest.SerializeToString,
@@ -369,6 +374,15 @@ class LeadServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReopenOpportunity(self, request, context):
+        """Undoes the end of an opportunity: it is open again, and its handoff CONVERTED.
+
+        Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`, it is open), `ETAG_STALE` (`ABORTED`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordOutcomes(self, request_iterator, context):
         """Records outcomes that another system knows, in batches like `SubmitLeads`.
 
@@ -492,6 +506,11 @@ def add_LeadServiceServicer_to_server(servicer, server):
             'CloseOpportunity': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseOpportunity,
                     request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.CloseOpportunityRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.SerializeToString,
+            ),
+            'ReopenOpportunity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenOpportunity,
+                    request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.ReopenOpportunityRequest.FromString,
                     response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.SerializeToString,
             ),
             'RecordOutcomes': grpc.stream_stream_rpc_method_handler(
@@ -1080,6 +1099,33 @@ class LeadService:
             target,
             '/smarketing.api.leads.v1.LeadService/CloseOpportunity',
             smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.CloseOpportunityRequest.SerializeToString,
+            smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenOpportunity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.leads.v1.LeadService/ReopenOpportunity',
+            smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.ReopenOpportunityRequest.SerializeToString,
             smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Opportunity.FromString,
             options,
             channel_credentials,

@@ -154,6 +154,11 @@ class LeadServiceStub:
 
     Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`), `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
     """
+    ReopenOpportunity: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ReopenOpportunityRequest, _leads_pb2.Opportunity]
+    """Undoes the end of an opportunity: it is open again, and its handoff CONVERTED.
+
+    Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`, it is open), `ETAG_STALE` (`ABORTED`).
+    """
     RecordOutcomes: _grpc.StreamStreamMultiCallable[_leads_pb2.RecordOutcomesRequest, _leads_pb2.RecordOutcomesResponse]
     """Records outcomes that another system knows, in batches like `SubmitLeads`.
 
@@ -288,6 +293,11 @@ class LeadServiceAsyncStub(LeadServiceStub):
     """Ends an opportunity, won or lost; so ends its handoff.
 
     Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`), `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
+    """
+    ReopenOpportunity: _aio.UnaryUnaryMultiCallable[_leads_pb2.ReopenOpportunityRequest, _leads_pb2.Opportunity]  # type: ignore[assignment]
+    """Undoes the end of an opportunity: it is open again, and its handoff CONVERTED.
+
+    Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`, it is open), `ETAG_STALE` (`ABORTED`).
     """
     RecordOutcomes: _aio.StreamStreamMultiCallable[_leads_pb2.RecordOutcomesRequest, _leads_pb2.RecordOutcomesResponse]  # type: ignore[assignment]
     """Records outcomes that another system knows, in batches like `SubmitLeads`.
@@ -546,6 +556,17 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends an opportunity, won or lost; so ends its handoff.
 
         Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`), `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenOpportunity(
+        self,
+        request: _leads_pb2.ReopenOpportunityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_leads_pb2.Opportunity, _abc.Awaitable[_leads_pb2.Opportunity]]:
+        """Undoes the end of an opportunity: it is open again, and its handoff CONVERTED.
+
+        Errors: `STATE_FORBIDS` (`FAILED_PRECONDITION`, it is open), `ETAG_STALE` (`ABORTED`).
         """
 
     @_abc_1.abstractmethod

@@ -514,3 +514,31 @@ class AlertChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlertChanged: _TypeAlias = AlertChanged  # noqa: Y015
+
+@_typing.final
+class TakeoverRequested(_message.Message):
+    """Whoever missed a clock shall have the handoff no longer: `leads` gives it to the next, once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCK_FIELD_NUMBER: _builtins.int
+    RUNG_ID_FIELD_NUMBER: _builtins.int
+    rung_id: _builtins.str
+    """The rung that asks."""
+    @_builtins.property
+    def clock(self) -> Global___ClockFacts:
+        """The clock that was missed; `clock.owner` is from whom it is taken."""
+
+    def __init__(
+        self,
+        *,
+        clock: Global___ClockFacts | None = ...,
+        rung_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "rung_id", b"rung_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeoverRequested: _TypeAlias = TakeoverRequested  # noqa: Y015

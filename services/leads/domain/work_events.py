@@ -1,0 +1,75 @@
+"""What happened around a handoff: disputes, takeovers, what follows upon it. Past tense, nothing personal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from services.leads.domain.directory import Party
+from services.leads.domain.events import HandoffEvent
+from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.opportunity import Opportunity, OpportunityState
+
+
+class DisputeState(IntEnum):
+    """What became of a dispute, numbered as in the contract."""
+
+    OPEN = 1
+    UPHELD = 2
+    OVERTURNED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffTakenOver(HandoffEvent):
+    """It was taken from its owner after a miss."""
+
+    previous_owner: str
+    clock: str
+    rung_id: str
+    takeover: int
+    exhausted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionDisputed(HandoffEvent):
+    """Marketing said that the rejection was wrong."""
+
+    person: str
+    reason_code: str
+    accountable_party: Party | None
+    rejecting_team: str
+    answer_due_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeResolved(HandoffEvent):
+    """The dispute was answered."""
+
+    person: str
+    state: DisputeState
+    by_leadership: bool
+    dispute_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRequalified(HandoffEvent):
+    """A recycled lead qualified again."""
+
+    previous: HandoffId
+    recycle_until_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffContinued(HandoffEvent):
+    """A win started it."""
+
+    previous: HandoffId
+    opportunity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpportunityReopened(HandoffEvent):
+    """The end of its opportunity was undone."""
+
+    opportunity: Opportunity
+    previous_state: OpportunityState
+    previous_close_time: datetime | None
