@@ -115,7 +115,7 @@ class PrivacyServicer(PrivacyServiceServicer):
             by=by_caller(),
         )
         command = Command(wanted, call_for(request))
-        outcome = await self._store.command(record_consents, command, render=wire.consent_message)
+        outcome = await self._store.command(record_consents, command, render=wire.consent_without_note)
         return answer(outcome, privacypb.Consent)
 
     async def ListConsents(

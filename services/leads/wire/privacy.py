@@ -13,6 +13,7 @@ from smarketing.api.leads.v1 import privacy_pb2 as privacypb
 __all__ = [
     "consent_event",
     "consent_message",
+    "consent_without_note",
     "erased_event",
     "erasure_message",
     "erasures_message",
@@ -62,6 +63,13 @@ def consent_message(consent: Consent) -> privacypb.Consent:
     )
     put_instant(message.occur_time, consent.occur_time)
     put_instant(message.record_time, consent.record_time)
+    return message
+
+
+def consent_without_note(consent: Consent) -> privacypb.Consent:
+    """Return the message of a consent as it may be kept for a repeated request: without what is personal."""
+    message = consent_message(consent)
+    message.note = ""
     return message
 
 

@@ -100,6 +100,7 @@ class PrivacyServiceServicer:
     def RecordConsent(self, request, context):
         """Records that a person agreed to something, or withdrew, or on what other lawful basis their data are used.
 
+        The answer does not repeat the note.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `LEAD_ERASED` (`FAILED_PRECONDITION`), `TIME_IN_FUTURE` (`INVALID_ARGUMENT`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
