@@ -19,6 +19,7 @@ from typing import Any
 from smarketing.server.settings import GrpcEngine
 from smarketing.wallclock import new_id, utc_now
 from tests.bench.ours import Ours
+from tests.bench.routing import routing
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -141,7 +142,7 @@ def submit_stream() -> Figures:
     return figures
 
 
-BENCHES: dict[str, Callable[[], Figures]] = {"submit": submit, "stream": submit_stream}
+BENCHES: dict[str, Callable[[], Figures]] = {"submit": submit, "stream": submit_stream, "routing": routing}
 
 
 def _print(name: str, figures: Figures) -> None:
