@@ -53,6 +53,7 @@ class PrivacyServiceStub:
     RecordConsent: _grpc.UnaryUnaryMultiCallable[_privacy_pb2.RecordConsentRequest, _privacy_pb2.Consent]
     """Records that a person agreed to something, or withdrew, or on what other lawful basis their data are used.
 
+    The answer does not repeat the note.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `LEAD_ERASED` (`FAILED_PRECONDITION`), `TIME_IN_FUTURE` (`INVALID_ARGUMENT`).
     """
     ListConsents: _grpc.UnaryUnaryMultiCallable[_privacy_pb2.ListConsentsRequest, _privacy_pb2.ListConsentsResponse]
@@ -96,6 +97,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     RecordConsent: _aio.UnaryUnaryMultiCallable[_privacy_pb2.RecordConsentRequest, _privacy_pb2.Consent]  # type: ignore[assignment]
     """Records that a person agreed to something, or withdrew, or on what other lawful basis their data are used.
 
+    The answer does not repeat the note.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `LEAD_ERASED` (`FAILED_PRECONDITION`), `TIME_IN_FUTURE` (`INVALID_ARGUMENT`).
     """
     ListConsents: _aio.UnaryUnaryMultiCallable[_privacy_pb2.ListConsentsRequest, _privacy_pb2.ListConsentsResponse]  # type: ignore[assignment]
@@ -154,6 +156,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_privacy_pb2.Consent, _abc.Awaitable[_privacy_pb2.Consent]]:
         """Records that a person agreed to something, or withdrew, or on what other lawful basis their data are used.
 
+        The answer does not repeat the note.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `LEAD_ERASED` (`FAILED_PRECONDITION`), `TIME_IN_FUTURE` (`INVALID_ARGUMENT`).
         """
 
