@@ -35,10 +35,11 @@ async def callers(store: DirectoryStore, data_dir: Path) -> dict[str, object]:
     """Return whom each token file proves, by the mirror."""
     tables, writer = store._tables, store._writer
     directory = await writer.read(lambda connection: load_directory(tables.mirror, connection))
+    now = await store.run(lambda _tx, instant: instant)
     proved = {}
     for system in SYSTEMS:
         _, token_id, secret = token_file(data_dir, system).read_text().strip().split("_")
-        proved[system] = directory.find(token_id, secret, now=writer._now())
+        proved[system] = directory.find(token_id, secret, now=now)
     return proved
 
 
