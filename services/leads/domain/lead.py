@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.leads.domain.errors import Fault
+from services.leads.domain.privacy import LawfulBasis
 from services.leads.domain.terms import Money, SourceChannel
 
 FUTURE_TOLERANCE: Final = timedelta(seconds=60)
@@ -14,6 +15,7 @@ FUTURE_TOLERANCE: Final = timedelta(seconds=60)
 
 MOST_REVISION: Final = 2**53
 _SOURCE_SYSTEM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}").fullmatch
+_UNASKED = frozenset({SourceChannel.OUTBOUND_EMAIL, SourceChannel.PURCHASED_ATTENDEE_LIST})
 _ATTRIBUTE_COUNT = 100
 _ATTRIBUTE_KEY_BYTES = 64
 _ATTRIBUTE_VALUE_BYTES = 1024
@@ -112,6 +114,7 @@ class Submission:
     identity: Identity = field(default_factory=Identity)
     qualification: Qualification = field(default_factory=Qualification)
     history: History | None = None
+    lawful_basis: LawfulBasis | None = None
     faults: tuple[Fault, ...] = ()
     """What the readers of addresses and numbers found wrong before the domain saw it."""
 
@@ -136,6 +139,7 @@ def check_submission(submission: Submission, *, now: datetime) -> tuple[Fault, .
         *_attribute_faults(submission.contact.attributes),
         *_value_faults(submission.qualification),
         *_time_faults(submission, now + FUTURE_TOLERANCE),
+        *_basis_faults(submission),
     )
 
 
@@ -174,6 +178,12 @@ def _value_faults(qualification: Qualification) -> Iterator[Fault]:
         yield Fault("qualification.value", "an ISO 4217 code and an amount within ±9,007,199,254,740,991")
     if value.minor_units < 0:
         yield Fault("qualification.value.minor_units", "zero or more")
+
+
+def _basis_faults(submission: Submission) -> Iterator[Fault]:
+    if submission.qualification.source_channel in _UNASKED and submission.lawful_basis is None:
+        channel = submission.qualification.source_channel.name
+        yield Fault("lawful_basis", f"on what ground the data are used: {channel} means that nobody asked")
 
 
 def _time_faults(submission: Submission, latest: datetime) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
 from services.leads.domain.work_events import HandoffRequalified
 from services.leads.store.transaction import By, LeadTx
+from services.leads.usecases import owning
 from services.leads.usecases.identity import identify
 from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
@@ -124,8 +125,7 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted | LeadE
         told, revision=submission.revision if is_own else handoff.revision, now=tx.now
     )
     _joined(tx, known, revised, correction=True)
-    contact = submission.contact
-    tx.change_person(submission.tenant, handoff.id.lead, contact.completed_by)
+    owning.corrected(tx, submission, handoff.id.lead)
     tx.tell(known.by, *events)
     return Submitted(Outcome.REVISED, revised)
 
@@ -150,8 +150,7 @@ def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
     told = handoff.qualification.completed_by(submission.qualification)
     revised, events = handoff.revise(told, revision=handoff.revision, now=tx.now)
     _joined(tx, known, revised, correction=False)
-    contact = submission.contact
-    tx.change_person(submission.tenant, lead, lambda kept: kept.completed_by(contact))
+    owning.joined(tx, submission, lead)
     tx.tell(known.by, *events)
     return Submitted(Outcome.MATCHED, revised)
 
@@ -171,6 +170,7 @@ def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) ->
         historical=submission.history is not None,
     )
     tx.tell(known.by, joined)
+    owning.keep_basis(tx, known.by, submission, handoff.id.lead)
 
 
 def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
@@ -218,6 +218,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
     tx.add_handoff(offered)
     tx.add_submission(submission, offered.id)
     tx.add_matches(tenant, lead, known.digests)
+    owning.keep_basis(tx, known.by, submission, lead)
     return Submitted(Outcome.CREATED, offered)
 
 

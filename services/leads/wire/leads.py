@@ -6,6 +6,7 @@ from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import Contact, History, Qualification, Submission
 from services.leads.domain.opportunity import Opportunity
+from services.leads.domain.privacy import LawfulBasis
 from services.leads.domain.reasons import ReasonCode
 from services.leads.domain.routing import Decision
 from services.leads.domain.states import Offer
@@ -37,6 +38,7 @@ def submission_of(message: leadspb.Submission, tenant: str) -> Submission:
         contact=contact_of(message.contact),
         qualification=qualification_of(message.qualification),
         history=history,
+        lawful_basis=LawfulBasis(message.lawful_basis) if message.lawful_basis else None,
     )
 
 
