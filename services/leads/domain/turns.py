@@ -12,14 +12,15 @@ Let S(k) be the sum of the k largest. We show S(k) <= k(n - k)/2, by induction o
 who is owed most by (n - 1)/2, and as the n - 1 largest sum to the smallest's opposite, k = n - 1 bounds
 who is ahead most by the same. At the start all is 0. Take the state after a turn that j was given, and
 let A be k largest accounts of it.
- 1. If j is in A, or nobody in A could take the handoff, what A holds did not grow: shares sum to at most
-    one turn, and j paid one. So S(k) <= k(n - k)/2 as before.
+ 1. If j is in A, or nobody in A could take the handoff, what A holds did not grow: j paid what all of
+    the shares sum to. So S(k) <= k(n - k)/2 as before.
  2. Otherwise somebody i in A could have taken it and was owed no more than j before j paid, so i is now
     owed at most one turn more than j, who is outside of A. So the smallest in A is at most one turn above
     the largest outside: S(k) - S(k-1) <= S(k+1) - S(k) + 1, that is 2 S(k) <= S(k-1) + S(k+1) + 1.
 Let D(k) = S(k) - k(n - k)/2; D(0) = D(n) = 0. In case 2, 2 D(k) <= D(k-1) + D(k+1). Were the largest D
 above 0, it would be at case 2, and both neighbours equal to it, and theirs in turn, down to D(0) = 0. QED.
-(The method is that of Ajtai, Aspnes, Naor, Rabani, Schulman and Waarts, "Fairness in scheduling", 1998.)
+(It is the carpool problem of Ajtai, Aspnes, Naor, Rabani, Schulman and Waarts, "Fairness in scheduling",
+1998, with weights; the proof stands by itself.)
 
 As long as the same people can take every handoff, nobody is ever a full turn ahead of their due.
 """
