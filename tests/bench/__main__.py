@@ -18,6 +18,8 @@ from typing import Any
 
 from smarketing.server.settings import GrpcEngine
 from smarketing.wallclock import new_id, utc_now
+from tests.bench.imports import import_stream
+from tests.bench.lists import lists
 from tests.bench.ours import Ours
 from tests.bench.routing import routing
 
@@ -142,7 +144,13 @@ def submit_stream() -> Figures:
     return figures
 
 
-BENCHES: dict[str, Callable[[], Figures]] = {"submit": submit, "stream": submit_stream, "routing": routing}
+BENCHES: dict[str, Callable[[], Figures]] = {
+    "submit": submit,
+    "stream": submit_stream,
+    "import": import_stream,
+    "routing": routing,
+    "lists": lists,
+}
 
 
 def _print(name: str, figures: Figures) -> None:
@@ -155,6 +163,8 @@ def _print(name: str, figures: Figures) -> None:
             f"  {each:6} {seen['per_second']:>10,.0f} leads/s   p50 {seen['p50_ms']:>8.1f} ms"
             f"   p99 {seen['p99_ms']:>8.1f} ms   {seen['cpu_us_per_item']:>7.0f} µs CPU a lead"
         )
+    for line in figures.get("lines", ()):
+        print(f"  {line}")
     for ratio, value in figures["ratios"].items():
         goal = figures["goals"].get(ratio)
         said = "" if goal is None else f"   (goal {goal:g}: {'met' if value >= goal else 'missed'})"

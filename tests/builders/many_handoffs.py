@@ -7,7 +7,7 @@ from itertools import islice
 from random import Random
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from services.leads.domain.events import OfferState
 from services.leads.domain.follow_up import FollowUp
@@ -17,6 +17,8 @@ from services.leads.domain.lead import Qualification
 from services.leads.domain.states import OPEN_STATES, OWNED_STATES, HandoffState, Offer
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, SourceChannel
 from services.leads.store import rows, statements
+from services.leads.store.schema import SCHEMA
+from smarketing.sql import UtcMicros
 from tests.builders.leads import NOON, TENANT, a_handoff
 
 REPS: Final = tuple(f"{TENANT}/people/rep{number:03}" for number in range(200))
@@ -105,6 +107,23 @@ def put_handoffs(connection: Connection, handoffs: Iterator[Handoff]) -> None:
     """Write handoffs with multi-row inserts, without whatever else belongs to them."""
     while part := [rows.handoff_row(each) for each in islice(handoffs, _BATCH)]:
         statements.INSERT_HANDOFFS.insert(connection, part)
+
+
+def put_copies(connection: Connection, copies: int) -> None:
+    """Write all handoffs that are there so many times more, each time of other leads and later."""
+    handoff = SCHEMA.leads.handoff
+    instants = [column.name for column in handoff.columns if isinstance(column.type, UtcMicros)]
+    later = {name: f'"{name}" + (:nth * :span)' for name in instants}
+    later["lead"] = "'lead-' || printf('%08d', CAST(substr(lead, 6) AS INTEGER) + :nth * :leads)"
+    values = ", ".join(later.get(column.name, f'"{column.name}"') for column in handoff.columns)
+    bounds = (
+        "SELECT max(CAST(substr(lead, 6) AS INTEGER)), max(submit_time) - min(submit_time) + 1 FROM handoff"
+    )
+    leads, span = connection.execute(text(bounds)).one()
+    copy = text(f"INSERT INTO handoff SELECT {values} FROM handoff WHERE submit_time < :end")
+    end = connection.execute(text("SELECT max(submit_time) + 1 FROM handoff")).scalar_one()
+    for nth in range(1, copies + 1):
+        connection.execute(copy, {"nth": nth, "span": span, "leads": leads, "end": end})
 
 
 def put_follow_ups(connection: Connection, follow_ups: Iterator[FollowUp]) -> None:

@@ -35,7 +35,7 @@ _T = SCHEMA.leads
 _h = _T.handoff.c
 _f = _T.follow_up.c
 
-_MOST_RANGES: Final = 60
+_MOST_RANGES: Final = 24
 """Assignees whose offers are merged; of more, the offers of everybody are looked through."""
 _STEP: Final = timedelta(microseconds=1)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Connection, literal, select, tuple_, union_all
 
-MOST_VISITED: Final = 4_000
+MOST_VISITED: Final = 5_000
 """Rows that a page tests; few enough for its time, many enough that a list of rare ones is not endless."""
 
 Key: TypeAlias = tuple[Any, ...]
