@@ -316,3 +316,19 @@ async def test_old_business_that_is_still_open_says_that_it_is_history() -> None
         assert submitted.handoff.offer is not None
         assert submitted.handoff.offer.state is OfferState.OPEN
         assert submitted.handoff.offer.decision.ground is Ground.HISTORY
+
+
+async def test_a_second_lead_of_a_company_goes_to_who_has_the_first() -> None:
+    directory = routed(a_directory(), account_owner_first=True)
+    async with House(directory) as house:
+        first = (await house.submit(a_submission(1, contact=Contact(email="kim@acme.com"))))[0].handoff
+        await answer(house, accept_offers, first, ANNA)
+        second = (await house.submit(a_submission(2, contact=Contact(email="lee@acme.com"))))[0].handoff
+        [stranger] = await house.submit(a_submission(3, contact=Contact(email="lee@other.com")))
+
+        assert second.offer is not None
+        assert (second.offer.assignee, second.offer.decision.ground) == (ANNA, Ground.ACCOUNT_OWNER)
+        assert second.offer.decision.account_owner == ANNA
+        # The owner's lead cost nobody a turn: the next of the pool is the one after Anna.
+        assert assignee(stranger.handoff) == BEN
+        assert (await house.handoff(second.id)).offer == second.offer
