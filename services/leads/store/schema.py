@@ -7,6 +7,8 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, T
 
 from services.leads.store import directory as directory_store
 from services.leads.store.directory_schema import define_tables as define_directory_tables
+from services.leads.store.identity_schema import IdentityTables
+from services.leads.store.identity_schema import define_tables as define_identity_tables
 from services.leads.store.intake_schema import IntakeTables
 from services.leads.store.intake_schema import define_tables as define_intake_tables
 from services.leads.store.list_indexes import define_list_indexes
@@ -50,6 +52,7 @@ class Schema:
     leads: LeadTables
     work: WorkTables
     directory: directory_store.Tables
+    identity: IdentityTables
     privacy: PrivacyTables
     routing: RoutingTables
     commands: CommandTables
@@ -111,6 +114,7 @@ def _submission(metadata: MetaData) -> Table:
 _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 _UNROUTED: Final = text("state = 1 AND archived = 0")
+_KEPT: Final = text("kept_lead <> ''")
 _ACCOUNT_OWNED: Final = text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7")
 NOBODYS: Final = text(
     "archived = 0 AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
@@ -156,6 +160,8 @@ def _handoff(metadata: MetaData) -> Table:
         *_offer_columns(),
         *_claim_columns(),
         Column("next_due_time", UtcMicros),
+        # Who is known as another lead by now.
+        Index("handoff_by_kept_lead", "tenant", "kept_lead", sqlite_where=_KEPT, postgresql_where=_KEPT),
         # Who has, or last won, something at a company.
         Index(
             "handoff_by_account",
@@ -334,6 +340,7 @@ def _define() -> Schema:
         metadata=metadata,
         routing=define_routing_tables(metadata),
         privacy=define_privacy_tables(metadata),
+        identity=define_identity_tables(metadata),
         commands=commands,
         event_log=define_log_tables(metadata),
         intake=define_intake_tables(metadata),

@@ -72,6 +72,9 @@ TREATMENTS: Final[Mapping[str, Treatment]] = {
     "dispute": Treatment("says what was fallen out over", emptied=("evidence",)),
     "takeover": Treatment("says from whom it was taken"),
     "consent": Treatment("says what was agreed to, and when; its note is sealed"),
+    "lead_merge": Treatment("says who was merged with whom"),
+    "merged_handoff": Treatment("says where a handoff stood when its lead was merged"),
+    "possible_duplicate": Treatment("says who was like whom, and in what"),
     "erasure": Treatment("says that somebody was erased"),
 }
 """Of every table that has a lead: a test finds one that is missing here."""

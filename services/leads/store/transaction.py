@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -23,11 +24,13 @@ from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Submission
+from services.leads.domain.merging import next_in_place_of
 from services.leads.domain.opportunity import Opportunity
 from services.leads.store import rows, statements
 from services.leads.store.accounts import Accounts
 from services.leads.store.directory import Directories
 from services.leads.store.intake import Intake
+from services.leads.store.merges import Merges
 from services.leads.store.people import LeadKey, People
 from services.leads.store.routing import RoutingCaches, RoutingState
 from services.leads.store.sealing import Sealer
@@ -72,7 +75,6 @@ class LeadTx:
         self._directories = directories
         self._sealer = sealer
         self.people: Final = People(connection, sealer, now)
-        self.accounts: Final = Accounts(connection, sealer)
         self.subjects: Final = Subjects(connection, self.people, now)
         self.intake: Final = Intake(connection, sealer, now)
         self.write_backs: Final = WriteBacks(connection, sealer, now)
@@ -98,6 +100,16 @@ class LeadTx:
         """What surrounds handoffs."""
 
     # Who there is.
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Who has something at a company."""
+        return Accounts(self._connection, self._sealer)
+
+    @cached_property
+    def merges(self) -> Merges:
+        """Which leads are known as others."""
+        return Merges(self._connection)
 
     def directory(self, tenant: str) -> Directory:
         """Return the tenant's directory.
@@ -141,6 +153,11 @@ class LeadTx:
     def handoffs_of(self, lead: LeadKey) -> list[Handoff]:
         """Return the loaded lead's handoffs by number."""
         return [self._handoffs[each] for each in sorted(self._handoffs_of[lead])]
+
+    def merged_into(self, handoff_id: HandoffId) -> list[Handoff]:
+        """Load and return the handoffs for which this one goes on."""
+        self.load_handoffs(self.merges.merged_into(handoff_id))
+        return [each for each in self._handoffs.values() if next_in_place_of(each) == handoff_id]
 
     def waiting_in(self, tenant: str, queue: str, *, limit: int) -> list[Handoff]:
         """Return the best of what waits in the queue, best first."""
@@ -342,7 +359,8 @@ class LeadTx:
     def earliest_expiry(self) -> datetime | None:
         """When the first lease ends of those that this transaction gave."""
         told = (event for event, _ in self._events if isinstance(event, happened.HandoffOffered))
-        return min((event.expire_time for event in told if event.expire_time), default=None)
+        given = [event.expire_time for event in told if event.expire_time]
+        return min((*given, *self.merges.restored_expiries), default=None)
 
     def flush(self) -> None:
         """Write all that changed, and the log; nothing may be changed afterwards."""

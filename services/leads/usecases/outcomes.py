@@ -22,6 +22,7 @@ from services.leads.domain.terms import Money
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import each, known_handoff
 from services.leads.usecases.following import go_on_after
+from services.leads.usecases.merging import standing_for
 
 _CLOSED_AS = {HandoffState.WON: OpportunityState.WON, HandoffState.LOST: OpportunityState.LOST}
 
@@ -125,8 +126,8 @@ def _load_opportunities(tx: LeadTx, requests: Sequence[RecordOutcome]) -> None:
         (request.tenant, handoff.opportunity.rpartition("/")[2])
         for request in requests
         if (revisions := tx.revisions(request.key))
-        and (handoff := tx.handoff(revisions[max(revisions)])) is not None
-        and handoff.opportunity
+        and (found := tx.handoff(revisions[max(revisions)])) is not None
+        and (handoff := standing_for(tx, found)).opportunity
     }
     tx.load_opportunities(names)
 
@@ -136,7 +137,7 @@ def _handoff_of(tx: LeadTx, request: RecordOutcome) -> Handoff:
     revisions = tx.revisions(request.key)
     if not revisions:
         raise SubmissionUnknown(f"{request.source_system}/{request.external_id}")
-    return known_handoff(tx, revisions[max(revisions)])
+    return standing_for(tx, known_handoff(tx, revisions[max(revisions)]))
 
 
 def _checked(tx: LeadTx, request: RecordOutcome) -> _Told:

@@ -15,6 +15,7 @@ from services.leads.domain.work_events import HandoffRequalified
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases import owning
 from services.leads.usecases.identity import identify
+from services.leads.usecases.merging import lead_known_as
 from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
 
@@ -142,6 +143,7 @@ def _first(tx: LeadTx, known: _Known) -> Submitted | LeadError:
 def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
     """Join the lead's live handoff, or begin its next: nobody is worked by two at once."""
     submission = known.submission
+    lead = lead_known_as(tx, submission.tenant, lead)
     live = [each for each in tx.handoffs_of((submission.tenant, lead)) if each.is_live]
     # History is a passing of its own: it does not join what is worked today.
     if not live or _is_archive(submission):

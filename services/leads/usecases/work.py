@@ -23,6 +23,7 @@ from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
 from services.leads.usecases.following import go_on_after
+from services.leads.usecases.merging import standing_for
 
 LONGEST_RECYCLE: Final = timedelta(days=5 * 366)
 
@@ -74,12 +75,17 @@ def log_follow_ups(tx: LeadTx, requests: Sequence[LogFollowUp]) -> list[FollowUp
 
     def decide(request: LogFollowUp) -> FollowUp:
         directory = tx.directory(request.handoff.tenant)
-        handoff = known_handoff(tx, request.handoff)
-        known = tx.follow_up(request.handoff, request.external_id)
+        told_of = known_handoff(tx, request.handoff)
+        # Who called before they heard of a merge called the same person.
+        handoff = standing_for(tx, told_of)
+        if handoff is not told_of:
+            tx.load_follow_ups([(handoff.id, request.external_id)])
+        ids = (told_of.id, handoff.id)
+        known = next((f for each in ids if (f := tx.follow_up(each, request.external_id))), None)
         if known is not None:
             return known
         person = request.asker.person_in(directory, otherwise=handoff.owner)
-        follow_up = _follow_up(tx, request, person)
+        follow_up = _follow_up(tx, request, handoff, person)
         team = team_of(directory, person)
         counted, events = handoff.follow_up(follow_up, team, now=tx.now)
         tx.save_handoff(counted)
@@ -101,13 +107,13 @@ def log_batches(
     return [[next(logged) if isinstance(one, LogFollowUp) else one for one in batch] for batch in requests]
 
 
-def _follow_up(tx: LeadTx, request: LogFollowUp, person: str) -> FollowUp:
+def _follow_up(tx: LeadTx, request: LogFollowUp, handoff: Handoff, person: str) -> FollowUp:
     if request.channel is None:
         raise FieldInvalid("follow_up.channel", "the channel on which it was tried")
     occur_time = request.occur_time or tx.now
     _check_not_future("follow_up.occur_time", occur_time, tx.now)
     return FollowUp(
-        handoff=request.handoff,
+        handoff=handoff.id,
         follow_up_id=tx.new_id(),
         person=person,
         channel=request.channel,

@@ -36,6 +36,7 @@ def upgrade() -> None:
     _deliveries()
     _privacy()
     _disputes_and_takeovers()
+    _identity()
 
 
 def _event_log() -> None:
@@ -341,6 +342,13 @@ def _handoffs() -> None:
         Column("next_due_time", UtcMicros),
         sqlite_strict=True,
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "handoff_by_kept_lead",
+        "handoff",
+        ["tenant", "kept_lead"],
+        sqlite_where=text("kept_lead <> ''"),
+        postgresql_where=text("kept_lead <> ''"),
     )
     op.create_index(
         "handoff_by_account",
@@ -719,3 +727,47 @@ def _disputes_and_takeovers() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+
+
+def _identity() -> None:
+    """Keep who was merged with whom, the way back, and who may be one person."""
+    op.create_table(
+        "lead_merge",
+        Column("tenant", Text, primary_key=True),
+        Column("merged_lead", Text, primary_key=True),
+        Column("merge", Text, primary_key=True),
+        Column("lead", Text, nullable=False),
+        Column("number", BigInt, nullable=False),
+        Column("merge_time", UtcMicros, nullable=False),
+        Column("unmerge_time", UtcMicros),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "merged_handoff",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("merge", Text, primary_key=True),
+        Column("before", Text, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "possible_duplicate",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("other_lead", Text, primary_key=True),
+        Column("confidence", BigInt, nullable=False),
+        Column("rule_id", Text, nullable=False),
+        Column("signals", Text, nullable=False),
+        Column("detect_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "possible_duplicate_by_confidence",
+        "possible_duplicate",
+        ["tenant", text("confidence DESC"), text("lead DESC"), text("other_lead DESC")],
+    )
+    op.create_index("possible_duplicate_by_other_lead", "possible_duplicate", ["tenant", "other_lead"])

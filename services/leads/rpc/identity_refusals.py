@@ -1,0 +1,38 @@
+"""What merging refuses, as callers see it; the service's table asks here."""
+
+import grpc
+
+from services.leads.domain.merging import BothConverted, KeepOtherLead, LeadAlreadyMerged, LeadNotMerged
+from smarketing.server.errors import Refusal
+
+__all__ = ["identity_refusal_of"]
+
+
+def identity_refusal_of(error: BaseException) -> Refusal | None:
+    """Return the refusal of an error that only merging has; None for any other."""
+    forbidden = grpc.StatusCode.FAILED_PRECONDITION
+    match error:
+        case LeadAlreadyMerged(lead=lead):
+            return Refusal(
+                forbidden,
+                "LEAD_ALREADY_MERGED",
+                f"{error}; name the lead as which it is known, or take that merge back.",
+                {"lead": lead},
+            )
+        case LeadNotMerged(lead=lead):
+            return Refusal(
+                forbidden, "LEAD_NOT_MERGED", f"{error}; there is nothing to take back.", {"lead": lead}
+            )
+        case KeepOtherLead(lead=lead):
+            return Refusal(
+                forbidden,
+                "KEEP_OTHER_LEAD",
+                f"{error}; keep that lead, and merge the other into it.",
+                {"lead": lead},
+            )
+        case BothConverted(lead=lead):
+            return Refusal(
+                forbidden, "BOTH_CONVERTED", f"{error}; close one of the two first.", {"lead": lead}
+            )
+        case _:
+            return None
