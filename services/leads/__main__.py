@@ -18,6 +18,7 @@ from services.leads.consumers import sla_events
 from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
 from services.leads.rpc.directory_servicer import DirectoryServicer
 from services.leads.rpc.dispute_servicer import DisputeServicer
+from services.leads.rpc.identity_servicer import IdentityServicer
 from services.leads.rpc.intake_servicer import IntakeServicer
 from services.leads.rpc.playbook_servicer import PlaybookServicer
 from services.leads.rpc.policy import POLICY
@@ -43,6 +44,7 @@ from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_s
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
 from smarketing.api.leads.v1.directory_pb2_grpc import add_DirectoryServiceServicer_to_server
 from smarketing.api.leads.v1.disputes_pb2_grpc import add_DisputeServiceServicer_to_server
+from smarketing.api.leads.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
 from smarketing.api.leads.v1.intake_pb2_grpc import add_IntakeServiceServicer_to_server
 from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_server
 from smarketing.api.leads.v1.playbook_pb2_grpc import add_PlaybookServiceServicer_to_server
@@ -298,6 +300,7 @@ class _Composition:
             Servicer(add_LeadServiceServicer_to_server, leads),
             Servicer(add_LeadSearchServiceServicer_to_server, search),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
+            Servicer(add_IdentityServiceServicer_to_server, IdentityServicer(self._store, self._pages)),
             Servicer(add_IntakeServiceServicer_to_server, intake),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
             Servicer(add_RoutingServiceServicer_to_server, routing),

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.leads.rpc.directory_policy import DIRECTORY_POLICY
+from services.leads.rpc.identity_policy import IDENTITY_POLICY
 from services.leads.rpc.intake_policy import INTAKE_POLICY
 from services.leads.rpc.privacy_policy import PRIVACY_POLICY
 from services.leads.rpc.routing_policy import ROUTING_POLICY
@@ -71,6 +72,7 @@ LEADS_POLICY: Final[Policy] = {
 POLICY: Final[Policy] = {
     **LEADS_POLICY,
     **DIRECTORY_POLICY,
+    **IDENTITY_POLICY,
     **INTAKE_POLICY,
     **ROUTING_POLICY,
     **PRIVACY_POLICY,

@@ -8,6 +8,7 @@ from google.rpc import status_pb2
 
 from services.leads.domain import errors
 from services.leads.rpc.directory_refusals import directory_refusal_of
+from services.leads.rpc.identity_refusals import identity_refusal_of
 from services.leads.rpc.intake_refusals import intake_refusal_of
 from services.leads.rpc.privacy_refusals import privacy_refusal_of
 from services.leads.rpc.work_refusals import work_refusal_of
@@ -34,6 +35,7 @@ def refusal_of(error: Exception) -> Refusal | None:
     return (
         privacy_refusal_of(error)
         or directory_refusal_of(error)
+        or identity_refusal_of(error)
         or intake_refusal_of(error)
         or log_refusal_of(error)
         or library_refusal_of(error)

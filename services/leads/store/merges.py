@@ -19,7 +19,7 @@ from smarketing.sql.types import from_micros, to_micros
 _T: Final = SCHEMA.identity
 _handoff: Final = SCHEMA.leads.handoff
 _follow_up: Final = SCHEMA.leads.follow_up.c
-_COLUMNS: Final = [column.name for column in _handoff.columns]
+_COLUMNS: Final = [str(column.name) for column in _handoff.columns]
 _INSTANTS: Final = {column.name for column in _handoff.columns if isinstance(column.type, UtcMicros)}
 _NEVER_RESTORED: Final = {"version", "update_time", "next_due_time"}
 """What only ever goes forward, and what another says."""
