@@ -10,6 +10,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from services.leads.domain.claims import NOT_WAITING
 from services.leads.domain.errors import LeadError
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
@@ -217,7 +218,7 @@ async def call(house: House, handoff_id: HandoffId) -> None:
 
 def shown(handoff: Handoff) -> dict[str, Any]:
     names = [column.name for column in SCHEMA.leads.handoff.columns]
-    values = dict(zip(names, rows.handoff_row(handoff), strict=True))
+    values = dict(zip(names, rows.handoff_row(handoff, NOT_WAITING), strict=True))
     return {name: value for name, value in values.items() if name not in GROWS}
 
 

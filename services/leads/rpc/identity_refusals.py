@@ -1,5 +1,7 @@
 """What merging refuses, as callers see it; the service's table asks here."""
 
+from typing import Final
+
 import grpc
 
 from services.leads.domain.merging import BothConverted, KeepOtherLead, LeadAlreadyMerged, LeadNotMerged
@@ -7,32 +9,33 @@ from smarketing.server.errors import Refusal
 
 __all__ = ["identity_refusal_of"]
 
+_FORBIDDEN: Final = grpc.StatusCode.FAILED_PRECONDITION
+
 
 def identity_refusal_of(error: BaseException) -> Refusal | None:
     """Return the refusal of an error that only merging has; None for any other."""
-    forbidden = grpc.StatusCode.FAILED_PRECONDITION
     match error:
         case LeadAlreadyMerged(lead=lead):
             return Refusal(
-                forbidden,
+                _FORBIDDEN,
                 "LEAD_ALREADY_MERGED",
                 f"{error}; name the lead as which it is known, or take that merge back.",
                 {"lead": lead},
             )
         case LeadNotMerged(lead=lead):
             return Refusal(
-                forbidden, "LEAD_NOT_MERGED", f"{error}; there is nothing to take back.", {"lead": lead}
+                _FORBIDDEN, "LEAD_NOT_MERGED", f"{error}; there is nothing to take back.", {"lead": lead}
             )
         case KeepOtherLead(lead=lead):
             return Refusal(
-                forbidden,
+                _FORBIDDEN,
                 "KEEP_OTHER_LEAD",
                 f"{error}; keep that lead, and merge the other into it.",
                 {"lead": lead},
             )
         case BothConverted(lead=lead):
             return Refusal(
-                forbidden, "BOTH_CONVERTED", f"{error}; close one of the two first.", {"lead": lead}
+                _FORBIDDEN, "BOTH_CONVERTED", f"{error}; close one of the two first.", {"lead": lead}
             )
         case _:
             return None

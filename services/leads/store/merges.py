@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, func, insert, select, tuple_, update
 
+from services.leads.domain.claims import NOT_WAITING
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.merging import LeadMerge
@@ -126,14 +127,16 @@ class Merges:
 
 
 def _difference(before: Handoff, after: Handoff) -> str:
-    pairs = zip(_COLUMNS, rows.handoff_row(before), rows.handoff_row(after), strict=True)
+    pairs = zip(
+        _COLUMNS, rows.handoff_row(before, NOT_WAITING), rows.handoff_row(after, NOT_WAITING), strict=True
+    )
     changed = {name: was for name, was, is_now in pairs if was != is_now and name not in _NEVER_RESTORED}
     stored = {name: to_micros(was) if isinstance(was, datetime) else was for name, was in changed.items()}
     return orjson.dumps(stored).decode()
 
 
 def _changed_back(handoff: Handoff, stored: Mapping[str, Any]) -> Handoff:
-    row = dict(zip(_COLUMNS, rows.handoff_row(handoff), strict=True))
+    row = dict(zip(_COLUMNS, rows.handoff_row(handoff, NOT_WAITING), strict=True))
     for name, was in stored.items():
         row[name] = from_micros(was) if name in _INSTANTS and was is not None else was
     return rows.handoff_of(list(row.values()))

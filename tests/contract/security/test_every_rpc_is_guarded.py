@@ -27,6 +27,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import (
     directory_pb2,
     disputes_pb2,
+    identity_pb2,
     intake_pb2,
     playbook_pb2,
     privacy_pb2,
@@ -64,6 +65,7 @@ OWN_CONTRACTS = {
         leadspb,
         directory_pb2,
         disputes_pb2,
+        identity_pb2,
         intake_pb2,
         playbook_pb2,
         privacy_pb2,

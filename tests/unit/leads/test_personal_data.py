@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from services.leads.domain.lead import Contact
 from services.leads.store.external_ids import with_external_ids
-from services.leads.store.queries import HandoffFilter, list_handoffs
+from services.leads.store.lists import HandoffList, HandoffPage
 from services.leads.store.sealing import Sealer
 from services.leads.wire.leads import qualification_of
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
@@ -94,7 +94,7 @@ async def test_what_a_sender_called_a_submission_is_sealed_and_opens_for_who_may
             a_submission(2, external_id="lee@example.com"),
         ]
         await house.submit(*named)
-        query = list_handoffs(HandoffFilter(tenant="default"), after=None, limit=10)
+        query = HandoffPage(HandoffList(tenant="default"), after=None, limit=10)
 
         closed = await house.rows(query)
         opened = await house.rows(with_external_ids(sealer, query))
@@ -117,7 +117,7 @@ async def test_a_lead_keeps_its_key_when_its_contact_changes_so_that_its_externa
             a_submission(2, contact=Contact(email="kim@example.com", family_name="Lee"), external_id="second")
         )
         query = with_external_ids(
-            Sealer(bytes(32)), list_handoffs(HandoffFilter(tenant="default"), after=None, limit=10)
+            Sealer(bytes(32)), HandoffPage(HandoffList(tenant="default"), after=None, limit=10)
         )
 
         [handoff] = await house.rows(query)
