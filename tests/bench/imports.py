@@ -1,4 +1,4 @@
-"""A stream of 100,000 leads, beside the bare insert of the very rows it left, and beside one lead a transaction.
+"""A stream of 100,000 leads, beside the bare insert of the rows it left, and beside one lead a transaction.
 
 The rows are read back from the service's own database and written again into a fresh one with the same
 tables, indexes and durability, by multi-row statements and nothing else: what any import must spend.
@@ -71,8 +71,8 @@ def import_stream() -> Figures:
             f"stream {per_second:,.0f} leads/s, {1e6 * cpu / LEADS:.0f} µs CPU of the server a lead",
             f"bare insert of the same rows, {BATCH} leads a transaction: {bare[BATCH]:,.0f} leads/s",
             f"bare insert of the same rows, one lead a transaction: {bare[1]:,.0f} leads/s",
-            f"rival, one lead a transaction: {naive:,.0f} leads/s;"
-            f" ours, one lead a call and a transaction: {single:,.0f} leads/s",
+            f"rival, one lead a transaction: {naive:,.0f} leads/s",
+            f"ours, one lead a call and a transaction: {single:,.0f} leads/s",
             "memory of the server at " + ", ".join(f"{mark} %: {memory[mark]:.0f} MiB" for mark in MARKS),
         ],
         "ratios": {

@@ -95,15 +95,19 @@ class Ours:
 
 def _directory() -> directory_pb2.Directory:
     reps = [f"{_TENANT}/people/rep{number}" for number in range(_REPS)]
-    sales = f"{_TENANT}/teams/sales"
+    sales, manager = f"{_TENANT}/teams/sales", f"{_TENANT}/people/manager"
     return directory_pb2.Directory(
         name=f"{_TENANT}/directory",
         time_zone="UTC",
         region_code="DE",
         currency_code="EUR",
-        teams=[directory_pb2.Team(name=sales, party=termspb.PARTY_SALES)],
+        teams=[directory_pb2.Team(name=sales, party=termspb.PARTY_SALES, manager=manager)],
         people=[
-            directory_pb2.Person(name=rep, team=sales, roles=[directory_pb2.ROLE_SALES_REP]) for rep in reps
+            directory_pb2.Person(name=manager, team=sales, roles=[directory_pb2.ROLE_SALES_MANAGER]),
+            *(
+                directory_pb2.Person(name=rep, team=sales, roles=[directory_pb2.ROLE_SALES_REP])
+                for rep in reps
+            ),
         ],
         systems=[
             directory_pb2.System(
