@@ -22,14 +22,14 @@ class EndpointUnknown(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEndpoint:
-    """An address to register; its URL has passed `addresses.resolve`."""
+    """An address to register; its URL has passed `addresses.resolve`, or is a `Way` to `secret`."""
 
     tenant: str
     endpoint_id: str
     url: str
     display_name: str
     secret: str
-    """`whsec_…`, from `new_secret`."""
+    """`whsec_…`, from `new_secret`; for a `Way`, the address itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def list_endpoints(
     limit: int = 1000,
     after: tuple[datetime, str] | None = None,
 ) -> Sequence[Endpoint]:
-    """Return a tenant's endpoints, newest first, removed ones included.
+    """Return a tenant's endpoints, newest first, removed ones included; not the people's own addresses.
 
     `after` is the creation time and id of the last one already seen.
     """
@@ -128,7 +128,7 @@ def list_endpoints(
             func.coalesce(counts.c.dead, 0).label("dead_letter_count"),
         )
         .outerjoin(counts, counts.c.endpoint_id == endpoint.c.endpoint_id)
-        .where(endpoint.c.tenant == tenant)
+        .where(endpoint.c.tenant == tenant, endpoint.c.url.startswith("http"))
         .order_by(endpoint.c.create_time.desc(), endpoint.c.endpoint_id.desc())
         .limit(limit)
     )

@@ -34,7 +34,7 @@ class NewMessage:
     payload_json: bytes
     """The body, UTF-8 JSON, sent byte for byte on every attempt."""
     endpoints: frozenset[str] | None = None
-    """Those of the tenant's endpoints that it is for; None for all."""
+    """Those of the tenant's endpoints that it is for; None for all but the people's own addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ def enqueue(
     rows = {
         (message.tenant, endpoint_id, message.message_id): message
         for message in messages
-        for endpoint_id in live.get(message.tenant, ())
-        if message.endpoints is None or endpoint_id in message.endpoints
+        for endpoint_id, is_shared in live.get(message.tenant, ())
+        if (is_shared if message.endpoints is None else endpoint_id in message.endpoints)
     }
     known = _known(connection, tables, messages) if rows else set()
     fresh = [
@@ -105,14 +105,15 @@ def enqueue(
 
 def _live_endpoints(
     connection: Connection, tables: DeliveryTables, tenants: Sequence[str]
-) -> dict[str, list[str]]:
+) -> dict[str, list[tuple[str, bool]]]:
+    """Return the ids by tenant, each with whether the whole tenant's messages go there."""
     endpoint = tables.endpoint
-    query = select(endpoint.c.tenant, endpoint.c.endpoint_id).where(
+    query = select(endpoint.c.tenant, endpoint.c.endpoint_id, endpoint.c.url).where(
         endpoint.c.tenant.in_(tenants), endpoint.c.delete_time.is_(None), endpoint.c.disable_time.is_(None)
     )
-    live: dict[str, list[str]] = {}
-    for tenant, endpoint_id in connection.execute(query):
-        live.setdefault(tenant, []).append(endpoint_id)
+    live: dict[str, list[tuple[str, bool]]] = {}
+    for tenant, endpoint_id, url in connection.execute(query):
+        live.setdefault(tenant, []).append((endpoint_id, url.startswith("http")))
     return live
 
 

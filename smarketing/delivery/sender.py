@@ -1,8 +1,8 @@
 """The task that sends what is queued: woken by commits, driven by the next due attempt."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from smarketing.delivery.addresses import AddressPolicy
+from smarketing.delivery.carriers import WAYS, Carrier, Way, personal_webhook_of
 from smarketing.delivery.endpoints import seal_purpose
 from smarketing.delivery.queue import (
     Attempted,
@@ -68,7 +69,9 @@ class Sender:
         settings: SenderSettings | None = None,
         observer: DeliveryObserver | None = None,
         succeeded: Callable[[], None] = lambda: None,
+        carriers: Mapping[str, Carrier] | None = None,
     ) -> None:
+        """Take what sends; `carriers` by `Way` are for people's own addresses, webhooks need none."""
         self._writer = writer
         self._tables = tables
         self._sealer = sealer
@@ -76,6 +79,7 @@ class Sender:
         self._settings = settings or SenderSettings()
         self._observer = observer
         self._succeeded = succeeded
+        self._carriers = carriers or {}
         self._busy: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
 
@@ -161,14 +165,7 @@ class Sender:
         except SealBroken as error:
             result = Attempted(message=message, delivered=False, problem=str(error))
         else:
-            result = await attempt(
-                client,
-                message,
-                secret=secret,
-                policy=self._settings.addresses,
-                timeout_seconds=self._settings.timeout_seconds,
-                now=self._now(),
-            )
+            result = await self._sent(client, message, secret)
         seconds = asyncio.get_running_loop().time() - began
         if self._observer is not None:
             self._observer.attempt_ended(_outcome(result), seconds)
@@ -180,6 +177,26 @@ class Sender:
             problem=result.problem,
         )
         return result
+
+    async def _sent(self, client: httpx.AsyncClient, message: DueMessage, secret: str) -> Attempted:
+        carrier = self._carriers.get(message.url)
+        if carrier is not None:
+            return await carrier.carry(message, secret, now=self._now())
+        addressed = message
+        if message.url == Way.WEBHOOK:
+            url, secret = personal_webhook_of(secret)
+            addressed = replace(message, url=url)
+        elif message.url in WAYS:
+            return Attempted(message=message, delivered=False, problem=f"nothing here sends {message.url}")
+        result = await attempt(
+            client,
+            addressed,
+            secret=secret,
+            policy=self._settings.addresses,
+            timeout_seconds=self._settings.timeout_seconds,
+            now=self._now(),
+        )
+        return replace(result, message=message)
 
     def _record(self, connection: Connection, results: Sequence[Attempted], now: datetime) -> list[None]:
         record_attempts(connection, self._tables, results, now=now)
