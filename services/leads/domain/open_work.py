@@ -44,9 +44,9 @@ class OpenWork:
             self.load([person])
         return self._found[person] + self.moves[person]
 
-    def add(self, person: str) -> None:
-        """Count one more."""
-        self.moves[person] += 1
+    def add(self, person: str, more: int = 1) -> None:
+        """Count one more, or with -1 one less."""
+        self.moves[person] += more
         self.moved.append(person)
 
     def move(self, before: Handoff | None, after: Handoff) -> None:
@@ -55,7 +55,6 @@ class OpenWork:
         if had == has:
             return
         if had:
-            self.moves[had] -= 1
-            self.moved.append(had)
+            self.add(had, -1)
         if has:
             self.add(has)

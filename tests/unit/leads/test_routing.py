@@ -264,6 +264,16 @@ def test_outside_working_hours_nobody_is_offered_anything() -> None:
     assert reasons(placement) == {ANNA: Reason.OUT_OF_HOURS}
 
 
+def test_who_could_never_take_it_is_told_that_reason_also_while_away() -> None:
+    directory = skilled(
+        with_rules(a_rule("all", *REPS, needs=Needs(skills=("enterprise",)))), skills=("enterprise",)
+    )
+
+    placement = decided(directory, on_leave=[BEN], work={CARA: 10**6})
+
+    assert reasons(placement) == {BEN: Reason.SKILL_MISSING, CARA: Reason.SKILL_MISSING}
+
+
 def test_who_owned_the_lead_lately_is_not_offered_it_again() -> None:
     placement = decided(a_directory(), Case(traits=Traits(), cooling_off={ANNA}))
 

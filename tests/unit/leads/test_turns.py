@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from services.leads.domain.turns import TURN, Pool, shares_of
 
-PEOPLE = [f"p{number}" for number in range(8)]
-
 
 def turn(pool: Pool, weights: dict[str, int]) -> str:
     people = list(weights)
@@ -60,54 +58,12 @@ def test_shares_are_never_more_than_one_turn_and_each_is_within_a_part_of_its_ow
         assert 0 <= Fraction(weight * TURN, sum(weights)) - share < 1
 
 
-A_DAY = st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 1000), min_size=1)
-"""Who can take a handoff, with what weight: both change from one handoff to the next."""
-
-
-@given(st.lists(A_DAY, max_size=150))
-def test_whoever_is_away_and_however_weights_change_nobody_is_more_than_half_of_the_others_off(
-    days: list[dict[str, int]],
-) -> None:
-    pool = Pool()
-    had: Counter[str] = Counter()
-    due: dict[str, Fraction] = {}
-    for weights in days:
-        had[turn(pool, weights)] += 1
-        for person, weight in weights.items():
-            due[person] = due.get(person, Fraction(0)) + Fraction(weight, sum(weights.values()))
-
-        bound = Fraction(len(due) - 1, 2)
-        assert pool.bound == bound
-        # To the part: the accounts never leave the bound, not by rounding either.
-        assert pool.largest_deviation <= bound
-        assert sum(account.owed for account in pool.accounts().values()) == 0
-
-    for person, exact in due.items():
-        # A turn is shared in whole parts: what rounding leaves of it is less than a part for each person.
-        assert abs(had[person] - exact) <= bound + Fraction(len(days) * len(due), TURN)
-        assert pool.account(person).turns == had[person]
-
-
 def test_the_bound_is_reached_so_no_smaller_one_could_be_promised() -> None:
     pool = Pool()
 
     turn(pool, {"a": 1, "b": 1})
 
     assert pool.largest_deviation == pool.bound == Fraction(1, 2)
-
-
-@given(
-    st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 1000), min_size=2),
-    st.integers(1, 200),
-)
-def test_as_long_as_everybody_is_there_nobody_is_a_full_turn_ahead(
-    weights: dict[str, int], turns: int
-) -> None:
-    pool = Pool()
-    had = Counter(turn(pool, weights) for _ in range(turns))
-
-    for person, weight in weights.items():
-        assert had[person] - Fraction(weight * turns, sum(weights.values())) < 1 + Fraction(turns, TURN)
 
 
 def test_turns_survive_being_written_down() -> None:
