@@ -27,6 +27,7 @@ from services.leads.rpc.refusals import refusal_of
 from services.leads.rpc.routing_servicer import RoutingServicer
 from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
+from services.leads.rpc.tenant_servicer import TenantServicer, load_limits
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.intake import IntakeReading
 from services.leads.store.leads import LeadStore
@@ -51,6 +52,7 @@ from smarketing.api.leads.v1.playbook_pb2_grpc import add_PlaybookServiceService
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
+from smarketing.api.leads.v1.tenancy_pb2_grpc import add_TenantServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings, read_queue
@@ -64,7 +66,7 @@ from smarketing.eventlog.telemetry import ConsumerTelemetry, read_places
 from smarketing.logs import configure_logs, get_log
 from smarketing.mapping.webhooks import WebhookMapping, read_webhook_mappings
 from smarketing.mapping.yamltext import FileFaulty
-from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.admission import Admission, AdmissionLimits, TenantLimits
 from smarketing.server.audit_servicer import AuditServicer
 from smarketing.server.auth import Authenticator
 from smarketing.server.bootstrap import BackgroundTask, RunningServer, Servicer, serve, start_server
@@ -169,6 +171,7 @@ class _Composition:
         self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
         self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
 
+        self._limits: dict[str, TenantLimits] = {}
         self._forgetter = Forgetter(
             self._store,
             telemetry.registry,
@@ -203,6 +206,7 @@ class _Composition:
         config = self._config
         await bootstrap(self._directories, config.data_dir)
         await self._keeper.load()
+        await load_limits(self._directories, self._limits)
         denials = DenialRecorder(SCHEMA.commands.audit, self._writer, succeeded=self._succeeded("denials"))
         running = await start_server(
             config,
@@ -235,7 +239,7 @@ class _Composition:
         )
         return Edge(
             authenticator=self._authenticator,
-            admission=Admission(limits),
+            admission=Admission(limits, limits_of=self._limits.get),
             telemetry=self._telemetry,
             draining=self._draining,
             validator=Validator(Limits(items_of=DIRECTORY_ITEMS)),
@@ -275,6 +279,9 @@ class _Composition:
         )
         search = Searching(self._store, directories=self._directories, sealer=self._sealer, pages=self._pages)
         directory = DirectoryServicer(self._directories, self._keeper, self._pages)
+        tenants = TenantServicer(
+            self._directories, self._store, keeper=self._keeper, pages=self._pages, limits=self._limits
+        )
         privacy = PrivacyServicer(
             self._store,
             sealer=self._sealer,
@@ -303,6 +310,7 @@ class _Composition:
             Servicer(add_IdentityServiceServicer_to_server, IdentityServicer(self._store, self._pages)),
             Servicer(add_IntakeServiceServicer_to_server, intake),
             Servicer(add_PrivacyServiceServicer_to_server, privacy),
+            Servicer(add_TenantServiceServicer_to_server, tenants),
             Servicer(add_RoutingServiceServicer_to_server, routing),
             Servicer(add_PlaybookServiceServicer_to_server, PlaybookServicer(self._store, self._directories)),
             Servicer(add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._pages)),

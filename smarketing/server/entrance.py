@@ -96,13 +96,14 @@ class Entrance:
         if self._draining.begun:
             raise server_draining()
         principal = current.caller.principal
-        self.admission.enter_stream(principal, is_peer=_is_peer(current.caller))
+        tenant = current.caller.tenant
+        self.admission.enter_stream(principal, tenant=tenant, is_peer=_is_peer(current.caller))
         enter_call(current)
         try:
             async with while_allowed(lambda: self._refused_by_now(method, current)):
                 yield current
         finally:
-            self.admission.leave_stream(principal)
+            self.admission.leave_stream(principal, tenant=tenant)
 
     def accept(self, method: Method, current: CurrentCall, raw: bytes) -> Message:
         """Return the request in `raw`, once it is about the caller's own tenant and can be kept.

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from services.leads.domain.routing_rules import Routing, RoutingMember, RoutingRule
 
 __all__ = [
+    "NO_QUOTA",
     "OWNER_ROLES",
     "Abilities",
     "Change",
@@ -24,6 +25,7 @@ __all__ = [
     "RoutingRule",
     "System",
     "Team",
+    "TenantQuota",
     "TenantSettings",
     "active_part",
     "diff",
@@ -80,6 +82,20 @@ class TenantSettings:
     """ISO 3166-1 code, the region of phone numbers that bring none; empty when nobody said."""
     currency_code: str
     """ISO 4217 code in which it reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantQuota:
+    """How much of this service a tenant may use; 0 is what the installation gives everybody."""
+
+    calls_per_second: int = 0
+    leads_per_day: int = 0
+    """Leads that start a handoff, by the tenant's days; 0 is no limit."""
+    streams: int = 0
+    """Open streams of all its principals together."""
+
+
+NO_QUOTA: Final = TenantQuota()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +186,8 @@ class Directory:
     tenant: str
     """`tenants/{tenant}`."""
     settings: TenantSettings
+    quota: TenantQuota = NO_QUOTA
+    """Given by the installation: applying a directory leaves it as it is."""
     teams: tuple[Team, ...] = ()
     people: tuple[Person, ...] = ()
     systems: tuple[System, ...] = ()
@@ -196,7 +214,8 @@ class Directory:
     @property
     def etag(self) -> str:
         """A digest of the whole content: equal directories, and only they, have equal etags."""
-        parts = (self.tenant, self.settings, self.teams, self.people, self.systems, self.queues, self.routing)
+        who = (self.teams, self.people, self.systems, self.queues)
+        parts = (self.tenant, self.settings, self.quota, *who, self.routing)
         return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]
 
     def team(self, name: str) -> Team | None:
@@ -329,6 +348,7 @@ def succeed(old: Directory | None, wanted: Directory) -> Directory:
     return Directory(
         tenant=wanted.tenant,
         settings=wanted.settings,
+        quota=old.quota if old else wanted.quota,
         teams=_merged(old.teams if old else (), wanted.teams),
         people=_merged(old.people if old else (), wanted.people),
         systems=_merged(old.systems if old else (), wanted.systems),

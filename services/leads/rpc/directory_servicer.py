@@ -13,6 +13,7 @@ from services.leads.usecases.directory import Applied, ApplyDirectory, IssueToke
 from services.leads.wire import directory as wire
 from smarketing import names
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.leads.v1 import tenancy_pb2 as tenancypb
 from smarketing.api.leads.v1.directory_pb2_grpc import DirectoryServiceServicer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.server.auth import issue_token
@@ -20,7 +21,7 @@ from smarketing.server.commands import Command, Done, answer, call_for
 from smarketing.server.errors import field_invalid
 from smarketing.server.paging import PageTokens, page_size_of
 
-__all__ = ["DirectoryServicer"]
+__all__ = ["DirectoryServicer", "check_token", "lifetime_in"]
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -77,7 +78,7 @@ class DirectoryServicer(DirectoryServiceServicer):
             token_id=issued.token_id,
             secret_hash=issued.secret_hash,
             display_name=request.display_name,
-            lifetime=_lifetime(request),
+            lifetime=lifetime_in(request),
             actor=call.actor,
             traceparent=call.traceparent,
         )
@@ -93,7 +94,7 @@ class DirectoryServicer(DirectoryServiceServicer):
     ) -> directorypb.Token:
         """End a token."""
         del context
-        _check_token(request.name)
+        check_token(request.name)
         call = call_for(request)
         wanted = RevokeToken(name=request.name, actor=call.actor, traceparent=call.traceparent)
         outcome = await self._store.command(usecases.revoke, Command(wanted, call), render=wire.token_to)
@@ -138,7 +139,8 @@ def _check_principal(parent: str) -> None:
         raise names.NameInvalid("parent", f"{names.PERSON.template} or {names.SYSTEM.template}")
 
 
-def _check_token(name: str) -> None:
+def check_token(name: str) -> None:
+    """Refuse a name that is no token's."""
     if not _is_below(name, names.PERSON_TOKEN, names.SYSTEM_TOKEN):
         raise names.NameInvalid("name", f"{names.PERSON_TOKEN.template} or {names.SYSTEM_TOKEN.template}")
 
@@ -151,7 +153,8 @@ def _is_below(name: str, *patterns: names.Pattern) -> bool:
     return any(pattern.matches(plain) for pattern in patterns)
 
 
-def _lifetime(request: directorypb.IssueTokenRequest) -> timedelta | None:
+def lifetime_in(request: directorypb.IssueTokenRequest | tenancypb.RotateTokenRequest) -> timedelta | None:
+    """Return how long a new token shall work; None means until it is revoked."""
     if not request.HasField("lifetime_duration"):
         return None
     lifetime = request.lifetime_duration.ToTimedelta()

@@ -7,6 +7,7 @@ from services.leads.rpc.identity_policy import IDENTITY_POLICY
 from services.leads.rpc.intake_policy import INTAKE_POLICY
 from services.leads.rpc.privacy_policy import PRIVACY_POLICY
 from services.leads.rpc.routing_policy import ROUTING_POLICY
+from services.leads.rpc.tenancy_policy import TENANCY_POLICY
 from services.leads.rpc.work_policy import WORK_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Role
@@ -76,6 +77,7 @@ POLICY: Final[Policy] = {
     **INTAKE_POLICY,
     **ROUTING_POLICY,
     **PRIVACY_POLICY,
+    **TENANCY_POLICY,
     **WORK_POLICY,
     **AUDIT_POLICY,
     "/smarketing.api.leads.v1.LeadSearchService/FindLeads": _PERSONAL,

@@ -17,6 +17,7 @@ from services.leads.domain.directory import (
     Routing,
     System,
     Team,
+    TenantQuota,
     TenantSettings,
 )
 from services.leads.domain.tokens import Token
@@ -104,6 +105,12 @@ class DirectoryTx:
         row = self._connection.execute(select(table).where(table.c.name == name)).one_or_none()
         return None if row is None else _token(row)
 
+    def tokens_of(self, principal: str) -> list[Token]:
+        """Return a principal's tokens."""
+        table = self._tables.directory.token
+        found = select(table).where(table.c.principal == principal).order_by(table.c.name)
+        return [_token(row) for row in self._connection.execute(found)]
+
     def add_token(self, token: Token, secret_hash: bytes, *, actor: str, traceparent: str = "") -> None:
         """Keep a new token, and tell of it."""
         table = self._tables.directory.token
@@ -127,6 +134,16 @@ class DirectoryTx:
         changed = table.update().where(table.c.name == token.name).values(revoke_time=token.revoke_time)
         self._connection.execute(changed)
         event = wire.token_revoked(token)
+        self._tell(_tenant_name(token.name), token.name, event, actor, traceparent)
+
+    def shorten_token(self, token: Token, *, actor: str, traceparent: str = "") -> None:
+        """Keep that the token ends at its `expire_time`, and tell of it as of a token made anew."""
+        table, known = self._tables.directory.token, self._tables.mirror.token.c
+        changed = table.update().where(table.c.name == token.name).values(expire_time=token.expire_time)
+        self._connection.execute(changed)
+        own = (known.tenant == names.tenant_of(token.name), known.token_id == token.token_id)
+        secret_hash = self._connection.execute(select(known.secret_hash).where(*own)).scalar_one()
+        event = wire.token_issued(token, bytes(secret_hash))
         self._tell(_tenant_name(token.name), token.name, event, actor, traceparent)
 
     def audit(self, entries: Sequence[AuditEntry]) -> None:
@@ -193,6 +210,18 @@ class DirectoryStore:
             wanted = wanted.where(table.c.name < before)
         return await self._writer.read(lambda connection: [_token(row) for row in connection.execute(wanted)])
 
+    async def tenants(self, *, after: str = "", limit: int | None = None) -> list[Directory]:
+        """Return the directories of the tenants behind `after`, by name; the installation's own is none."""
+        table = self._tables.directory.tenant.c
+
+        def query(connection: Connection) -> list[Directory]:
+            found = select(table.tenant).where(table.tenant > after, table.tenant != names.ALL_TENANTS)
+            ids = connection.execute(found.order_by(table.tenant).limit(limit)).scalars().all()
+            each = (self._directories.find(connection, f"tenants/{tenant}") for tenant in ids)
+            return [directory for directory in each if directory is not None]
+
+        return await self._writer.read(query)
+
     def begin(self, connection: Connection, *, now: datetime) -> DirectoryTx:
         """Return the directory's part of a transaction."""
         return DirectoryTx(self._tables, self._directories, connection, now=now)
@@ -247,6 +276,11 @@ def _load(tables: DirectoryTables, connection: Connection, tenant: Row[Any]) -> 
             region_code=tenant.region_code,
             currency_code=tenant.currency_code,
         ),
+        quota=TenantQuota(
+            calls_per_second=tenant.calls_per_second,
+            leads_per_day=tenant.leads_per_day,
+            streams=tenant.streams,
+        ),
         teams=tuple(map(_team, entries(tables.team))),
         people=tuple(map(_person, entries(tables.person))),
         systems=tuple(map(_system, entries(tables.system))),
@@ -275,6 +309,7 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
                 new.settings.currency_code,
                 routing.version,
                 new.etag,
+                *_quota(new.quota),
             )
         ],
     )
@@ -404,6 +439,11 @@ def _token(row: Row[Any]) -> Token:
 def _abilities(entry: Team | Person) -> tuple[str, str, str, int]:
     """Return the last columns of a team or person."""
     return _joined(entry.skills), _joined(entry.territories), _joined(entry.languages), entry.capacity
+
+
+def _quota(quota: TenantQuota) -> tuple[int, int, int]:
+    """Return the last columns of a tenant."""
+    return quota.calls_per_second, quota.leads_per_day, quota.streams
 
 
 def _words(joined: str) -> tuple[str, ...]:

@@ -61,6 +61,19 @@ _waiting: Final = (
 _all_waiting: Final = select(*_ID).where(
     _h.tenant == bindparam("tenant"), _h.queue != "", text("offer_state = 1")
 )
+_owned: Final = (
+    select(*_ID)
+    .where(_h.tenant == bindparam("tenant"), _h.owner == bindparam("person"), _h.owner != "")
+    .where(_h.state.between(3, 6), _h.archived == 0)
+    .order_by(_h.lead, _h.number)
+    .limit(bindparam("most"))
+)
+_offered: Final = (
+    select(*_ID)
+    .where(_h.tenant == bindparam("tenant"), _h.offer_assignee == bindparam("person"), _h.offer_state == 1)
+    .order_by(_h.lead, _h.number)
+    .limit(bindparam("most"))
+)
 _lapsed: Final = (
     select(*_ID)
     .where(_h.offer_state == 1, _h.offer_expire_time.is_not(None), _h.offer_expire_time <= bindparam("now"))
@@ -107,6 +120,13 @@ def waiting_in(connection: Connection, tenant: str, queue: str, most: int) -> li
 def waiting(connection: Connection, tenant: str) -> list[HandoffId]:
     """Return all that waits in the tenant's queues."""
     return _ids(connection, _all_waiting, {"tenant": tenant})
+
+
+def held_by(connection: Connection, tenant: str, person: str, most: int) -> list[HandoffId]:
+    """Return the open handoffs that a person owns or is offered."""
+    values = {"tenant": tenant, "person": person, "most": most}
+    owned = _ids(connection, _owned, values)
+    return owned + _ids(connection, _offered, {**values, "most": most - len(owned)})
 
 
 def lapsed(connection: Connection, now: datetime, most: int) -> list[HandoffId]:

@@ -22,9 +22,11 @@ from services.leads.domain.privacy import (
     OnReturn,
     PrivacySettings,
 )
+from services.leads.store.intake import forget_subjects
 from services.leads.store.people import LeadKey, People
 from services.leads.store.retention import aged_among
 from services.leads.store.schema import SCHEMA
+from services.leads.store.write_back import forget_lead
 from smarketing.sql import InsertRows, UpsertRows
 
 __all__ = ["CONSENT_NOTE", "NOBODY", "TREATMENTS", "Subjects", "Treatment", "consent_of", "erasure_of"]
@@ -213,6 +215,8 @@ class Subjects:
             bytes(digest) for digest in self._connection.execute(select(match.c.digest).where(*own)).scalars()
         ]
         self._connection.execute(delete(match).where(*own))
+        forget_subjects(self._connection, lead[0], digests)
+        forget_lead(self._connection, *lead)
         _PUT_MATCHES.upsert(self._connection, [(lead[0], digest, NOBODY, self._now) for digest in digests])
 
 

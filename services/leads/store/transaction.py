@@ -28,6 +28,7 @@ from services.leads.domain.merging import next_in_place_of
 from services.leads.domain.opportunity import Opportunity
 from services.leads.store import rows, statements
 from services.leads.store.accounts import Accounts
+from services.leads.store.day_quotas import DayQuotas
 from services.leads.store.directory import Directories
 from services.leads.store.intake import Intake
 from services.leads.store.merges import Merges
@@ -95,6 +96,7 @@ class LeadTx:
         self._new_opportunities: set[tuple[str, str]] = set()
         self._changed_opportunities: set[tuple[str, str]] = set()
         self._events: list[tuple[HandoffEvent, By]] = []
+        self.day_quotas: Final = DayQuotas(connection)
         self._suppressed: set[tuple[str, bytes]] = set()
         self.work: Final = WorkTx(connection, now=now)
         """What surrounds handoffs."""
@@ -124,6 +126,10 @@ class LeadTx:
                 raise TenantUnknown(f"tenants/{tenant}")
             self._known_directories[tenant] = directory
         return directory
+
+    def assume(self, directory: Directory) -> None:
+        """Go by this directory for the rest of a transaction that will be undone."""
+        self._known_directories[names.tenant_of(directory.tenant)] = directory
 
     def desk(self, tenant: str) -> Desk:
         """Return the desk where the tenant's handoffs are given out; the turns it gives are written."""
@@ -175,6 +181,12 @@ class LeadTx:
     def unrouted(self, *, limit: int) -> list[Handoff]:
         """Return handoffs that nobody could be offered yet, oldest first."""
         found = statements.unrouted(self._connection, limit)
+        self.load_handoffs(found)
+        return [self._handoffs[each] for each in found]
+
+    def held_by(self, tenant: str, person: str, *, limit: int) -> list[Handoff]:
+        """Return open handoffs that a person owns or is offered, archived ones aside."""
+        found = statements.held_by(self._connection, tenant, person, limit)
         self.load_handoffs(found)
         return [self._handoffs[each] for each in found]
 
@@ -432,6 +444,7 @@ class LeadTx:
         append(self._connection, told + self.work.told, now=self.now)
         self.write_backs.enqueue((event for event, _ in self._events), self._handoffs)
         totals = Counter(total for event, _ in self._events for total in totals_of(event))
+        totals.update(self.day_quotas.taken)
         statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])
 
 

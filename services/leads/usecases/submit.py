@@ -16,6 +16,7 @@ from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases import owning
 from services.leads.usecases.identity import identify
 from services.leads.usecases.merging import lead_known_as
+from services.leads.usecases.quota import over_quota
 from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
 
@@ -140,7 +141,7 @@ def _first(tx: LeadTx, known: _Known) -> Submitted | LeadError:
     return _joined_or_begun(tx, known, lead)
 
 
-def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
+def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:
     """Join the lead's live handoff, or begin its next: nobody is worked by two at once."""
     submission = known.submission
     lead = lead_known_as(tx, submission.tenant, lead)
@@ -175,9 +176,11 @@ def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) ->
     owning.keep_basis(tx, known.by, submission, handoff.id.lead)
 
 
-def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted:
+def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:
     """Begin the lead's next handoff; with an empty `lead`, a new lead's first."""
     submission, tenant = known.submission, known.submission.tenant
+    if submission.history is None and (refused := over_quota(tx, tenant)) is not None:
+        return refused
     number, recycled = 1, None
     if lead:
         before = tx.handoffs_of((tenant, lead))

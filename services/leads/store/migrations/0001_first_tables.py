@@ -162,6 +162,9 @@ def _directory() -> None:
         Column("currency_code", Text, nullable=False),
         Column("routing_version", BigInt, nullable=False),
         Column("etag", Text, nullable=False),
+        Column("calls_per_second", BigInt, nullable=False),
+        Column("leads_per_day", BigInt, nullable=False),
+        Column("streams", BigInt, nullable=False),
     )
     op.create_table(
         "team",
