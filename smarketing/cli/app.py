@@ -19,6 +19,7 @@ from smarketing.cli import (
     outcomes,
     reports,
     sla,
+    sources,
     status,
 )
 from smarketing.cli.group import RootGroup
@@ -88,6 +89,8 @@ intake.register(leads_app)
 handoffs.register(leads_app)
 app.add_typer(leads_app, name="leads")
 app.add_typer(outcomes.app, name="outcomes")
+app.add_typer(sources.app, name="sources")
+app.add_typer(sources.write_backs, name="write-backs")
 app.add_typer(sla.app, name="sla")
 app.add_typer(reports.app, name="reports")
 app.add_typer(directory.app, name="directory")

@@ -12,6 +12,7 @@ from smarketing.client.batches import Answer, BatchOptions, BatchStream
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.directory import DirectoryClient
 from smarketing.client.events import EventLogClient
+from smarketing.client.intake import IntakeClient
 from smarketing.client.privacy import PrivacyClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.routing import RoutingClient
@@ -39,6 +40,8 @@ class LeadsClient:
         """The directory, which `leads` keeps."""
         self.routing = RoutingClient(self._connection)
         """What routing would do, and did."""
+        self.intake = IntakeClient(self._connection)
+        """Webhooks in and out, which `leads` keeps."""
         self.privacy = PrivacyClient(self._connection)
         """People's rights, which `leads` sees to."""
         self.tenants = TenantsClient(self._connection)
