@@ -33,6 +33,7 @@ from smarketing.api.leads.v1 import (
     privacy_pb2,
     routing_pb2,
     search_pb2,
+    tenancy_pb2,
 )
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
@@ -71,6 +72,7 @@ OWN_CONTRACTS = {
         privacy_pb2,
         routing_pb2,
         search_pb2,
+        tenancy_pb2,
     ),
     "sla": (slapb,),
     "reports": (reportspb,),
