@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from services.leads.domain.claims import NOT_WAITING
 from services.leads.domain.events import OfferState
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
@@ -105,7 +106,7 @@ def many_follow_ups(handoff: HandoffId, count: int, *, seed: int = 1) -> Iterato
 
 def put_handoffs(connection: Connection, handoffs: Iterator[Handoff]) -> None:
     """Write handoffs with multi-row inserts, without whatever else belongs to them."""
-    while part := [rows.handoff_row(each) for each in islice(handoffs, _BATCH)]:
+    while part := [rows.handoff_row(each, NOT_WAITING) for each in islice(handoffs, _BATCH)]:
         statements.INSERT_HANDOFFS.insert(connection, part)
 
 
@@ -113,6 +114,7 @@ def put_copies(connection: Connection, copies: int) -> None:
     """Write all handoffs that are there so many times more, each time of other leads and later."""
     handoff = SCHEMA.leads.handoff
     instants = [column.name for column in handoff.columns if isinstance(column.type, UtcMicros)]
+    instants.remove("claim_time")  # at the end of time, for who waits in no queue
     later = {name: f'"{name}" + (:nth * :span)' for name in instants}
     later["lead"] = "'lead-' || printf('%08d', CAST(substr(lead, 6) AS INTEGER) + :nth * :leads)"
     values = ", ".join(later.get(column.name, f'"{column.name}"') for column in handoff.columns)

@@ -26,7 +26,8 @@ def _owners(*conditions: Any, latest: Any) -> Select[Any]:
             _h.state.between(_FIRST_OWNED, HandoffState.WON.value),
             *conditions,
         )
-        .order_by(latest.desc(), _h.lead.desc(), _h.number.desc())
+        # Said, because PostgreSQL would begin with what never was.
+        .order_by(latest.desc().nulls_last(), _h.lead.desc(), _h.number.desc())
         .limit(_MOST_OWNERS)
     )
 

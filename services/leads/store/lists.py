@@ -85,14 +85,14 @@ class HandoffPage:
 
     def __init__(self, wanted: HandoffList, *, after: Key | None, limit: int) -> None:
         self._tenant = wanted.tenant
-        self._walk = _handoffs(wanted)
+        self.walk: Final = _handoffs(wanted)
         self._begin = after
         self._limit = limit
         self.after: Key | None = None
 
     def __call__(self, connection: Connection) -> Sequence[Handoff]:
         """Return the page's handoffs, in order."""
-        visited = self._walk.page(connection, after=self._begin, limit=self._limit)
+        visited = self.walk.page(connection, after=self._begin, limit=self._limit)
         self.after = visited.after
         return _loaded(connection, self._tenant, visited.keys)
 
@@ -271,7 +271,17 @@ class OfferPage:
         self, tenant: str, assignees: Collection[str] | None, *, after: Key | None, limit: int
     ) -> None:
         self._tenant = tenant
-        self._ranges, self._conditions = _offers(tenant, assignees)
+        ranges, conditions = _offers(tenant, assignees)
+        self.ending: Final = Walk(
+            columns=_BY_EXPIRY,
+            ranges=[[*fixed, _h.offer_expire_time.is_not(None)] for fixed in ranges],
+            conditions=conditions,
+        )
+        self.lasting: Final = Walk(
+            columns=_BY_ID,
+            ranges=[[*fixed, _h.offer_expire_time.is_(None)] for fixed in ranges],
+            conditions=conditions,
+        )
         self._begin = after
         self._limit = limit
         self.after: Key | None = None
@@ -281,25 +291,16 @@ class OfferPage:
         begin = self._begin
         keys: list[Key] = []
         if begin is None or begin[0] is not None:
-            ending = self._walk(_BY_EXPIRY, _h.offer_expire_time.is_not(None))
-            visited = ending.page(connection, after=begin, limit=self._limit)
+            visited = self.ending.page(connection, after=begin, limit=self._limit)
             keys += visited.keys
             begin = None
             if visited.after is not None or len(keys) == self._limit:
                 self.after = visited.after or _BEFORE_LASTING
                 return _loaded(connection, self._tenant, keys)
-        lasting = self._walk(_BY_ID, _h.offer_expire_time.is_(None))
         behind = None if begin is None else begin[1:]
-        visited = lasting.page(connection, after=behind, limit=self._limit - len(keys))
+        visited = self.lasting.page(connection, after=behind, limit=self._limit - len(keys))
         self.after = None if visited.after is None else (None, *visited.after)
         return _loaded(connection, self._tenant, [*keys, *visited.keys])
-
-    def _walk(self, columns: Sequence[Column[Any]], ends: ColumnElement[bool]) -> Walk:
-        return Walk(
-            columns=columns,
-            ranges=[[*fixed, ends] for fixed in self._ranges],
-            conditions=self._conditions,
-        )
 
 
 def _offers(tenant: str, assignees: Collection[str] | None) -> _Ranges:
@@ -327,7 +328,7 @@ class FollowUpPage:
         columns = (_f.occur_time, _f.follow_up)
         above, below = _bounds(columns, rest, "occur_time")
         self._handoff = handoff
-        self._walk = Walk(
+        self.walk: Final = Walk(
             columns=columns,
             ranges=[[_f.tenant == handoff.tenant, _f.lead == handoff.lead, _f.number == handoff.number]],
             conditions=[_condition(_f[each.field], each) for each in rest],
@@ -341,10 +342,10 @@ class FollowUpPage:
 
     def __call__(self, connection: Connection) -> Sequence[FollowUp]:
         """Return the page's follow-ups, in order."""
-        visited = self._walk.page(connection, after=self._begin, limit=self._limit)
+        visited = self.walk.page(connection, after=self._begin, limit=self._limit)
         self.after = visited.after
         ids = [key[1] for key in visited.keys]
-        of_handoff = and_(*self._walk.ranges[0])
+        of_handoff = and_(*self.walk.ranges[0])
         query = select(_T.follow_up).where(of_handoff, _f.follow_up.in_(ids))
         found = {row.follow_up: rows.follow_up_of(row) for row in connection.execute(query)} if ids else {}
         return [found[each] for each in ids]

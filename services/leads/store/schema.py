@@ -24,7 +24,7 @@ from smarketing.server.commands import CommandTables, define_commands
 from smarketing.server.directory import define_directory
 from smarketing.sql import BigInt, MinorUnits, UtcMicros
 
-__all__ = ["NOBODYS", "SCHEMA", "LeadTables", "Schema"]
+__all__ = ["NOBODYS", "SCHEMA", "UNROUTED", "LeadTables", "Schema"]
 
 _Flag: Final = Boolean().with_variant(Integer(), "sqlite")
 
@@ -113,11 +113,12 @@ def _submission(metadata: MetaData) -> Table:
 
 _OFFERED: Final = text("offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
-_UNROUTED: Final = text("state = 1 AND archived = 0")
+UNROUTED: Final = text("state = 1 AND archived = false")
+"""Nobody was offered it yet. Queries say it in the words of its index, and PostgreSQL knows no flag `0`."""
 _KEPT: Final = text("kept_lead <> ''")
 _ACCOUNT_OWNED: Final = text("account IS NOT NULL AND owner <> '' AND state BETWEEN 3 AND 7")
 NOBODYS: Final = text(
-    "archived = 0 AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
+    "archived = false AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
     " OR (state IN (3, 4, 5, 6) AND owner = ''))"
 )
 """Open, not archived, and with nobody: offered to none, or worked by none."""
@@ -185,7 +186,7 @@ def _handoff(metadata: MetaData) -> Table:
             postgresql_where=_OFFERED,
         ),
         Index("handoff_leased", "offer_expire_time", sqlite_where=_LEASED, postgresql_where=_LEASED),
-        Index("handoff_unrouted", "submit_time", sqlite_where=_UNROUTED, postgresql_where=_UNROUTED),
+        Index("handoff_unrouted", "submit_time", sqlite_where=UNROUTED, postgresql_where=UNROUTED),
         # Holds nothing as long as all is well: to look is to look into an empty index.
         Index("handoff_nobodys", "tenant", sqlite_where=NOBODYS, postgresql_where=NOBODYS),
     )

@@ -10,7 +10,7 @@ from services.leads.domain.claims import ClaimPlace
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.store.rows import handoff_row
-from services.leads.store.schema import SCHEMA
+from services.leads.store.schema import SCHEMA, UNROUTED
 from smarketing.sql import FindRows, InsertRows, UpdateRows, UpsertRows
 
 _T = SCHEMA.leads
@@ -81,7 +81,7 @@ _lapsed: Final = (
     .limit(bindparam("most"))
 )
 _unrouted: Final = (
-    select(*_ID).where(_h.state == 1, _h.archived == 0).order_by(_h.submit_time).limit(bindparam("most"))
+    select(*_ID).where(UNROUTED).order_by(_h.submit_time).limit(bindparam("most"))
 )
 _next_expiry: Final = (
     select(_h.offer_expire_time)

@@ -382,7 +382,7 @@ def _handoffs() -> None:
         postgresql_where=text("offer_state = 1"),
     )
     nobodys = text(
-        "archived = 0 AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
+        "archived = false AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
         " OR (state IN (3, 4, 5, 6) AND owner = ''))"
     )
     op.create_index("handoff_nobodys", "handoff", ["tenant"], sqlite_where=nobodys, postgresql_where=nobodys)
@@ -390,8 +390,8 @@ def _handoffs() -> None:
         "handoff_unrouted",
         "handoff",
         ["submit_time"],
-        sqlite_where=text("state = 1 AND archived = 0"),
-        postgresql_where=text("state = 1 AND archived = 0"),
+        sqlite_where=text("state = 1 AND archived = false"),
+        postgresql_where=text("state = 1 AND archived = false"),
     )
 
 
