@@ -94,7 +94,7 @@ def _span(message: routingpb.RoutingTraffic) -> Span:
     start, end = instant_in(message, "start_time"), instant_in(message, "end_time")
     if start is None:
         raise field_invalid("span.start_time", "an instant")
-    if end is None or not start < end <= start + _LONGEST_SPAN:
+    if end is None or not timedelta(0) < end - start <= _LONGEST_SPAN:
         raise field_invalid(
             "span.end_time", f"an instant after the start, at most {_LONGEST_SPAN.days} days after it"
         )
