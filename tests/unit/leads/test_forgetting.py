@@ -1,6 +1,5 @@
 """People are forgotten when their last handoff closed long enough ago, and not before."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +12,7 @@ from services.leads.usecases.asking import Asker
 from services.leads.usecases.consenting import ChangeSettings, change_settings
 from services.leads.usecases.erasing import EraseSubject, Subject, erase_subjects
 from services.leads.usecases.forgetting import Forgetter, erase_aged
+from services.leads.usecases.merging import MergeLeads, merge_leads
 from services.leads.usecases.offers import AnswerOffer, reject_offers
 from tests.builders.leads import FORM, House, a_submission
 
@@ -155,16 +155,22 @@ async def test_an_erasure_is_pending_until_its_traces_are_gone() -> None:
 async def test_everybody_merged_with_a_person_is_that_person() -> None:
     async with House() as house:
         [kept, merged, stranger] = [await a_closed_lead(house, number) for number in range(3)]
-        await _merge(house, merged, into=kept)
+        await house.one(merge_leads, MergeLeads(tenant="default", lead=kept, merged_lead=merged, by=BY))
 
         await house.one(erase_subjects, EraseSubject(subject=Subject(tenant="default", lead=kept), by=BY))
         assert await erased(house, kept, merged, stranger) == {kept, merged}
 
 
-async def _merge(house: House, lead: str, *, into: str) -> None:
-    def merge(tx: LeadTx) -> None:
-        tx.load_handoffs_of([("default", lead)])
-        for handoff in tx.handoffs_of(("default", lead)):
-            tx.save_handoff(replace(handoff, kept_lead=into, kept_number=1))
+async def test_a_merged_person_is_kept_while_one_of_their_handoffs_is_young() -> None:
+    async with House() as house:
+        await keep_for(house, YEAR)
+        old = await a_closed_lead(house, 1)
+        house.later(days=364)
+        young = await a_closed_lead(house, 2)
+        await house.one(merge_leads, MergeLeads(tenant="default", lead=young, merged_lead=old, by=BY))
+        house.later(days=10)
 
-    await house.store.sweep(merge)
+        assert await a_forgetter(house).retain_once() == 0
+        house.later(days=365)
+        assert await a_forgetter(house).retain_once() == 2
+        assert await erased(house, old, young) == {old, young}
