@@ -7,14 +7,17 @@ zones repeat one rule, so fourteen kinds of year (weekday of 1 January, leap or 
 """
 
 import threading
+from array import array
 from bisect import bisect_left, bisect_right
 from calendar import isleap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from importlib.util import find_spec
 from itertools import accumulate
 from operator import sub
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smarketing.businesstime.calendar import Calendar, Window
 from smarketing.businesstime.duration import BusinessTime
@@ -38,6 +41,9 @@ from smarketing.businesstime.zones import (
     Zone,
     load_zone,
 )
+
+if TYPE_CHECKING:
+    from smarketing.businesstime.batches import Columns
 
 Span = tuple[int, int]
 
@@ -127,6 +133,7 @@ class Openings:
         self._growth = threading.Lock()
         self._table = _NOTHING
         self._gapless_table = _NOTHING
+        self._known_columns: tuple[_Run, Columns] | None = None
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether an instant lies inside an opening; the closing instant does not."""
@@ -186,15 +193,33 @@ class Openings:
                     return target + table.slack[at]
         return self._walk_add(start, amount)
 
-    def between_many_us(self, spans: Iterable[Span]) -> list[int]:
-        """Return `between_us` of each pair of instants."""
-        between = self.between_us
-        return [between(start, end) for start, end in spans]
+    def between_many_us(self, starts: Iterable[int], ends: Iterable[int]) -> "array[int]":
+        """Return `between_us` of each start and the end beside it; quickest with arrays of 64-bit integers.
 
-    def add_many_us(self, starts: Iterable[int], amount: int) -> list[int]:
-        """Return `add_us` of each start with one amount."""
-        add = self.add_us
-        return [add(start, amount) for start in starts]
+        Raises:
+            ValueError: when there are not as many ends as starts.
+        """
+        ones, others = _packed(starts), _packed(ends)
+        if len(ones) != len(others):
+            raise ValueError("give as many ends as starts")
+        columns = self._warmed(ones, others) and self._columns(self._table)
+        if not columns:
+            return _packed(map(self.between_us, ones, others))
+        answers, missing = columns.between(ones, others)
+        for at in missing:
+            answers[at] = self.between_us(ones[at], others[at])
+        return answers
+
+    def add_many_us(self, starts: Iterable[int], amount: int) -> "array[int]":
+        """Return `add_us` of each start with one amount; quickest with an array of 64-bit integers."""
+        asked = _packed(starts)
+        columns = self._warmed(asked) and self._columns(self._gapless_table)
+        if not columns:
+            return _packed(self.add_us(start, amount) for start in asked)
+        answers, missing = columns.add(asked, amount)
+        for at in missing:
+            answers[at] = self.add_us(asked[at], amount)
+        return answers
 
     def intervals_us(self, start: int, end: int) -> list[Span]:
         """Return what `intervals` returns."""
@@ -208,6 +233,34 @@ class Openings:
         self._warm(year_of(start), year_of(end))
         runs = (self._year(year) for year in range(year_of(start), year_of(end) + 1))
         return _merged(span for run, shift in runs for span in _inside(run, shift, start, end))
+
+    def _warmed(self, *asked: "array[int]") -> bool:
+        """Have the years of many instants in the table; False when one by one is as well."""
+        if not asked[0] or not _has_numpy():
+            return False
+        from smarketing.businesstime.batches import bounds
+
+        low, high = bounds(*asked)
+        self._check(low)
+        self._check(high)
+        self._warm(year_of(low), year_of(high))
+        return True
+
+    def _columns(self, table: _Run) -> "Columns":
+        from smarketing.businesstime.batches import Columns
+
+        known = self._known_columns
+        if known is None or known[0] is not table:
+            columns = Columns(
+                table.first,
+                table.last,
+                starts=table.starts,
+                ends=table.ends,
+                upto=table.upto,
+                slack=table.slack,
+            )
+            known = self._known_columns = (table, columns)
+        return known[1]
 
     def _check(self, us: int) -> None:
         if not self._low <= us <= self._high:
@@ -322,6 +375,19 @@ class Openings:
             return ()
         windows = self._overrides.get(ordinal)
         return self.calendar.hours[(ordinal - 1) % 7] if windows is None else windows
+
+
+@cache
+def _has_numpy() -> bool:
+    """Tell whether batches can be answered with numpy, which the extra `batch` brings."""
+    return find_spec("numpy") is not None
+
+
+def _packed(instants: Iterable[int]) -> "array[int]":
+    try:
+        return array("q", instants)
+    except OverflowError:
+        raise InstantOutOfRange from None
 
 
 def _dates_reaching_into(year: int) -> range:

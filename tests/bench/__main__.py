@@ -18,6 +18,7 @@ from typing import Any
 
 from smarketing.server.settings import GrpcEngine
 from smarketing.wallclock import new_id, utc_now
+from tests.bench.calendar import calendar
 from tests.bench.imports import import_stream
 from tests.bench.lists import lists
 from tests.bench.ours import Ours
@@ -150,6 +151,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "import": import_stream,
     "routing": routing,
     "lists": lists,
+    "calendar": calendar,
 }
 
 

@@ -7,6 +7,7 @@ of 40 calendars, `make prove` a million of 2,000.
 import json
 import os
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -143,7 +144,12 @@ class Examiner:
         self.edges = [self.slow.first + int(edge) * SECOND for edge in bounds]
         self.asked: Counter[str] = Counter()
         self.ways = (
-            [self.between] * 26 + [self.add] * 26 + [self.is_open] * 8 + [self.far] * 12 + [self.offline] * 22
+            [self.between] * 26
+            + [self.add] * 26
+            + [self.is_open] * 8
+            + [self.far] * 11
+            + [self.batch]
+            + [self.offline] * 22
         ) + [self.clock] * 6
 
     def instant(self) -> int:
@@ -212,6 +218,22 @@ class Examiner:
         if self.random.random() < 0.5:
             end = self.instant()
         return (start, end), self.slow.far_between(start, end), self.openings.between_us(start, end)
+
+    def batch(self) -> tuple[object, object, object]:
+        """Instants of all years in one array: those far off are answered one by one."""
+        starts = [self.random.randint(self.slow.begin, self.slow.end), *self.instants(20)]
+        ends = [self.random.randint(self.slow.begin, self.slow.end), *self.instants(20)]
+        least = min(self.counted.total - self.counted.upto(start) for start in starts[1:])
+        amount = max(self.amount(least), 1) if least else 0
+        expected = [
+            [self.slow.far_between(start, end) for start, end in zip(starts, ends, strict=True)],
+            [self.counted.add(start, amount) for start in starts[1:]],
+        ]
+        got = [
+            list(self.openings.between_many_us(starts, ends)),
+            list(self.openings.add_many_us(array("q", starts[1:]), amount)),
+        ]
+        return (starts, ends, amount), expected, got
 
     def offline(self) -> tuple[object, object, object]:
         kind = self.random.choice(("add_business_time", "business_between", "is_open"))
