@@ -300,9 +300,9 @@ def _for_this_one(pool: _PoolNow, line: _Line, case: Case) -> _Line:
     return line if changed == line.letters.text else pool.line(changed)
 
 
-def to_fallback(directory: Directory) -> Placement | None:
-    """Return the fallback queue, for old business that is offered to nobody; None without such a queue."""
-    return _to_queue(directory, "", Decision(directory.routing.version, ground=Ground.HISTORY))
+def to_fallback(directory: Directory, ground: Ground = Ground.HISTORY) -> Placement | None:
+    """Return the fallback queue, for what is offered to nobody in particular; None without such a queue."""
+    return _to_queue(directory, "", Decision(directory.routing.version, ground=ground))
 
 
 def _to_queue(directory: Directory, name: str, decision: Decision) -> Placement | None:

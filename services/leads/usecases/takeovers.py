@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.leads.domain.desk import to_fallback
+from services.leads.domain.routing import Ground
 from services.leads.domain.takeovers import Takeover, is_still_theirs, take_over
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.routing import SYSTEM, place
@@ -34,7 +35,7 @@ def _take_over(tx: LeadTx, request: Takeover) -> None:
         handoff,
         request,
         number=before + 1,
-        to_queue=to_fallback(directory) if exhausted else None,
+        to_queue=to_fallback(directory, Ground.OFFERS_USED_UP) if exhausted else None,
         now=tx.now,
     )
     tx.work.add_takeover(request, taken=True)
