@@ -16,6 +16,7 @@ from smarketing.cli import (
     handoffs,
     intake,
     leads,
+    lookups,
     outcomes,
     reports,
     sla,
@@ -85,6 +86,7 @@ def _timeout_of(text: str) -> timedelta:
 
 leads_app = typer.Typer(no_args_is_help=True, help="Leads and their handoffs, from submission to outcome.")
 leads.register(leads_app)
+lookups.register(leads_app)
 intake.register(leads_app)
 handoffs.register(leads_app)
 app.add_typer(leads_app, name="leads")

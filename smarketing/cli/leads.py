@@ -15,12 +15,19 @@ from smarketing.cli.session import Session, session_of
 from smarketing.cli.views import handoff_view, handoffs_view, lead_view, offers_view, short, state_of
 from smarketing.client import LeadsClient
 
-__all__ = ["register", "taken"]
+__all__ = ["Filter", "register", "taken"]
 
 T = TypeVar("T")
 
 Assignees = Annotated[
     list[str] | None, typer.Argument(help="People, queues/ID or teams/ID; your own when none.")
+]
+
+Filter = Annotated[
+    str,
+    typer.Option(
+        "--filter", help="Comparisons joined by AND: 'qualification.score >= 50 AND archived = false'."
+    ),
 ]
 
 
@@ -73,10 +80,14 @@ def list_(
     queue: Annotated[str, typer.Option(help="Only in this queue.")] = "",
     source_system: Annotated[str, typer.Option(help="Only of this sender.")] = "",
     external_id: Annotated[str, typer.Option(help="Only this submission of the sender.")] = "",
+    filter_: Filter = "",
+    order_by: Annotated[
+        str, typer.Option(help="'submit_time desc' (the default), submit_time or next_due_time.")
+    ] = "",
     limit: Limit = 50,
     unlimited: All = False,
 ) -> None:
-    """List handoffs, newest first."""
+    """List handoffs, newest first unless --order-by says otherwise."""
     session = session_of(ctx)
     most = 0 if unlimited else limit
     request = leadspb.ListHandoffsRequest(
@@ -87,6 +98,8 @@ def list_(
         queue=session.name("queues", queue) if queue else "",
         source_system=source_system,
         external_id=external_id,
+        filter=filter_,
+        order_by=order_by,
     )
     handoffs, more = session.ask(LeadsClient, lambda leads: taken(leads.handoffs(request), most))
     session.show_list("handoffs", handoffs, lambda: handoffs_view(handoffs), more=more)

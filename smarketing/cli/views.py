@@ -110,6 +110,41 @@ def follow_up_view(follow_up: leadspb.FollowUp) -> RenderableType:
     )
 
 
+def leads_view(leads: Sequence[leadspb.Lead]) -> RenderableType:
+    """Leads with their personal data, one a row."""
+    return table(
+        ("lead", "name", "e-mail", "phone", "company", "handoffs"),
+        [
+            (
+                id_of(lead.name),
+                f"{lead.contact.given_name} {lead.contact.family_name}".strip(),
+                lead.contact.email,
+                lead.contact.phone,
+                lead.contact.company,
+                str(lead.handoff_count),
+            )
+            for lead in leads
+        ],
+    )
+
+
+def follow_ups_view(follow_ups: Sequence[leadspb.FollowUp]) -> RenderableType:
+    """Follow-ups, one a row."""
+    return table(
+        ("happened", "person", "channel", "contact", "grade"),
+        [
+            (
+                when(follow_up.occur_time),
+                id_of(follow_up.person),
+                enum_word(termspb.FollowUpChannel.DESCRIPTOR, follow_up.channel),
+                "yes" if follow_up.contact else "no",
+                enum_word(termspb.EvidenceGrade.DESCRIPTOR, follow_up.grade),
+            )
+            for follow_up in follow_ups
+        ],
+    )
+
+
 def opportunity_view(opportunity: leadspb.Opportunity) -> RenderableType:
     """One opportunity."""
     return record(

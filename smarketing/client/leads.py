@@ -16,6 +16,7 @@ from smarketing.client.intake import IntakeClient
 from smarketing.client.privacy import PrivacyClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.routing import RoutingClient
+from smarketing.client.search import SearchClient
 from smarketing.client.settings import ClientSettings
 from smarketing.client.tenants import TenantsClient
 from smarketing.client.watches import follow_offers
@@ -44,6 +45,8 @@ class LeadsClient:
         """Webhooks in and out, which `leads` keeps."""
         self.privacy = PrivacyClient(self._connection)
         """People's rights, which `leads` sees to."""
+        self.search = SearchClient(self._connection)
+        """Leads found by who they are."""
         self.tenants = TenantsClient(self._connection)
         """Tenants and their quotas, which `leads` keeps."""
 
@@ -82,11 +85,11 @@ class LeadsClient:
     async def list_handoffs(
         self, request: leadspb.ListHandoffsRequest, within: timedelta | None = None
     ) -> leadspb.ListHandoffsResponse:
-        """Return one page of handoffs, newest first."""
+        """Return one page of handoffs; it may be short, or empty, before the last."""
         return await self._connection.call(self._stub.ListHandoffs, request, within)
 
     async def handoffs(self, request: leadspb.ListHandoffsRequest) -> AsyncGenerator[leadspb.Handoff, None]:
-        """Yield handoffs, newest first, over all pages."""
+        """Yield handoffs in the order asked for, over all pages."""
         async for page in each_page(self.list_handoffs, request):
             for item in page.handoffs:
                 yield item
@@ -154,7 +157,7 @@ class LeadsClient:
     async def follow_ups(
         self, request: leadspb.ListFollowUpsRequest
     ) -> AsyncGenerator[leadspb.FollowUp, None]:
-        """Yield a handoff's follow-ups, oldest first, over all pages."""
+        """Yield a handoff's follow-ups in the order asked for, over all pages."""
         async for page in each_page(self.list_follow_ups, request):
             for item in page.follow_ups:
                 yield item
