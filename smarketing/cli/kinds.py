@@ -19,6 +19,7 @@ from smarketing.cli.configuration import (
     percent_of,
     whole_of,
 )
+from smarketing.cli.identity_kind import identity_of
 from smarketing.cli.routing_kind import routing_of
 from smarketing.mapping.texts import duration_of
 from smarketing.mapping.yamltext import Element
@@ -35,8 +36,10 @@ _is_offset = re.compile(r"due(?:\s*([+-])\s*(\S+))?").fullmatch
 
 def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
     known = ("time_zone", "region_code", "currency_code", "teams", "people", "systems", "queues", "routing")
-    fields = Fields(element, tenant, *_HEAD, *known, required=("time_zone", "currency_code", "routing"))
-    routing = fields.element("routing")
+    fields = Fields(
+        element, tenant, *_HEAD, *known, "identity", required=("time_zone", "currency_code", "routing")
+    )
+    routing, identity = fields.element("routing"), fields.element("identity")
     directory = directorypb.Directory(
         name=f"tenants/{tenant}/directory",
         time_zone=fields.text("time_zone"),
@@ -47,6 +50,7 @@ def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
         systems=[_system(item, tenant) for item in fields.items("systems")],
         queues=[_queue(item, tenant) for item in fields.items("queues")],
         routing=None if routing is None else routing_of(routing, tenant),
+        identity=None if identity is None else identity_of(identity, tenant),
     )
     return "", directory, ""
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+from services.leads.domain.matching import BY_ADDRESS, IdentityRules
 from services.leads.domain.routing_rules import Routing, RoutingMember, RoutingRule
 
 __all__ = [
@@ -193,6 +194,8 @@ class Directory:
     systems: tuple[System, ...] = ()
     queues: tuple[Queue, ...] = ()
     routing: Routing
+    identity: IdentityRules = BY_ADDRESS
+    """By which rules two submissions are the same person's."""
     _teams: Mapping[str, Team] = field(init=False, repr=False, compare=False)
     _people: Mapping[str, Person] = field(init=False, repr=False, compare=False)
     _systems: Mapping[str, System] = field(init=False, repr=False, compare=False)
@@ -215,7 +218,7 @@ class Directory:
     def etag(self) -> str:
         """A digest of the whole content: equal directories, and only they, have equal etags."""
         who = (self.teams, self.people, self.systems, self.queues)
-        parts = (self.tenant, self.settings, self.quota, *who, self.routing)
+        parts = (self.tenant, self.settings, self.quota, *who, self.routing, self.identity)
         return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]
 
     def team(self, name: str) -> Team | None:
@@ -326,7 +329,7 @@ class Change:
     """One difference between two directories."""
 
     resource: str
-    """A resource name, the directory's own for the tenant's settings, or `routing`."""
+    """A resource name, the directory's own for the tenant's settings, `routing` or `identity`."""
     kind: ChangeKind
     fields: tuple[str, ...] = ()
     """The fields that differ, when changed."""
@@ -354,22 +357,27 @@ def succeed(old: Directory | None, wanted: Directory) -> Directory:
         systems=_merged(old.systems if old else (), wanted.systems),
         queues=_merged(old.queues if old else (), wanted.queues),
         routing=routing,
+        identity=wanted.identity,
     )
 
 
 def diff(old: Directory | None, new: Directory) -> tuple[Change, ...]:
-    """Return what differs: settings first, then teams, people, systems, queues, and the routing last."""
+    """Return what differs: settings, teams, people, systems, queues, then the routing and who is who."""
     changes = _changes_of_part(new.name, old.settings if old else None, new.settings)
     changes += _changes_of_entries(old.teams if old else (), new.teams)
     changes += _changes_of_entries(old.people if old else (), new.people)
     changes += _changes_of_entries(old.systems if old else (), new.systems)
     changes += _changes_of_entries(old.queues if old else (), new.queues)
     changes += _changes_of_part("routing", old.routing if old else None, new.routing)
+    if new.identity != (old.identity if old else BY_ADDRESS):
+        changes += _changes_of_part("identity", old.identity if old else None, new.identity)
     return tuple(changes)
 
 
 def _changes_of_part(
-    resource: str, old: TenantSettings | Routing | None, new: TenantSettings | Routing
+    resource: str,
+    old: TenantSettings | Routing | IdentityRules | None,
+    new: TenantSettings | Routing | IdentityRules,
 ) -> list[Change]:
     if old == new:
         return []

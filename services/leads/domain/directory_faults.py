@@ -17,6 +17,7 @@ from services.leads.domain.directory import (
     TenantSettings,
     active_part,
 )
+from services.leads.domain.identity_faults import faults_of_identity
 from services.leads.domain.routing_faults import faults_of_routing
 from smarketing.businesstime.errors import BadCalendar
 from smarketing.businesstime.zones import load_zone
@@ -56,6 +57,7 @@ def faults_of(wanted: Directory, *, old: Directory | None = None) -> tuple[Fault
         *_each("systems", whole.systems, lambda system: _faults_of_system(wanted, system)),
         *_each("queues", whole.queues, lambda queue: _faults_of_queue(wanted, queue)),
         *(Fault(path, description) for path, description in faults_of_routing(wanted)),
+        *(Fault(path, description) for path, description in faults_of_identity(wanted.identity)),
     )
 
 

@@ -23,6 +23,7 @@ from services.leads.domain.directory import (
 from services.leads.domain.tokens import Token
 from services.leads.store.directory_schema import DirectoryTables
 from services.leads.wire import directory as wire
+from services.leads.wire.identity import identity_bytes, identity_from_bytes
 from services.leads.wire.routing import routing_bytes, routing_from_bytes
 from smarketing import names
 from smarketing.eventlog.directory import fold_payloads
@@ -286,6 +287,7 @@ def _load(tables: DirectoryTables, connection: Connection, tenant: Row[Any]) -> 
         systems=tuple(map(_system, entries(tables.system))),
         queues=tuple(map(_queue, entries(tables.queue))),
         routing=_routing(tables, connection, tenant.tenant, tenant.routing_version),
+        identity=identity_from_bytes(tenant.identity),
     )
 
 
@@ -308,6 +310,7 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
                 new.settings.region_code,
                 new.settings.currency_code,
                 routing.version,
+                identity_bytes(new.identity),
                 new.etag,
                 *_quota(new.quota),
             )

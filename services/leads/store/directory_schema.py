@@ -45,6 +45,7 @@ def define_tables(metadata: MetaData) -> DirectoryTables:
             Column("region_code", Text, nullable=False),
             Column("currency_code", Text, nullable=False),
             Column("routing_version", BigInt, nullable=False),
+            Column("identity", LargeBinary, nullable=False),
             Column("etag", Text, nullable=False),
             Column("calls_per_second", BigInt, nullable=False),
             Column("leads_per_day", BigInt, nullable=False),

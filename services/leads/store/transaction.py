@@ -24,12 +24,14 @@ from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, Submission
+from services.leads.domain.matching import PossibleDuplicate
 from services.leads.domain.merging import next_in_place_of
 from services.leads.domain.opportunity import Opportunity
 from services.leads.store import rows, statements
 from services.leads.store.accounts import Accounts
 from services.leads.store.day_quotas import DayQuotas
 from services.leads.store.directory import Directories
+from services.leads.store.duplicates import put_possible_duplicates
 from services.leads.store.intake import Intake
 from services.leads.store.merges import Merges
 from services.leads.store.people import LeadKey, People
@@ -303,6 +305,14 @@ class LeadTx:
     def match(self, tenant: str, digest: bytes) -> str | None:
         """Return the lead that has a loaded digest; of several, the one known by it for longest."""
         return next(iter(self._matches.get((tenant, digest), ())), None)
+
+    def leads_known_by(self, tenant: str, digest: bytes) -> Iterable[str]:
+        """Return the leads that have a loaded digest, the one known by it for longest first."""
+        return self._matches.get((tenant, digest), ())
+
+    def note_possible_duplicates(self, found: Iterable[PossibleDuplicate]) -> None:
+        """Keep who may be one person."""
+        put_possible_duplicates(self._connection, list(found))
 
     def add_matches(self, tenant: str, lead: str, digests: Iterable[bytes]) -> None:
         """Recognise the lead by these loaded digests; who is known by them already comes first."""

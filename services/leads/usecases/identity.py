@@ -37,7 +37,7 @@ def identify(submission: Submission, region_code: str) -> Submission:
     contact, faults = submission.contact, list(submission.faults)
     email = phone = ""
     if contact.email:
-        email = mailbox_of(spelled_email(contact.email))
+        email = spelled_mailbox(contact.email)
         if not email:
             faults.append(Fault("contact.email", "an e-mail address such as `name@example.com`"))
     if contact.phone:
@@ -64,6 +64,11 @@ def registered_domain(host: str) -> str:
     name = found[1].rstrip(".") if found else ""
     registered = _SUFFIXES.privatesuffix(name) if "." in name else None
     return "" if registered is None or registered in FREE_MAIL else registered
+
+
+def spelled_mailbox(address: str) -> str:
+    """Return the mailbox of an address; empty when it is none."""
+    return mailbox_of(spelled_email(address))
 
 
 def spelled_email(address: str) -> str:

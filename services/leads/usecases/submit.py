@@ -17,6 +17,7 @@ from services.leads.usecases import owning
 from services.leads.usecases.identity import identify
 from services.leads.usecases.merging import lead_known_as
 from services.leads.usecases.quota import over_quota
+from services.leads.usecases.recognising import candidates_of, digests_of, note_possible, recognise
 from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
 
@@ -54,6 +55,8 @@ class _Known:
     submission: Submission
     by: By
     digests: Sequence[bytes]
+    by_rules: bool = False
+    """Whether the tenant says by what rules; otherwise the surest digest alone decides."""
 
     @property
     def recognised_by(self) -> Sequence[bytes]:
@@ -74,14 +77,15 @@ def submit(tx: LeadTx, requests: Sequence[SubmitLead]) -> list[Submitted | Excep
 
 def _checked(tx: LeadTx, request: SubmitLead) -> _Known | LeadError:
     try:
-        region_code = tx.directory(request.submission.tenant).settings.region_code
+        directory = tx.directory(request.submission.tenant)
     except LeadError as refused:
         return refused
-    submission = identify(request.submission, region_code)
+    submission = identify(request.submission, directory.settings.region_code)
     faults = check_submission(submission, now=tx.now)
     if faults:
         return SubmissionInvalid(faults)
-    return _Known(submission, request.by, tx.digests(submission))
+    rules = directory.identity
+    return _Known(submission, request.by, digests_of(tx, submission, rules), rules.are_set)
 
 
 def _load(tx: LeadTx, known: Sequence[_Known]) -> None:
@@ -95,7 +99,12 @@ def _load(tx: LeadTx, known: Sequence[_Known]) -> None:
     }
     for each in known:
         tenant = each.submission.tenant
-        leads |= {(tenant, lead) for digest in each.digests if (lead := tx.match(tenant, digest))}
+        if each.by_rules:
+            candidates = candidates_of(tx, tenant, each.digests)
+            tx.people.load(candidates)
+            leads |= candidates
+        else:
+            leads |= {(tenant, lead) for digest in each.digests if (lead := tx.match(tenant, digest))}
     tx.load_handoffs_of(leads)
 
 
@@ -134,11 +143,27 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted | LeadE
 
 def _first(tx: LeadTx, known: _Known) -> Submitted | LeadError:
     submission = known.submission
+    if known.by_rules:
+        return _first_by_rules(tx, known)
     leads = (tx.match(submission.tenant, digest) for digest in known.recognised_by)
     lead = next((lead for lead in leads if lead is not None), "")
     if not lead:
         return refused_return(tx, submission.tenant, known.recognised_by) or _begun(tx, known, "")
     return _joined_or_begun(tx, known, lead)
+
+
+def _first_by_rules(tx: LeadTx, known: _Known) -> Submitted | LeadError:
+    tenant = known.submission.tenant
+    recognised = recognise(tx, known.submission, known.digests)
+    if recognised.lead:
+        return _joined_or_begun(tx, known, recognised.lead)
+    refused = refused_return(tx, tenant, known.recognised_by)
+    if refused is not None:
+        return refused
+    begun = _begun(tx, known, "")
+    if isinstance(begun, Submitted):
+        note_possible(tx, tenant, begun.handoff.id.lead, recognised.possible)
+    return begun
 
 
 def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:

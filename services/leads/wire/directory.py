@@ -22,6 +22,7 @@ from services.leads.domain.directory import (
 from services.leads.domain.directory_errors import DirectoryInvalid
 from services.leads.domain.directory_faults import Fault
 from services.leads.domain.tokens import Token
+from services.leads.wire.identity import identity_from, identity_to, unknown_signals
 from services.leads.wire.routing import routing_from, routing_to, unknown_channels
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
@@ -68,6 +69,7 @@ def directory_from(tenant: str, message: directorypb.Directory) -> Directory:
         *_roles_missing("people", message.people),
         *_roles_missing("systems", message.systems),
         *(Fault(path, "must be a source channel") for path in unknown_channels(message.routing)),
+        *(Fault(path, "must be a match signal") for path in unknown_signals(message.identity)),
     ]
     if message.name not in {"", f"{tenant}/directory"}:
         faults.insert(0, Fault("name", f"must be {tenant}/directory, or empty"))
@@ -85,6 +87,7 @@ def directory_from(tenant: str, message: directorypb.Directory) -> Directory:
         systems=tuple(map(_system_from, message.systems)),
         queues=tuple(map(_queue_from, message.queues)),
         routing=routing_from(message.routing),
+        identity=identity_from(message.identity),
     )
 
 
@@ -101,6 +104,7 @@ def directory_to(directory: Directory) -> directorypb.Directory:
         systems=map(_system_to, directory.systems),
         queues=map(_queue_to, directory.queues),
         routing=routing_to(directory.routing),
+        identity=identity_to(directory.identity),
     )
 
 

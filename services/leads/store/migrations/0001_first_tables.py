@@ -161,6 +161,7 @@ def _directory() -> None:
         Column("region_code", Text, nullable=False),
         Column("currency_code", Text, nullable=False),
         Column("routing_version", BigInt, nullable=False),
+        Column("identity", LargeBinary, nullable=False),
         Column("etag", Text, nullable=False),
         Column("calls_per_second", BigInt, nullable=False),
         Column("leads_per_day", BigInt, nullable=False),
