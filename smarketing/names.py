@@ -102,6 +102,7 @@ HANDOFF: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}")
 OFFER: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/offers/{offer}")
 FOLLOW_UP: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/followUps/{follow_up}")
 DISPUTE: Final = Pattern("tenants/{tenant}/leads/{lead}/handoffs/{handoff}/dispute")
+FEEDBACK: Final = Pattern("tenants/{tenant}/feedback/{feedback}")
 PLAYBOOK: Final = Pattern("tenants/{tenant}/playbook")
 OPPORTUNITY: Final = Pattern("tenants/{tenant}/opportunities/{opportunity}")
 

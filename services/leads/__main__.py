@@ -28,6 +28,7 @@ from services.leads.rpc.routing_servicer import RoutingServicer
 from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.rpc.tenant_servicer import TenantServicer, load_limits
+from services.leads.rpc.work_servicer import WorkServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.intake import IntakeReading
 from services.leads.store.leads import LeadStore
@@ -53,6 +54,7 @@ from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
 from smarketing.api.leads.v1.tenancy_pb2_grpc import add_TenantServiceServicer_to_server
+from smarketing.api.leads.v1.work_pb2_grpc import add_WorkServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings, read_queue
@@ -313,6 +315,10 @@ class _Composition:
             Servicer(add_TenantServiceServicer_to_server, tenants),
             Servicer(add_RoutingServiceServicer_to_server, routing),
             Servicer(add_PlaybookServiceServicer_to_server, PlaybookServicer(self._store, self._directories)),
+            Servicer(
+                add_WorkServiceServicer_to_server,
+                WorkServicer(self._store, self._directories, self._sealer, self._pages, wallclock.utc_now),
+            ),
             Servicer(add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._pages)),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),

@@ -76,6 +76,10 @@ class DisputeUnknown(NotFound):
     """The rejection was never disputed."""
 
 
+class FeedbackUnknown(NotFound):
+    """No such feedback."""
+
+
 class QueueEmpty(NotFound):
     """Nothing waits in the queue."""
 

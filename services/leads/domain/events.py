@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from services.leads.domain.directory import Party
+from services.leads.domain.follow_up import FollowUpOutcome
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
 from services.leads.domain.opportunity import Opportunity
@@ -126,6 +127,7 @@ class FollowUpLogged(HandoffEvent):
     grade: EvidenceGrade
     contact: bool
     historical: bool = False
+    outcome: FollowUpOutcome = FollowUpOutcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

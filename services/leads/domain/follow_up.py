@@ -2,9 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
+
+
+class FollowUpOutcome(IntEnum):
+    """What came of an attempt, numbered as in the contract."""
+
+    UNKNOWN = 0
+    NO_ANSWER = 1
+    LEFT_MESSAGE = 2
+    UNREACHABLE = 3
+    TALKED = 4
+    CALL_BACK = 5
+    MEETING_AGREED = 6
+    OBJECTION = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +33,7 @@ class FollowUp:
     record_time: datetime
     grade: EvidenceGrade
     contact: bool = False
+    outcome: FollowUpOutcome = FollowUpOutcome.UNKNOWN
     external_id: str = ""
 
     @property

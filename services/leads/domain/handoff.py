@@ -292,22 +292,23 @@ class Handoff:
             StateForbids: it is somebody else's to accept, or was closed before.
         """
         before, happened = self._owned_for(follow_up, team, now)
-        first = before.first_follow_up_time
+        first, at = before.first_follow_up_time, follow_up.occur_time
         counted = before.step(
             now,
             state=HandoffState.WORKING if before.state is HandoffState.ACCEPTED else before.state,
-            first_follow_up_time=follow_up.occur_time if first is None else min(first, follow_up.occur_time),
+            first_follow_up_time=at if first is None else min(first, at),
             follow_up_count=before.follow_up_count + 1,
         )
         logged = events.FollowUpLogged(
             handoff=self.id,
-            occur_time=follow_up.occur_time,
+            occur_time=at,
             follow_up=follow_up.follow_up_id,
             person=follow_up.person,
             team=team,
             channel=follow_up.channel,
             grade=follow_up.grade,
             contact=follow_up.contact,
+            outcome=follow_up.outcome,
             historical=follow_up.grade is EvidenceGrade.IMPORTED,
         )
         return counted, (*happened, logged)
@@ -325,6 +326,9 @@ class Handoff:
             at = max(occurred, offer.offer_time)
             accepted, happened = self.accept(person, team, Manner.FOLLOWED_UP, at=at, now=now)
             return accepted, (happened,)
+        # The dialler is slow: who had the offer then tried then, whoever has it by now.
+        if offer is not None and person in self.tried and occurred < offer.offer_time:
+            return self, ()
         was_in_time = self.close_time is not None and occurred <= self.close_time
         self._must_be(was_in_time and bool(self.owner) and self.state is not HandoffState.VOID)
         return self, ()
@@ -349,11 +353,7 @@ class Handoff:
         """
         self._must_be(self.state in UNDECIDED_STATES)
         disqualified = self._closed(
-            HandoffState.DISQUALIFIED,
-            now,
-            now,
-            **_because(reason),
-            evidence=evidence,
+            HandoffState.DISQUALIFIED, now, now, **_because(reason), evidence=evidence
         )
         happened = events.HandoffDisqualified(
             handoff=self.id,

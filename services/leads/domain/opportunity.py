@@ -33,6 +33,8 @@ class Opportunity:
     expected_close_date: date | None = None
     close_time: datetime | None = None
     reason_code: str = ""
+    stage: str = ""
+    """One of the playbook's stages; empty when it is not known, as for a deal that another system told of."""
     external_id: str = ""
     """The id of the deal in the system that told of it; may be empty."""
 

@@ -6,8 +6,12 @@ from enum import IntEnum
 
 from services.leads.domain.directory import Party
 from services.leads.domain.events import HandoffEvent
+from services.leads.domain.feedback import Feedback
 from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.next_steps import SetAction
 from services.leads.domain.opportunity import Opportunity, OpportunityState
+from services.leads.domain.opportunity_changes import OpportunityChange
+from services.leads.domain.replies import Reply
 
 
 class DisputeState(IntEnum):
@@ -73,3 +77,40 @@ class OpportunityReopened(HandoffEvent):
     opportunity: Opportunity
     previous_state: OpportunityState
     previous_close_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRecorded(HandoffEvent):
+    """The lead answered."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextActionSet(HandoffEvent):
+    """A person said what to do next."""
+
+    said: SetAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpportunityChanged(HandoffEvent):
+    """Its opportunity changed, or took a step outside."""
+
+    opportunity: Opportunity
+    change: OpportunityChange
+    previous_stage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRecorded(HandoffEvent):
+    """The field told something."""
+
+    feedback: Feedback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackStatusChanged(HandoffEvent):
+    """Marketing said what becomes of it."""
+
+    feedback: Feedback

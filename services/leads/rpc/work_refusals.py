@@ -18,6 +18,9 @@ def work_refusal_of(error: BaseException) -> Refusal | None:
         case errors.DisputeUnknown(name=name):
             message = f"There is no {name}: the rejection was never disputed."
             return Refusal(grpc.StatusCode.NOT_FOUND, "DISPUTE_UNKNOWN", message, {"name": name})
+        case errors.FeedbackUnknown(name=name):
+            message = f"There is no {name}; check the name."
+            return Refusal(grpc.StatusCode.NOT_FOUND, "FEEDBACK_UNKNOWN", message, {"name": name})
         case errors.DisputeFinal(name=name, state=state):
             message = f"{name} is {state}: a rejection is disputed once, and a dispute answered once."
             return Refusal(_FORBIDDEN, "DISPUTE_FINAL", message, {"name": name, "state": state})

@@ -9,7 +9,7 @@ import grpc.aio
 from prometheus_client import Counter
 
 from services.leads.domain.errors import FieldInvalid, LeadError, OfferTaken
-from services.leads.domain.follow_up import FollowUp
+from services.leads.domain.follow_up import FollowUp, FollowUpOutcome
 from services.leads.domain.opportunity import OpportunityState
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
 from services.leads.rpc.asking import asker, handoff_in, offer_in
@@ -188,6 +188,7 @@ def _follow_up_of(request: leadspb.LogFollowUpRequest) -> LogFollowUp:
         occur_time=instant_in(told, "occur_time"),
         grade=_GRADES.get(told.grade),
         contact=told.contact,
+        outcome=FollowUpOutcome(told.outcome),
         external_id=told.external_id,
     )
 

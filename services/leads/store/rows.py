@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.leads.domain.claims import END_OF_TIME, NOT_WAITING, ClaimPlace
 from services.leads.domain.directory import Party
 from services.leads.domain.events import OfferState
-from services.leads.domain.follow_up import FollowUp
+from services.leads.domain.follow_up import FollowUp, FollowUpOutcome
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
@@ -210,12 +210,14 @@ def follow_up_row(follow_up: FollowUp) -> Row:
         follow_up.grade.value,
         follow_up.contact,
         follow_up.external_id,
+        follow_up.outcome.value,
     )
 
 
 def follow_up_of(row: Row) -> FollowUp:
     """Return the follow-up in a row of `follow_up`."""
-    tenant, lead, number, follow_up_id, person, channel, occurred, recorded, grade, contact, external_id = row
+    tenant, lead, number, follow_up_id, person, channel, occurred, recorded, *rest = row
+    grade, contact, external_id, outcome = rest
     return FollowUp(
         handoff=HandoffId(tenant, lead, number),
         follow_up_id=follow_up_id,
@@ -225,6 +227,7 @@ def follow_up_of(row: Row) -> FollowUp:
         record_time=recorded,
         grade=EvidenceGrade(grade),
         contact=bool(contact),
+        outcome=FollowUpOutcome(outcome),
         external_id=external_id,
     )
 
@@ -248,13 +251,14 @@ def opportunity_row(opportunity: Opportunity) -> Row:
         day.isoformat() if day else None,
         opportunity.reason_code,
         opportunity.external_id,
+        opportunity.stage,
     )
 
 
 def opportunity_of(row: Row) -> Opportunity:
     """Return the opportunity in a row of `opportunity`."""
     tenant, opportunity_id, lead, number, version, state, owner, created, closed, *rest = row
-    currency_code, minor_units, percent, day, reason_code, external_id = rest
+    currency_code, minor_units, percent, day, reason_code, external_id, stage = rest
     return Opportunity(
         tenant=tenant,
         opportunity_id=opportunity_id,
@@ -269,4 +273,5 @@ def opportunity_of(row: Row) -> Opportunity:
         expected_close_date=None if day is None else date.fromisoformat(day),
         reason_code=reason_code,
         external_id=external_id,
+        stage=stage,
     )

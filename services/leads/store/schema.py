@@ -258,6 +258,7 @@ def _follow_up(metadata: MetaData) -> Table:
         Column("grade", BigInt, nullable=False),
         Column("contact", _Flag, nullable=False),
         Column("external_id", Text, nullable=False),
+        Column("outcome", BigInt, nullable=False),
         Index("follow_up_by_time", "tenant", "lead", "number", "occur_time", "follow_up"),
         Index(
             "follow_up_by_external_id",
@@ -291,6 +292,7 @@ def _opportunity(metadata: MetaData) -> Table:
         Column("expected_close_date", Text),
         Column("reason_code", Text, nullable=False),
         Column("external_id", Text, nullable=False),
+        Column("stage", Text, nullable=False),
         Index("opportunity_by_handoff", "tenant", "lead", "number"),
     )
 

@@ -80,9 +80,7 @@ _lapsed: Final = (
     .order_by(_h.offer_expire_time)
     .limit(bindparam("most"))
 )
-_unrouted: Final = (
-    select(*_ID).where(UNROUTED).order_by(_h.submit_time).limit(bindparam("most"))
-)
+_unrouted: Final = select(*_ID).where(UNROUTED).order_by(_h.submit_time).limit(bindparam("most"))
 _next_expiry: Final = (
     select(_h.offer_expire_time)
     .where(_h.offer_state == 1, _h.offer_expire_time.is_not(None))

@@ -1,4 +1,4 @@
-"""What surrounds a handoff in one transaction: the playbook, disputes, takeovers."""
+"""What surrounds a handoff in one transaction: the playbook, disputes, takeovers, work in the field."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,10 +8,16 @@ from sqlalchemy import Connection, Select, and_, or_, select
 
 from services.leads.domain.directory import Party
 from services.leads.domain.disputes import Dispute
+from services.leads.domain.feedback import Feedback
 from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.next_steps import SetAction
+from services.leads.domain.opportunity import Opportunity
+from services.leads.domain.opportunity_changes import OpportunityChange
 from services.leads.domain.playbook import THE_DEFAULTS, Playbook
+from services.leads.domain.replies import Reply
 from services.leads.domain.takeovers import Takeover
 from services.leads.domain.work_events import DisputeState
+from services.leads.store import field_work
 from services.leads.store.schema import SCHEMA
 from services.leads.wire.playbook import playbook_bytes, playbook_from_bytes
 from smarketing.eventlog.outbox import NewEvent
@@ -81,6 +87,38 @@ class WorkTx:
         """Keep that this was asked, and whether the handoff changed hands."""
         key = (*takeover.handoff, takeover.clock, takeover.cycle, takeover.rung_id)
         _insert_takeover.insert(self._connection, [(*key, taken, self._now)])
+
+    def replies(self, handoff_id: HandoffId) -> list[Reply]:
+        """Return the replies to a handoff."""
+        return field_work.replies_of(self._connection, [handoff_id])
+
+    def add_reply(self, reply: Reply) -> None:
+        """Keep a new reply."""
+        field_work.add_reply(self._connection, reply)
+
+    def put_action(self, said: SetAction) -> None:
+        """Keep what a person said comes next."""
+        field_work.put_action(self._connection, said)
+
+    def count_changes(self, opportunity: Opportunity) -> int:
+        """Return how many changes are known of an opportunity."""
+        return field_work.count_changes(self._connection, opportunity)
+
+    def add_change(self, opportunity: Opportunity, change: OpportunityChange) -> None:
+        """Keep a change of an opportunity."""
+        field_work.add_change(self._connection, opportunity, change)
+
+    def feedback(self, tenant: str, feedback_id: str) -> Feedback | None:
+        """Return one piece of feedback."""
+        return field_work.find_feedback(self._connection, tenant, feedback_id)
+
+    def add_feedback(self, feedback: Feedback, sealed_verbatim: bytes | None) -> None:
+        """Keep new feedback, its words sealed."""
+        field_work.add_feedback(self._connection, feedback, sealed_verbatim)
+
+    def save_feedback(self, feedback: Feedback) -> None:
+        """Keep what becomes of feedback."""
+        field_work.save_feedback(self._connection, feedback)
 
     def _takeovers(self, handoff_id: HandoffId) -> list[Any]:
         return list(_find_takeovers.find(self._connection, [handoff_id]))

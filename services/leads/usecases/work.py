@@ -13,12 +13,13 @@ from services.leads.domain.errors import (
     OpportunityUnknown,
     TimeInFuture,
 )
-from services.leads.domain.follow_up import FollowUp, grade_of
+from services.leads.domain.follow_up import FollowUp, FollowUpOutcome, grade_of
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import FUTURE_TOLERANCE
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonUse, find_reason
+from services.leads.domain.replies import attempt_is_contact
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
@@ -38,6 +39,7 @@ class LogFollowUp:
     occur_time: datetime | None = None
     grade: EvidenceGrade | None = None
     contact: bool = False
+    outcome: FollowUpOutcome = FollowUpOutcome.UNKNOWN
     external_id: str = ""
 
 
@@ -120,7 +122,8 @@ def _follow_up(tx: LeadTx, request: LogFollowUp, handoff: Handoff, person: str) 
         occur_time=occur_time,
         record_time=tx.now,
         grade=grade_of(request.grade, by_system=request.asker.is_system),
-        contact=request.contact,
+        contact=attempt_is_contact(request.channel, request.contact),
+        outcome=request.outcome,
         external_id=request.external_id,
     )
 

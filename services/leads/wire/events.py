@@ -104,6 +104,7 @@ def _followed_up(event: events.FollowUpLogged) -> Message:
         grade=int(event.grade),  # type: ignore[arg-type]  # as above
         contact=event.contact,
         historical=event.historical,
+        outcome=int(event.outcome),  # type: ignore[arg-type]  # as above
     )
 
 

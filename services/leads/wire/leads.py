@@ -226,6 +226,7 @@ def follow_up_message(follow_up: FollowUp) -> leadspb.FollowUp:
         channel=int(follow_up.channel),  # type: ignore[arg-type]  # enums are numbers on the wire
         grade=int(follow_up.grade),  # type: ignore[arg-type]  # as above
         contact=follow_up.contact,
+        outcome=int(follow_up.outcome),  # type: ignore[arg-type]  # as above
         external_id=follow_up.external_id,
     )
     put_instant(message.occur_time, follow_up.occur_time)
@@ -242,6 +243,7 @@ def opportunity_message(opportunity: Opportunity) -> leadspb.Opportunity:
         state=int(opportunity.state),  # type: ignore[arg-type]  # enums are numbers on the wire
         owner=opportunity.owner,
         reason_code=opportunity.reason_code,
+        stage=opportunity.stage,
     )
     put_opportunity_values(message, opportunity)
     put_instant(message.create_time, opportunity.create_time)

@@ -34,6 +34,7 @@ from smarketing.api.leads.v1 import (
     routing_pb2,
     search_pb2,
     tenancy_pb2,
+    work_pb2,
 )
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
@@ -73,6 +74,7 @@ OWN_CONTRACTS = {
         routing_pb2,
         search_pb2,
         tenancy_pb2,
+        work_pb2,
     ),
     "sla": (slapb,),
     "reports": (reportspb,),

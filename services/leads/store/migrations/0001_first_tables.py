@@ -37,6 +37,7 @@ def upgrade() -> None:
     _privacy()
     _disputes_and_takeovers()
     _identity()
+    _field_work()
 
 
 def _event_log() -> None:
@@ -429,6 +430,7 @@ def _work() -> None:
         Column("grade", BigInt, nullable=False),
         Column("contact", _Flag, nullable=False),
         Column("external_id", Text, nullable=False),
+        Column("outcome", BigInt, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -458,6 +460,7 @@ def _work() -> None:
         Column("expected_close_date", Text),
         Column("reason_code", Text, nullable=False),
         Column("external_id", Text, nullable=False),
+        Column("stage", Text, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -775,3 +778,84 @@ def _identity() -> None:
         ["tenant", text("confidence DESC"), text("lead DESC"), text("other_lead DESC")],
     )
     op.create_index("possible_duplicate_by_other_lead", "possible_duplicate", ["tenant", "other_lead"])
+
+
+def _field_work() -> None:
+    """Keep replies, what comes next, how opportunities moved, and what the field heard."""
+    op.create_table(
+        "reply",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("reply", Text, primary_key=True),
+        Column("channel", BigInt, nullable=False),
+        Column("occur_time", UtcMicros, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+        Column("contact", _Flag, nullable=False),
+        Column("external_id", Text, nullable=False),
+        Column("follow_up_count", BigInt, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "reply_by_external_id",
+        "reply",
+        ["tenant", "lead", "number", "external_id"],
+        unique=True,
+        sqlite_where=text("external_id <> ''"),
+        postgresql_where=text("external_id <> ''"),
+    )
+    op.create_table(
+        "next_action",
+        Column("tenant", Text, primary_key=True),
+        Column("lead", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("action", BigInt, nullable=False),
+        Column("due_time", UtcMicros, nullable=False),
+        Column("channel", BigInt),
+        Column("person", Text, nullable=False),
+        Column("state", BigInt, nullable=False),
+        Column("follow_up_count", BigInt, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "opportunity_change",
+        Column("tenant", Text, primary_key=True),
+        Column("opportunity", Text, primary_key=True),
+        Column("change", BigInt, primary_key=True, autoincrement=False),
+        Column("lead", Text, nullable=False),
+        Column("kind", BigInt, nullable=False),
+        Column("occur_time", UtcMicros, nullable=False),
+        Column("record_time", UtcMicros, nullable=False),
+        Column("person", Text, nullable=False),
+        Column("stage", Text, nullable=False),
+        Column("amount_currency_code", Text),
+        Column("amount_minor_units", MinorUnits),
+        Column("probability_percent", BigInt),
+        Column("expected_close_date", Text),
+        Column("external_id", Text, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "feedback",
+        Column("tenant", Text, primary_key=True),
+        Column("feedback", Text, primary_key=True),
+        Column("lead", Text, nullable=False),
+        Column("number", BigInt, nullable=False),
+        Column("version", BigInt, nullable=False),
+        Column("type", BigInt, nullable=False),
+        Column("theme", Text, nullable=False),
+        Column("competitor", Text, nullable=False),
+        Column("price_currency_code", Text),
+        Column("price_minor_units", MinorUnits),
+        Column("person", Text, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        Column("status", BigInt, nullable=False),
+        Column("status_person", Text, nullable=False),
+        Column("sealed_verbatim", LargeBinary),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("feedback_by_lead", "feedback", ["tenant", "lead"])

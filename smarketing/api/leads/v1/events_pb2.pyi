@@ -22,6 +22,7 @@ from smarketing.api.leads.v1 import intake_pb2 as _intake_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
 from smarketing.api.leads.v1 import playbook_pb2 as _playbook_pb2
 from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
+from smarketing.api.leads.v1 import work_pb2 as _work_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
@@ -633,6 +634,7 @@ class FollowUpLogged(_message.Message):
     GRADE_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     HISTORICAL_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     handoff: _builtins.str
     """The handoff."""
     follow_up: _builtins.str
@@ -649,6 +651,8 @@ class FollowUpLogged(_message.Message):
     """Whether the lead answered."""
     historical: _builtins.bool
     """Part of an import of history: its age alone does not make it back-dated."""
+    outcome: _leads_pb2.FollowUp.Outcome.ValueType
+    """What came of it."""
     def __init__(
         self,
         *,
@@ -660,10 +664,11 @@ class FollowUpLogged(_message.Message):
         grade: _terms_pb2.EvidenceGrade.ValueType = ...,
         contact: _builtins.bool = ...,
         historical: _builtins.bool = ...,
+        outcome: _leads_pb2.FollowUp.Outcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact", b"contact", "follow_up", b"follow_up", "grade", b"grade", "handoff", b"handoff", "historical", b"historical", "person", b"person", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact", b"contact", "follow_up", b"follow_up", "grade", b"grade", "handoff", b"handoff", "historical", b"historical", "outcome", b"outcome", "person", b"person", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1385,3 +1390,205 @@ class OpportunityReopened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpportunityReopened: _TypeAlias = OpportunityReopened  # noqa: Y015
+
+@_typing.final
+class ReplyRecorded(_message.Message):
+    """The lead answered. `occur_time` is when it did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    reply: _builtins.str
+    """The reply."""
+    channel: _terms_pb2.FollowUpChannel.ValueType
+    """On which channel."""
+    contact: _builtins.bool
+    """Whether it makes contact: sales had tried before it came."""
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        reply: _builtins.str = ...,
+        channel: _terms_pb2.FollowUpChannel.ValueType = ...,
+        contact: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact", b"contact", "handoff", b"handoff", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplyRecorded: _TypeAlias = ReplyRecorded  # noqa: Y015
+
+@_typing.final
+class NextActionSet(_message.Message):
+    """A person said what to do next, and by when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    person: _builtins.str
+    """Who said so."""
+    action: _leads_pb2.Handoff.NextAction.ValueType
+    """What to do."""
+    channel: _terms_pb2.FollowUpChannel.ValueType
+    """On which channel; may be unspecified."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """By when."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        person: _builtins.str = ...,
+        action: _leads_pb2.Handoff.NextAction.ValueType = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        channel: _terms_pb2.FollowUpChannel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "channel", b"channel", "due_time", b"due_time", "handoff", b"handoff", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextActionSet: _TypeAlias = NextActionSet  # noqa: Y015
+
+@_typing.final
+class OpportunityChanged(_message.Message):
+    """An opportunity changed, or took a step outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    OPPORTUNITY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_STAGE_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    opportunity: _builtins.str
+    """The opportunity."""
+    owner: _builtins.str
+    """Who owns it."""
+    previous_stage: _builtins.str
+    """The stage before."""
+    @_builtins.property
+    def change(self) -> _work_pb2.OpportunityChange:
+        """The change, with all that holds after it."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        opportunity: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        change: _work_pb2.OpportunityChange | None = ...,
+        previous_stage: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "handoff", b"handoff", "opportunity", b"opportunity", "owner", b"owner", "previous_stage", b"previous_stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpportunityChanged: _TypeAlias = OpportunityChanged  # noqa: Y015
+
+@_typing.final
+class FeedbackRecorded(_message.Message):
+    """The field told something. What was said word for word is in no event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    THEME_FIELD_NUMBER: _builtins.int
+    COMPETITOR_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    feedback: _builtins.str
+    """The feedback."""
+    person: _builtins.str
+    """Who heard it."""
+    type: _work_pb2.Feedback.Type.ValueType
+    """What it is about."""
+    theme: _builtins.str
+    """The theme."""
+    competitor: _builtins.str
+    """The other supplier."""
+    @_builtins.property
+    def price(self) -> _terms_pb2.Money:
+        """The price that was named."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        feedback: _builtins.str = ...,
+        person: _builtins.str = ...,
+        type: _work_pb2.Feedback.Type.ValueType = ...,
+        theme: _builtins.str = ...,
+        competitor: _builtins.str = ...,
+        price: _terms_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["competitor", b"competitor", "feedback", b"feedback", "handoff", b"handoff", "person", b"person", "price", b"price", "theme", b"theme", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedbackRecorded: _TypeAlias = FeedbackRecorded  # noqa: Y015
+
+@_typing.final
+class FeedbackStatusChanged(_message.Message):
+    """Marketing said what becomes of a piece of feedback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    feedback: _builtins.str
+    """The feedback."""
+    person: _builtins.str
+    """Who said so."""
+    status: _work_pb2.Feedback.Status.ValueType
+    """What becomes of it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        feedback: _builtins.str = ...,
+        person: _builtins.str = ...,
+        status: _work_pb2.Feedback.Status.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "feedback", b"feedback", "handoff", b"handoff", "person", b"person", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedbackStatusChanged: _TypeAlias = FeedbackStatusChanged  # noqa: Y015

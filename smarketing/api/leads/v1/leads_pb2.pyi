@@ -655,6 +655,49 @@ class FollowUp(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[FollowUp._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: FollowUp._Outcome.ValueType  # 0
+        """Nobody said."""
+        OUTCOME_NO_ANSWER: FollowUp._Outcome.ValueType  # 1
+        """Nobody answered."""
+        OUTCOME_LEFT_MESSAGE: FollowUp._Outcome.ValueType  # 2
+        """A message was left."""
+        OUTCOME_UNREACHABLE: FollowUp._Outcome.ValueType  # 3
+        """The number or address does not work."""
+        OUTCOME_TALKED: FollowUp._Outcome.ValueType  # 4
+        """They talked."""
+        OUTCOME_CALL_BACK: FollowUp._Outcome.ValueType  # 5
+        """They want to be called again."""
+        OUTCOME_MEETING_AGREED: FollowUp._Outcome.ValueType  # 6
+        """A meeting was agreed."""
+        OUTCOME_OBJECTION: FollowUp._Outcome.ValueType  # 7
+        """There was an objection."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """What came of an attempt."""
+
+    OUTCOME_UNSPECIFIED: FollowUp.Outcome.ValueType  # 0
+    """Nobody said."""
+    OUTCOME_NO_ANSWER: FollowUp.Outcome.ValueType  # 1
+    """Nobody answered."""
+    OUTCOME_LEFT_MESSAGE: FollowUp.Outcome.ValueType  # 2
+    """A message was left."""
+    OUTCOME_UNREACHABLE: FollowUp.Outcome.ValueType  # 3
+    """The number or address does not work."""
+    OUTCOME_TALKED: FollowUp.Outcome.ValueType  # 4
+    """They talked."""
+    OUTCOME_CALL_BACK: FollowUp.Outcome.ValueType  # 5
+    """They want to be called again."""
+    OUTCOME_MEETING_AGREED: FollowUp.Outcome.ValueType  # 6
+    """A meeting was agreed."""
+    OUTCOME_OBJECTION: FollowUp.Outcome.ValueType  # 7
+    """There was an objection."""
+
     NAME_FIELD_NUMBER: _builtins.int
     PERSON_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
@@ -663,6 +706,7 @@ class FollowUp(_message.Message):
     GRADE_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/leads/{lead}/handoffs/{number}/followUps/{follow_up}`."""
     person: _builtins.str
@@ -672,9 +716,13 @@ class FollowUp(_message.Message):
     grade: _terms_pb2.EvidenceGrade.ValueType
     """How well it is attested."""
     contact: _builtins.bool
-    """Whether the lead answered: two-way contact."""
+    """Whether the lead answered: two-way contact. On a channel that takes turns (e-mail, chat messages, letters)
+    the answer is a reply of its own, and this stays false: see `RecordReply`.
+    """
     external_id: _builtins.str
     """The channel system's own id, so that it is not logged twice; may be empty."""
+    outcome: Global___FollowUp.Outcome.ValueType
+    """What came of it."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -694,10 +742,11 @@ class FollowUp(_message.Message):
         grade: _terms_pb2.EvidenceGrade.ValueType = ...,
         contact: _builtins.bool = ...,
         external_id: _builtins.str = ...,
+        outcome: Global___FollowUp.Outcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact", b"contact", "external_id", b"external_id", "grade", b"grade", "name", b"name", "occur_time", b"occur_time", "person", b"person", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact", b"contact", "external_id", b"external_id", "grade", b"grade", "name", b"name", "occur_time", b"occur_time", "outcome", b"outcome", "person", b"person", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -747,6 +796,7 @@ class Opportunity(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     REASON_CODE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/opportunities/{opportunity}`."""
     etag: _builtins.str
@@ -761,6 +811,8 @@ class Opportunity(_message.Message):
     """Chance of winning in percent; absent when not known."""
     reason_code: _builtins.str
     """Why it was lost."""
+    stage: _builtins.str
+    """Where it stands: one of the playbook's stages."""
     @_builtins.property
     def amount(self) -> _terms_pb2.Money:
         """What it is worth; absent when not known."""
@@ -791,10 +843,11 @@ class Opportunity(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
         reason_code: _builtins.str = ...,
+        stage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_percent", b"_probability_percent", "amount", b"amount", "close_time", b"close_time", "create_time", b"create_time", "expected_close_date", b"expected_close_date", "probability_percent", b"probability_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_percent", b"_probability_percent", "amount", b"amount", "close_time", b"close_time", "create_time", b"create_time", "etag", b"etag", "expected_close_date", b"expected_close_date", "handoff", b"handoff", "name", b"name", "owner", b"owner", "probability_percent", b"probability_percent", "reason_code", b"reason_code", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_percent", b"_probability_percent", "amount", b"amount", "close_time", b"close_time", "create_time", b"create_time", "etag", b"etag", "expected_close_date", b"expected_close_date", "handoff", b"handoff", "name", b"name", "owner", b"owner", "probability_percent", b"probability_percent", "reason_code", b"reason_code", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_percent: _TypeAlias = _typing.Literal["probability_percent"]  # noqa: Y015
     _WhichOneofArgType__probability_percent: _TypeAlias = _typing.Literal["_probability_percent", b"_probability_percent"]  # noqa: Y015
