@@ -2,6 +2,7 @@
 
 import enum
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ _DEEPEST: Final = 32
 _MOST_COLUMNS: Final = 4000
 _MOST_ITEMS: Final = 500
 _MOST_FIELDS: Final = 1000
+_control: Final = re.compile("[\x00-\x1f\x7f-\x9f]+").sub
 
 
 class BodyForm(enum.StrEnum):
@@ -73,7 +75,7 @@ def parsed_body(raw: bytes, form: BodyForm) -> Any:
     """
     try:
         if form is BodyForm.JSON:
-            return json.loads(raw.decode(), parse_int=str, parse_float=str, parse_constant=_no_constant)
+            return _json(raw.decode())
         if form is BodyForm.XML:
             return _xml(raw)
         return _pairs(raw.decode())
@@ -173,7 +175,8 @@ def _lay_out_pair(pair: Any, path: str, columns: dict[str, str], keyed: KeyedLis
 def _text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value).replace("\x00", "").strip()
+    # Lines and signs that steer a terminal are no part of a name, and of a remark only its layout.
+    return "" if value is None else _control(" ", str(value)).strip()
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -182,6 +185,15 @@ def _pairs(text: str) -> dict[str, str]:
     for name, value in pairs:
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+def _json(text: str) -> Any:
+    value = json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
+    if "\\ud" not in text.lower():
+        return value
+    # Half of a pair is no sign, and cannot be kept: it becomes a question mark.
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return json.loads(whole)
 
 
 def _no_constant(name: str) -> Any:

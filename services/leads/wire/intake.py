@@ -33,6 +33,8 @@ from smarketing.mapping.documents import BodyFaulty, Document
 from smarketing.mapping.rules import FieldFaulty
 from smarketing.mapping.utm import UtmRule
 from smarketing.mapping.webhooks import FETCHED, Item, WebhookMapping
+from smarketing.server.errors import Refusal
+from smarketing.server.validation import Validator
 
 __all__ = [
     "context_of",
@@ -49,6 +51,8 @@ _LARGEST_BODY: Final = 64 * 1024
 """Of one item that is set aside; a larger one is kept without its body."""
 _MOST_TEXTS: Final = 40
 _looks_personal: Final = re.compile(r"[^\s@,]{1,64}@[^\s@,]{3,254}|\+?[0-9][0-9 ().-]{6,24}[0-9]").fullmatch
+_check: Final = Validator()
+"""As strict as with calls: what a call could not bring, a webhook does not either."""
 _GRADES: Final = {grade.value: grade for grade in EvidenceGrade}
 
 
@@ -130,6 +134,9 @@ def _told_item(mapping: WebhookMapping, source: Source, item: Item, *, key: str 
         return ToldItem(**parts, reason=FETCH_DUE, description="the rest is asked for", fetch_url=url)
     try:
         message = event.message_of(item.columns)
+        _check(message)
+    except Refusal as refusal:
+        return ToldItem(**parts, reason=refusal.reason, description=refusal.message)
     except FieldFaulty as faulty:
         # Its sentence quotes the value, which may be personal.
         return ToldItem(**parts, reason="FIELD_INVALID", description=f"{faulty.path} cannot be used")

@@ -15,6 +15,8 @@ from smarketing import wallclock
 from smarketing.api.audit.v1 import audit_pb2 as auditpb
 from smarketing.api.audit.v1.audit_pb2_grpc import AuditServiceStub
 from smarketing.api.leads.v1 import intake_pb2 as intakepb
+from smarketing.api.leads.v1 import privacy_pb2 as privacypb
+from smarketing.api.leads.v1.privacy_pb2_grpc import PrivacyServiceStub
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.delivery import AddressPolicy, FetchFailed, fetch
 from smarketing.mapping.signatures import SignatureWrong, Signed, verify
@@ -368,3 +370,66 @@ async def test_two_deliveries_at_once_are_one_lead(tmp_path: Path) -> None:
 
         assert {each.status_code for each in answers} == {200}
         assert len(await gate.leads()) == 1
+
+
+async def test_signs_that_no_name_has_do_not_cost_the_lead(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate:
+        source, secret = await _generic(gate)
+        told = json.loads(LEAD)
+        told["data"]["contact"] |= {"given_name": "K\x00im\n", "family_name": "SURROGATE"}
+        body = json.dumps(told).replace("SURROGATE", "Le\\ud800e").encode()
+
+        assert (await gate.post(source, body, _standard(secret, body))).status_code == 200
+        [(contact, _)] = await gate.leads()
+        assert (contact.given_name, contact.family_name) == ("K im", "Le?e")
+
+
+async def test_what_no_call_could_bring_a_webhook_does_not_either(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate:
+        source, secret = await _generic(gate)
+        told = json.loads(LEAD)
+        told["data"]["campaign"] = "c" * 100_000
+        body = json.dumps(told).encode()
+
+        assert (await gate.post(source, body, _standard(secret, body))).status_code == 200
+        [kept] = await gate.set_aside(source)
+        assert (kept.reason, "qualification.campaign" in kept.description) == ("FIELD_INVALID", True)
+        assert "ccc" not in kept.description
+
+
+async def test_hubspot_signs_the_address_that_it_was_given(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate:
+        public = "https://hooks.example.com/hubspot"
+        source = await gate.source("hubspot", public_url=public)
+        body = b"[]"
+        stamp = str(int(wallclock.utc_now().timestamp() * 1000))
+
+        def headers(url: str) -> dict[str, str]:
+            signed = f"POST{url}".encode() + body + stamp.encode()
+            return {
+                "x-hubspot-signature-v3": in_base64(mac(signed)),
+                "x-hubspot-request-timestamp": stamp,
+            }
+
+        assert (await gate.post(source, body, headers(public))).status_code == 200
+        assert (await gate.post(source, body, headers("https://elsewhere.example"))).status_code == 401
+
+
+async def test_who_is_erased_is_erased_from_what_was_set_aside(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate:
+        source, secret = await _generic(gate)
+        about = json.dumps({"type": "other", "data": {"mail": "Kim@Example.com", "tel": "+4930123456"}})
+        await gate.post(source, LEAD, _standard(secret, LEAD))
+        await gate.post(source, about.encode(), _standard(secret, about.encode()))
+        other = about.replace("Kim@", "lee@")
+        await gate.post(source, other.encode(), _standard(secret, other.encode()))
+        assert len(await gate.set_aside(source)) == 2
+
+        await PrivacyServiceStub(gate.office.channel).EraseSubject(
+            privacypb.EraseSubjectRequest(
+                parent=TENANT, request_id=wallclock.new_uuid(), email="kim@example.com"
+            ),
+            metadata=gate.manager,
+        )
+
+        assert len(await gate.set_aside(source)) == 1

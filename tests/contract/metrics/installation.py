@@ -12,6 +12,7 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from smarketing.api.leads.v1 import intake_pb2 as intakepb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -138,6 +139,7 @@ async def _worked(installation: Installation, files: Path, is_complete: Callable
             folder.mkdir(parents=True)
             company = await settled_in(installation, tenant, folder)
             await _register(company, receiver.url, NOBODY_LISTENS)
+            await _write_back(company)
             await _work(company)
         return await _scraped(installation, is_complete)
 
@@ -150,6 +152,17 @@ async def _register(company: Company, *urls: str) -> None:
                     parent=company.name, webhook_endpoint=slapb.WebhookEndpoint(url=url)
                 )
             )
+
+
+async def _write_back(company: Company) -> None:
+    """Let the website be told where nobody listens: what it is told waits."""
+    async with LeadsClient(company.of("mara")) as manager:
+        await manager.intake.create_write_back(
+            intakepb.CreateWriteBackRequest(
+                parent=company.name,
+                write_back=intakepb.WriteBack(source_system="website", url=NOBODY_LISTENS),
+            )
+        )
 
 
 async def _work(company: Company) -> None:

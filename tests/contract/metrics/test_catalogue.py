@@ -15,7 +15,6 @@ UNEVENTFUL = {
     "smarketing_leads_oldest_unrouted_timestamp_seconds",
     "smarketing_sla_breaches_retracted_total",
     "smarketing_sla_oldest_overdue_timer_timestamp_seconds",
-    "smarketing_webhook_oldest_pending_timestamp_seconds",
 }
 """What an installation in health has no value for."""
 
