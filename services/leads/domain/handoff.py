@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from services.leads.domain import events
+from services.leads.domain.copying import changed
 from services.leads.domain.directory import Party
 from services.leads.domain.errors import EtagStale, StateForbids
 from services.leads.domain.events import HandoffEvent, Manner, OfferState
@@ -485,7 +486,7 @@ class Handoff:
 
     def step(self, now: datetime, **changes: Any) -> "Handoff":
         """Return it changed; what follows a rule of its own asks here."""
-        return replace(self, version=self.version + 1, update_time=now, **changes)
+        return changed(self, version=self.version + 1, update_time=now, **changes)
 
     def _must_be(self, allowed: bool) -> None:
         if not allowed:

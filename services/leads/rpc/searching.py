@@ -14,7 +14,7 @@ from services.leads.store.directory import DirectoryStore
 from services.leads.store.leads import LeadStore
 from services.leads.store.queries import Lead
 from services.leads.store.sealing import Sealer
-from services.leads.usecases.identity import spelled_email, spelled_phone
+from services.leads.usecases.identity import spelled_mailbox, spelled_phone
 from smarketing import names
 from smarketing.api.leads.v1 import search_pb2 as searchpb
 from smarketing.api.leads.v1.search_pb2_grpc import LeadSearchServiceServicer
@@ -71,7 +71,7 @@ class Searching(LeadSearchServiceServicer):
             digest = self._sealer.external_digest(tenant, request.source_system, request.external_id)
             return lookups.leads_of_submission(tenant, request.source_system, digest)
         if request.email:
-            kind, value = "email", spelled_email(request.email.strip())
+            kind, value = "email", spelled_mailbox(request.email.strip())
         else:
             kind, value = "phone", spelled_phone(request.phone.strip(), await self._region(tenant))
         if not value:

@@ -1,7 +1,6 @@
 """By what a lead is recognised again: addresses and numbers in one spelling each."""
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -9,6 +8,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from publicsuffixlist import PublicSuffixList
 
+from services.leads.domain.copying import changed
 from services.leads.domain.errors import Fault
 from services.leads.domain.lead import Contact, Identity, Submission
 from services.leads.domain.mailboxes import FREE_MAIL, mailbox_of
@@ -45,7 +45,7 @@ def identify(submission: Submission, region_code: str) -> Submission:
         if not phone and not contact.email:
             faults.append(Fault("contact.phone", "a phone number, with country code where it is foreign"))
     identity = Identity(email, phone, company_domain_of(contact, email))
-    return replace(submission, identity=identity, faults=tuple(faults))
+    return changed(submission, identity=identity, faults=tuple(faults))
 
 
 def company_domain_of(contact: Contact, email: str) -> str:

@@ -65,6 +65,8 @@ async def test_a_lead_is_found_however_the_address_number_or_submission_is_spell
     assert await found(office, MIA, email=" kim@EXAMPLE.com ") == [lead_of(one)]
     assert await found(office, MIA, phone="030 901820") == [lead_of(one)]
     assert await found(office, MIA, source_system="website", external_id="form-2") == [lead_of(other)]
+    tagged = await office.submit(3, contact=leadspb.Contact(email="a.da+spring@gmail.com"))
+    assert await found(office, MIA, email="ada+autumn@gmail.com") == [lead_of(tagged)]
     assert await found(office, MIA, email="nobody@example.com") == []
     [lead] = (await find(office, MIA, email="kim@example.com")).leads
     assert (lead.contact.given_name, lead.handoff_count) == ("Kim", 1)
