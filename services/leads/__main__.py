@@ -31,6 +31,7 @@ from services.leads.rpc.tenant_servicer import TenantServicer, load_limits
 from services.leads.rpc.work_servicer import WorkServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.intake import IntakeReading
+from services.leads.store.journal import ErasureJournal
 from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
@@ -179,6 +180,7 @@ class _Composition:
             telemetry.registry,
             now=wallclock.utc_now,
             path=config.database_path,
+            journal=ErasureJournal(config.data_dir / "erasures.log") if config.database_path else None,
             succeeded=self._succeeded("forget"),
         )
 
@@ -209,6 +211,7 @@ class _Composition:
         await bootstrap(self._directories, config.data_dir)
         await self._keeper.load()
         await load_limits(self._directories, self._limits)
+        await self._forgetter.repeat_once()
         denials = DenialRecorder(SCHEMA.commands.audit, self._writer, succeeded=self._succeeded("denials"))
         running = await start_server(
             config,

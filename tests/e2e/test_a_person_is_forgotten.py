@@ -204,6 +204,34 @@ async def test_a_backup_made_before_is_sealed_and_says_with_the_key_alone_whom_i
     assert kept_seconds == 30 * 86_400
 
 
+async def test_a_database_restored_from_a_backup_forgets_again_whom_it_forgot(tmp_path: Path) -> None:
+    somebody = Somebody("won", 1)
+    data, folder = tmp_path / "data", tmp_path / "files"
+    folder.mkdir()
+    with an_installation(data) as running:
+        company = await settled_in(running, TENANT, folder)
+        async with LeadsClient(company.of("website")) as website, LeadsClient(company.of("mara")) as mara:
+            submit = leadspb.SubmitLeadRequest(parent=company.name, submission=somebody.submission())
+            somebody.handoff = (await website.submit_lead(submit)).handoff
+            backup = _backup(data / "leads.db", tmp_path / "backup.db")
+            erase = privacypb.EraseSubjectRequest(parent=company.name, lead=somebody.lead)
+            await until(
+                lambda: mara.privacy.erase_subject(erase),
+                lambda found: found.erasures[0].HasField("finish_time"),
+                seconds=60,
+            )
+        settings = company.of("mara")
+    for path in data.glob("leads.db*"):
+        path.unlink()
+    (data / "leads.db").write_bytes(backup.read_bytes())
+    with an_installation(data) as again:
+        async with LeadsClient(again.settings(settings.token.reveal(), tenant=TENANT)) as mara:
+            get = leadspb.GetLeadRequest(name=somebody.lead)
+            lead = await mara.get_lead(get)
+            assert lead.HasField("erase_time")
+            assert not lead.HasField("contact")
+
+
 async def test_an_erased_persons_open_handoff_is_void_and_was_submitted_all_the_same(office: Office) -> None:
     somebody = Somebody("won", 1)
     somebody.handoff = await office.take_in(somebody.submission())

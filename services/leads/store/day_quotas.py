@@ -1,6 +1,5 @@
 """How many leads tenants with a quota took in today, within one transaction."""
 
-from collections import Counter
 from typing import Final
 
 from sqlalchemy import Connection
@@ -24,7 +23,7 @@ class DayQuotas:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._before: dict[Total, int] = {}
-        self.taken: Final[Counter[Total]] = Counter()
+        self.taken: Final[dict[Total, int]] = {}
         """To be added to the totals."""
 
     def take(self, tenant: str, day: str, *, most: int) -> bool:
@@ -33,7 +32,8 @@ class DayQuotas:
         if total not in self._before:
             found = _FIND_TOTAL.find(self._connection, [total])
             self._before[total] = int(found[0][0]) if found else 0
-        if self._before[total] + self.taken[total] >= most:
+        taken = self.taken.get(total, 0)
+        if self._before[total] + taken >= most:
             return False
-        self.taken[total] += 1
+        self.taken[total] = taken + 1
         return True

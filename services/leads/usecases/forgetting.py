@@ -11,12 +11,17 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.leads.domain.privacy import Cause, Erasure
 from services.leads.store import traces
+from services.leads.store.journal import ErasureJournal
 from services.leads.store.leads import LeadStore
+from services.leads.store.people import LeadKey
 from services.leads.store.retention import aged_leads, retentions
 from services.leads.store.subjects import AnswerKey
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.erasing import erase_leads
 from services.leads.usecases.routing import SYSTEM
+from smarketing.logs import get_log
+
+_log = get_log(__name__)
 
 __all__ = ["Forgetter", "erase_aged"]
 
@@ -35,13 +40,15 @@ class Forgetter:
         *,
         now: Callable[[], datetime],
         path: Path | None,
+        journal: ErasureJournal | None = None,
         retention_interval: timedelta = timedelta(hours=1),
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the store; `path` is the database's file, None when it is in memory."""
+        """Take the store, the database's file and the journal beside it; None for one in memory."""
         self._store = store
         self._now = now
         self._path = path
+        self._journal = journal
         self._interval = retention_interval
         self._succeeded = succeeded
         self._next_retention: datetime | None = None
@@ -77,11 +84,29 @@ class Forgetter:
         for start in range(0, len(answers), _AT_ONCE):
             part = answers[start : start + _AT_ONCE]
             await self._store.sweep(partial(_drop_answers, keys=part))
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.append, pending)
         if self._path is not None and not await asyncio.to_thread(traces.truncate_log, self._path):
             return 0
         await self._store.sweep(lambda tx: tx.subjects.finish(pending))
         self._show([])
         return len(pending)
+
+    async def repeat_once(self) -> int:
+        """Forget again whom a database restored from a backup still knows; return how many.
+
+        For the start, before anybody is answered.
+        """
+        if self._journal is None:
+            return 0
+        named = list((await asyncio.to_thread(self._journal.read)).items())
+        erased = 0
+        for start in range(0, len(named), _AT_ONCE):
+            part = named[start : start + _AT_ONCE]
+            erased += await self._store.sweep(partial(_erase_again, named=part))
+        if erased:
+            _log.warning("erasures_repeated", leads=erased)
+        return erased
 
     async def retain_once(self) -> int:
         """Erase, in every tenant with a retention, the people whose last handoff closed longer ago."""
@@ -109,6 +134,14 @@ class Forgetter:
     def _show(self, pending: Sequence[Erasure]) -> None:
         self._pending.set(len(pending))
         self._oldest.set(pending[0].erase_time.timestamp() if pending else 0)
+
+
+def _erase_again(tx: LeadTx, named: Sequence[tuple[LeadKey, Cause]]) -> int:
+    known = [(lead, cause) for lead, cause in named if tx.subjects.exists(lead)]
+    living = [(lead, cause) for lead, cause in known if tx.subjects.erasure(lead) is None]
+    for lead, cause in living:
+        erase_leads(tx, SYSTEM, [lead], cause)
+    return len(living)
 
 
 def _drop_answers(tx: LeadTx, keys: Sequence[AnswerKey]) -> None:
