@@ -98,6 +98,17 @@ async def test_a_type_that_nobody_mapped_is_set_aside_once_and_counted(tmp_path:
         assert 'smarketing_leads_intake_items_total{outcome="set_aside"} 2.0' in metrics
 
 
+async def test_a_delivery_that_the_vendor_counts_as_another_attempt_is_the_same(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate:
+        first = sample("hubspot/unknown_type.json")
+        source = await _sent(gate, "hubspot", first)
+        second = first.replace(b'"attemptNumber":0', b'"attemptNumber":1')
+        assert second != first
+        await gate.post(source, second, **proof("hubspot", second))
+
+        assert len(await gate.set_aside(source)) == 1
+
+
 async def test_one_id_twice_in_a_body_is_one_lead(tmp_path: Path) -> None:
     answer = json.loads(sample(META_ANSWER))
     async with a_gate(tmp_path) as gate, StandIn({"/v21.0/444444444444": answer}) as vendor:
