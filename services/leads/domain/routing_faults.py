@@ -21,6 +21,8 @@ _MOST_MEMBERS: Final = 1_000
 _MOST_ENTRIES: Final = 200
 _MOST_WORDS: Final = 2_000
 """Of all conditions together, for the same reason."""
+_MOST_BYTES: Final = 50_000
+"""Of what stands beside the members, in all rules together, for the same reason."""
 _LONGEST_WORD: Final = 200
 _HEAVIEST: Final = 1_000
 _SHORTEST_OFFER: Final = timedelta(seconds=1)
@@ -75,6 +77,8 @@ def _faults_of_rules(wanted: Directory) -> Found:
     if sum(len(getattr(rule.condition, name)) for rule in rules for name in _LISTS) > _MOST_WORDS:
         yield "routing.rules", f"must hold at most {_MOST_WORDS} entries of conditions in all"
         return
+    if sum(len(text.encode()) for rule in rules for text in _texts_of(rule)) > _MOST_BYTES:
+        yield "routing.rules", f"must hold at most {_MOST_BYTES} bytes beside the members in all"
     yield from _faults_of_ids(rules)
     for index, rule in enumerate(rules):
         path = f"routing.rules[{index}]"
@@ -83,6 +87,15 @@ def _faults_of_rules(wanted: Directory) -> Found:
         shadow = next((each for each in rules[:index] if _covers(each.condition, rule.condition)), None)
         if shadow is not None:
             yield path, f"is never reached: every handoff it is for is decided by {shadow.rule_id} before it"
+
+
+def _texts_of(rule: RoutingRule) -> Iterator[str]:
+    """Yield what a rule says beside who is in it."""
+    yield from (rule.queue, rule.needs.calendar, *rule.needs.skills)
+    yield from (member.calendar for member in rule.members)
+    for name in _LISTS:
+        if name != "source_channels":
+            yield from getattr(rule.condition, name)
 
 
 def _faults_of_ids(rules: Sequence[RoutingRule]) -> Found:

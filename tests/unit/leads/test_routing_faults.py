@@ -13,6 +13,7 @@ from services.leads.domain.terms import Money, SourceChannel
 from services.leads.wire.directory import directory_from, directory_to
 from services.leads.wire.routing import routing_bytes, routing_from_bytes, unknown_channels
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.eventlog.outbox import MAX_PAYLOAD_BYTES
 from tests.builders.leads import ANNA, BEN, QUEUE, TENANT, a_directory
 
 
@@ -166,6 +167,32 @@ def test_conditions_of_all_rules_together_are_bounded() -> None:
     rules = [a_rule(f"r{n}", condition=Condition(segments=words, lead_types=(f"t{n}",))) for n in range(10)]
 
     assert paths(*rules) == ["routing.rules"]
+
+
+def test_the_largest_routing_that_is_allowed_fits_into_an_event() -> None:
+    tenant = f"tenants/{'t' * 63}"
+    people = [f"{tenant}/people/{number:04}{'p' * 59}" for number in range(1_000)]
+    # As many bytes of words as are allowed, as short as they come: each has its own overhead.
+    words = [f"{number:025}" for number in range(2_000)]
+    rules = tuple(
+        RoutingRule(
+            rule_id=f"{number:03}{'r' * 60}",
+            members=tuple(RoutingMember(person=each, weight=1_000) for each in people[number::200]),
+            condition=Condition(segments=tuple(words[number::200])),
+        )
+        for number in range(200)
+    )
+    routing = Routing(version=10**9, rules=rules, fallback_queue=f"{tenant}/queues/{'q' * 63}")
+
+    assert sum(len(word) for rule in rules for word in rule.condition.segments) == 50_000
+    assert len(routing_bytes(routing)) < MAX_PAYLOAD_BYTES
+
+
+def test_what_stands_beside_the_members_is_bounded() -> None:
+    words = tuple(f"{number:03}{'é' * 124}" for number in range(200))
+
+    assert "routing.rules" in paths(a_rule(condition=Condition(segments=words)), a_rule("rest"))
+    assert paths(a_rule(condition=Condition(segments=words[:190])), a_rule("rest")) == []
 
 
 def test_a_channel_that_is_none_is_refused_for_without_it_the_rule_would_be_for_more() -> None:
