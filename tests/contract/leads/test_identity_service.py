@@ -1,0 +1,209 @@
+"""IdentityService as its callers see it: possible duplicates, merges and the way back."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from services.leads.usecases.bootstrap import token_file
+from smarketing import wallclock
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.eventlog.v1.eventlog_pb2_grpc import EventLogServiceStub
+from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
+from smarketing.api.leads.v1 import identity_pb2 as identitypb
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.leads.v1 import privacy_pb2 as privacypb
+from smarketing.api.leads.v1.directory_pb2_grpc import DirectoryServiceStub
+from smarketing.api.leads.v1.identity_pb2_grpc import IdentityServiceStub
+from smarketing.api.leads.v1.privacy_pb2_grpc import PrivacyServiceStub
+from tests.contract.leads.office import ANNA, MAX, MIA, TENANT, Office, an_accept, an_office, reason_of
+
+KIM = leadspb.Contact(given_name="Kim", family_name="Lindqvist", email="kim@acme.com")
+ROBIN = leadspb.Contact(given_name="Robin", family_name="Lindqvist", email="kim@acme.com")
+RULES = identitypb.IdentitySettings(
+    rules=[
+        identitypb.MatchRule(
+            rule_id="mailbox-and-name",
+            signals=[identitypb.MATCH_SIGNAL_EMAIL, identitypb.MATCH_SIGNAL_NAME],
+            confidence=9_990,
+        ),
+        identitypb.MatchRule(
+            rule_id="shared-mailbox", signals=[identitypb.MATCH_SIGNAL_EMAIL], confidence=6_000
+        ),
+    ]
+)
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with an_office(tmp_path) as opened:
+        await apply_rules(opened, tmp_path)
+        yield opened
+
+
+async def apply_rules(office: Office, data_dir: Path) -> None:
+    operator = (("authorization", f"Bearer {token_file(data_dir, 'operator').read_text().strip()}"),)
+    stub = DirectoryServiceStub(office.channel)
+    directory = await stub.GetDirectory(
+        directorypb.GetDirectoryRequest(name=f"{TENANT}/directory"), metadata=operator
+    )
+    directory.identity.CopyFrom(RULES)
+    applied = await stub.ApplyDirectory(
+        directorypb.ApplyDirectoryRequest(
+            parent=TENANT, request_id=wallclock.new_uuid(), directory=directory
+        ),
+        metadata=operator,
+    )
+    assert [each.resource for each in applied.changes] == ["identity"]
+    assert [each.rule_id for each in applied.directory.identity.rules] == [
+        "mailbox-and-name",
+        "shared-mailbox",
+    ]
+
+
+def lead_of(handoff: leadspb.Handoff) -> str:
+    return handoff.name.rpartition("/handoffs/")[0]
+
+
+async def two_who_share_a_mailbox(office: Office) -> tuple[leadspb.Handoff, leadspb.Handoff]:
+    return await office.submit(1, contact=KIM), await office.submit(2, contact=ROBIN)
+
+
+async def listed(office: Office, parent: str = f"{TENANT}/leads/-", **fields: Any) -> Any:
+    request = identitypb.ListPossibleDuplicatesRequest(parent=parent, **fields)
+    return await IdentityServiceStub(office.channel).ListPossibleDuplicates(request, metadata=office.of(MIA))
+
+
+async def merge(office: Office, kept: str, merged: str, who: str = MIA) -> identitypb.LeadMerge:
+    request = identitypb.MergeLeadsRequest(name=kept, request_id=wallclock.new_uuid(), merged_lead=merged)
+    return await IdentityServiceStub(office.channel).MergeLeads(request, metadata=office.of(who))
+
+
+async def unmerge(office: Office, merged: str) -> identitypb.LeadMerge:
+    request = identitypb.UnmergeLeadsRequest(name=merged, request_id=wallclock.new_uuid())
+    return await IdentityServiceStub(office.channel).UnmergeLeads(request, metadata=office.of(MAX))
+
+
+async def read(office: Office, handoff: leadspb.Handoff) -> leadspb.Handoff:
+    request = leadspb.GetHandoffRequest(name=handoff.name)
+    return await office.stub.GetHandoff(request, metadata=office.of(MIA))
+
+
+async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    code, reason, _ = reason_of(refused.value)
+    return code, reason
+
+
+async def test_who_may_be_one_person_is_listed_with_confidence_rule_and_what_was_seen(
+    office: Office,
+) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+
+    [pair] = (await listed(office)).possible_duplicates
+
+    assert (pair.lead, pair.other_lead) == (lead_of(second), lead_of(first))
+    assert (pair.confidence, pair.rule_id) == (6_000, "shared-mailbox")
+    assert identitypb.MATCH_SIGNAL_OTHER_GIVEN_NAME in pair.signals
+
+
+async def test_possible_duplicates_are_paged_the_surest_first(office: Office) -> None:
+    for number, name in enumerate(("Ines", "Jonas", "Ulrich"), start=1):
+        await office.submit(
+            number, contact=leadspb.Contact(given_name=name, family_name="Ott", email="ott@acme.com")
+        )
+    seen, token = [], ""
+    while not seen or token:
+        page = await listed(office, page_size=1, page_token=token)
+        seen += [(each.lead, each.other_lead) for each in page.possible_duplicates]
+        token = page.next_page_token
+
+    assert len(seen) == len(set(seen)) == 3
+    assert seen == sorted(seen, reverse=True)
+
+
+async def test_a_merge_voids_the_other_handoff_and_unmerging_gives_it_back_as_it_was(
+    office: Office,
+) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    before = await read(office, second)
+
+    merged = await merge(office, lead_of(first), lead_of(second))
+    void = await read(office, second)
+    gone = (await listed(office)).possible_duplicates
+    await unmerge(office, lead_of(second))
+    after = await read(office, second)
+
+    assert (merged.handoff, list(merged.merged_handoffs)) == (first.name, [second.name])
+    assert (void.state, void.reason_code) == (leadspb.Handoff.STATE_VOID, "MERGED")
+    assert list(gone) == []
+    assert after.etag not in {before.etag, void.etag}
+    for handoff in (before, after):
+        handoff.ClearField("etag")
+        handoff.ClearField("update_time")
+    assert after == before
+    assert len((await listed(office)).possible_duplicates) == 1
+
+
+async def test_the_log_says_who_goes_on_for_whom_and_what_stands_again(
+    office: Office, tmp_path: Path
+) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    await merge(office, lead_of(first), lead_of(second))
+    await unmerge(office, lead_of(second))
+
+    operator = (("authorization", f"Bearer {token_file(tmp_path, 'operator').read_text().strip()}"),)
+    events = await EventLogServiceStub(office.channel).ReadEvents(
+        eventlogpb.ReadEventsRequest(parent=TENANT, limit=500), metadata=operator
+    )
+    last = [each for each in events.events if each.subject in {lead_of(first), second.name}][-3:]
+    merged, unmerged = leadeventspb.LeadsMerged(), leadeventspb.LeadsUnmerged()
+
+    assert last[0].payload.Is(leadeventspb.HandoffVoided.DESCRIPTOR)
+    assert last[1].payload.Unpack(merged)
+    assert last[2].payload.Unpack(unmerged)
+    assert [each.skippable for each in last] == [False, True, True]
+    assert (merged.handoff, list(merged.merged_handoffs)) == (first.name, [second.name])
+    [restored] = unmerged.restored_handoffs
+    assert (restored.handoff, restored.state) == (second.name, leadspb.Handoff.STATE_OFFERED)
+
+
+async def test_the_lead_whose_handoff_has_come_further_is_kept(office: Office) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    await office.stub.AcceptOffer(an_accept(second), metadata=office.of(second.offer.assignee))
+    forbidden = grpc.StatusCode.FAILED_PRECONDITION
+
+    assert await refusal(merge(office, lead_of(first), lead_of(second))) == (forbidden, "KEEP_OTHER_LEAD")
+    await merge(office, lead_of(second), lead_of(first))
+    assert await refusal(merge(office, lead_of(second), lead_of(first))) == (
+        forbidden,
+        "LEAD_ALREADY_MERGED",
+    )
+    await unmerge(office, lead_of(first))
+    assert await refusal(unmerge(office, lead_of(first))) == (forbidden, "LEAD_NOT_MERGED")
+
+
+async def test_merging_is_for_who_answers_for_a_party(office: Office) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    denied = (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+    assert await refusal(merge(office, lead_of(first), lead_of(second), who=ANNA)) == denied
+    elsewhere = lead_of(second).replace(TENANT, "tenants/elsewhere")
+    assert await refusal(merge(office, lead_of(first), elsewhere)) == denied
+
+
+async def test_erasing_one_of_two_merged_forgets_the_person_and_ends_the_way_back(office: Office) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    await merge(office, lead_of(first), lead_of(second))
+    erased = await PrivacyServiceStub(office.channel).EraseSubject(
+        privacypb.EraseSubjectRequest(parent=TENANT, request_id=wallclock.new_uuid(), lead=lead_of(second)),
+        metadata=office.of(MAX),
+    )
+
+    assert {each.lead for each in erased.erasures} == {lead_of(first), lead_of(second)}
+    assert (await refusal(unmerge(office, lead_of(second))))[1] == "LEAD_ERASED"
