@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from services.sla.config import SlaConfig
     from services.sla.consumers.leads_log import LeadsLog
     from services.sla.store.archive import Archive
+    from services.sla.usecases.notices import Notifier
     from services.sla.usecases.replay import Replayer
     from services.sla.usecases.sweep import Sweeper
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
@@ -177,6 +178,7 @@ async def _built(
         config,
         stack,
         servicer=SlaServicer(writer, archive, pages, sealer=sealer, addresses=addresses, now=now),
+        archive=archive,
         writer=writer,
         pages=pages,
         authenticator=authenticator,
@@ -200,6 +202,7 @@ async def _built(
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
+            BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
             BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
             BackgroundTask(
@@ -284,6 +287,24 @@ def _http(config: "SlaConfig", telemetry: "Telemetry", authenticator: "Authentic
     return HttpHost(config, app)
 
 
+def _notifier(
+    config: "SlaConfig",
+    telemetry: "Telemetry",
+    writer: "Writer",
+    archive: "Archive",
+    now: Callable[[], datetime],
+) -> "Notifier":
+    from services.sla.usecases.notices import Notifier, Telling
+
+    return Notifier(
+        writer,
+        archive,
+        telling=Telling(window=config.alert_window, link_base=config.link_base),
+        now=now,
+        succeeded=lambda: telemetry.task_succeeded("notices"),
+    )
+
+
 def _sender(
     config: "SlaConfig",
     telemetry: "Telemetry",
@@ -292,9 +313,25 @@ def _sender(
     now: Callable[[], datetime],
 ) -> "Sender":
     from services.sla.store.schema import delivery_tables
-    from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings
+    from smarketing.delivery import (
+        AddressPolicy,
+        Carrier,
+        ChatCarrier,
+        DeliveryTelemetry,
+        MailCarrier,
+        Sender,
+        SenderSettings,
+        Way,
+        is_chat_installed,
+    )
 
-    settings = SenderSettings(addresses=AddressPolicy(allow_loopback=config.webhook_loopback))
+    addresses = AddressPolicy(allow_loopback=config.webhook_loopback)
+    settings = SenderSettings(addresses=addresses)
+    carriers: dict[str, Carrier] = {}
+    if config.mail.smtp_host:
+        carriers[Way.EMAIL] = MailCarrier(config.mail)
+    if is_chat_installed():
+        carriers[Way.CHAT] = ChatCarrier(addresses)
     return Sender(
         writer,
         delivery_tables,
@@ -303,6 +340,7 @@ def _sender(
         settings=settings,
         observer=DeliveryTelemetry(telemetry.registry),
         succeeded=lambda: telemetry.task_succeeded("webhooks"),
+        carriers=carriers,
     )
 
 

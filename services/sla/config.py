@@ -1,9 +1,11 @@
 """What an operator sets of sla."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from smarketing.config import Secret
+from smarketing.delivery import MailSettings
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["SlaConfig"]
@@ -24,6 +26,14 @@ class SlaConfig(ServerConfig):
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     webhook_loopback: bool = False
     """Let webhooks go to this machine, also without TLS: for trying things out."""
+    mail: MailSettings = field(default_factory=MailSettings)
+    link_base: str = ""
+    """What stands before a handoff's name in the links of messages, such as `https://smarketing.example.com`."""
+    alert_window: timedelta = field(
+        default=timedelta(seconds=60),
+        metadata={"at_least": timedelta(0), "at_most": timedelta(hours=1)},
+    )
+    """How long what somebody may be told waits for more, so that a bad morning is one message."""
     sweep_batch_clocks: int = field(default=256, metadata={"at_least": 1, "at_most": 5_000})
     """Clocks settled by one transaction at most."""
 

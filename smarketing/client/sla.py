@@ -7,6 +7,7 @@ from typing import Self
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.sla.v1.sla_pb2_grpc import SlaServiceStub
 from smarketing.client.audit import AuditClient
+from smarketing.client.calendars import CalendarClient
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.events import EventLogClient
 from smarketing.client.retries import RetryPolicy
@@ -25,6 +26,8 @@ class SlaClient:
         """The audit trail of this service."""
         self.events = EventLogClient(self._connection)
         """The log of this service."""
+        self.calendars = CalendarClient(self._connection)
+        """Holidays, and calendars of teams' and people's own."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,6 +181,24 @@ class SlaClient:
         """Say "it is dealt with"."""
         return await self._connection.call(self._stub.ResolveAlert, request, within)
 
+    async def snooze_alert(
+        self, request: slapb.SnoozeAlertRequest, within: timedelta | None = None
+    ) -> slapb.Alert:
+        """Say "not now": nobody is told of it before an instant."""
+        return await self._connection.call(self._stub.SnoozeAlert, request, within)
+
+    async def set_alert_channel(
+        self, request: slapb.SetAlertChannelRequest, within: timedelta | None = None
+    ) -> slapb.SetAlertChannelResponse:
+        """Set by which way a person is told; for a webhook the secret is in this answer alone."""
+        return await self._connection.call(self._stub.SetAlertChannel, request, within)
+
+    async def delete_alert_channel(
+        self, request: slapb.DeleteAlertChannelRequest, within: timedelta | None = None
+    ) -> slapb.AlertChannel:
+        """Forget a way to a person."""
+        return await self._connection.call(self._stub.DeleteAlertChannel, request, within)
+
     async def create_webhook_endpoint(
         self, request: slapb.CreateWebhookEndpointRequest, within: timedelta | None = None
     ) -> slapb.CreateWebhookEndpointResponse:
@@ -202,4 +223,18 @@ class SlaClient:
         """Yield addresses with how their deliveries go, newest first, over all pages."""
         async for page in each_page(self.list_webhook_endpoints, request):
             for item in page.webhook_endpoints:
+                yield item
+
+    async def list_alert_channels(
+        self, request: slapb.ListAlertChannelsRequest, within: timedelta | None = None
+    ) -> slapb.ListAlertChannelsResponse:
+        """Return one page of the ways by which people are told, without their addresses."""
+        return await self._connection.call(self._stub.ListAlertChannels, request, within)
+
+    async def alert_channels(
+        self, request: slapb.ListAlertChannelsRequest
+    ) -> AsyncGenerator[slapb.AlertChannel, None]:
+        """Yield the ways by which people are told, over all pages."""
+        async for page in each_page(self.list_alert_channels, request):
+            for item in page.alert_channels:
                 yield item

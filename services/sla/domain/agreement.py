@@ -44,6 +44,16 @@ class Role(Enum):
     QUEUE = "QUEUE"
 
 
+class Delivery(Enum):
+    """When a rung's recipients are told, as far as their hours go."""
+
+    IN_HOURS = "IN_HOURS"
+    """It waits for the recipient's next opening."""
+    COVER = "COVER"
+    """It goes to whoever covers for them meanwhile."""
+    AT_ONCE = "AT_ONCE"
+
+
 class Grade(Enum):
     """How well a follow-up is evidenced."""
 

@@ -52,6 +52,8 @@ class Alert:
     resolved_by: str = ""
     resolve_time: datetime | None = None
     resolve_reason: ResolveReason | None = None
+    snooze_until_time: datetime | None = None
+    snoozed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,16 @@ class Alert:
             acknowledge_time=now,
             revision=self.revision + 1,
         )
+
+    def snooze(self, until: datetime, *, by: str) -> "Alert":
+        """Return the alert as put off: nobody is told of it before `until`; the last word counts.
+
+        Raises:
+            StateForbids: when it is resolved.
+        """
+        if self.state is AlertState.RESOLVED:
+            raise StateForbids(self.name, self.state.value)
+        return replace(self, snooze_until_time=until, snoozed_by=by, revision=self.revision + 1)
 
     def resolve(self, reason: ResolveReason, *, by: str, now: datetime) -> "Alert":
         """Return the alert as dealt with; `by` is empty when the clock did it.

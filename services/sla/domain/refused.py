@@ -1,7 +1,7 @@
 """Why this service says no.
 
 Refused
-├── AgreementUnknown · CalendarUnknown · LeaveUnknown · ClockUnknown · AlertUnknown
+├── AgreementUnknown · CalendarUnknown · LeaveUnknown · ClockUnknown · AlertUnknown · AlertChannelUnknown
 ├── AgreementInvalid     one fault per path
 ├── CalendarInvalid · CalendarClosed · LeaveInvalid
 ├── StateForbids         what is asked does not go with where it stands
@@ -46,6 +46,10 @@ class ClockUnknown(Unknown):
 
 class AlertUnknown(Unknown):
     """There is no such alert."""
+
+
+class AlertChannelUnknown(Unknown):
+    """There is no such way to that person."""
 
 
 class AgreementInvalid(Refused):

@@ -13,6 +13,7 @@ from services.sla.domain.agreement import (
     Commitment,
     CommitmentKind,
     Condition,
+    Delivery,
     Grade,
     Party,
     Role,
@@ -66,6 +67,9 @@ class Step:
     percent: int | None = None
     offset: BusinessTime | None = None
     recipients: tuple[Role, ...] = ()
+    delivery: Delivery = Delivery.IN_HOURS
+    reassigns: bool = False
+    """Whether whoever missed it shall have the handoff no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,11 @@ class Terms:
     """Open time; zero means two business days."""
     accepted_grades: frozenset[Grade] = frozenset()
     """Empty means all but back-dated."""
+
+    def step(self, commitment_id: str, rung_id: str) -> Step | None:
+        """Return the rung as written; None for the miss itself, which nobody has to write."""
+        steps = self.promise(commitment_id).steps
+        return next((step for step in steps if step.id == rung_id), None)
 
     def promise(self, commitment_id: str) -> Promise:
         """Return the promise with this id; the agreement that a clock pins always has it."""

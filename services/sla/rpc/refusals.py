@@ -2,9 +2,11 @@
 
 import grpc
 
+from services.sla.domain.holidays import HolidayReviewUnknown
 from services.sla.domain.refused import (
     AgreementInvalid,
     AgreementUnknown,
+    AlertChannelUnknown,
     AlertUnknown,
     CalendarClosed,
     CalendarInvalid,
@@ -19,6 +21,7 @@ from services.sla.domain.refused import (
     StateForbids,
     Unknown,
 )
+from services.sla.rpc.calendar_refusals import calendar_refusal_of
 from smarketing.delivery import AddressForbidden, EndpointUnknown
 from smarketing.eventlog.refusals import log_refusal_of
 from smarketing.server.commands import reason_by_name
@@ -34,6 +37,8 @@ _UNKNOWN = {
     LeaveUnknown: "LEAVE_UNKNOWN",
     ClockUnknown: "CLOCK_UNKNOWN",
     AlertUnknown: "ALERT_UNKNOWN",
+    HolidayReviewUnknown: "HOLIDAY_REVIEW_UNKNOWN",
+    AlertChannelUnknown: "ALERT_CHANNEL_UNKNOWN",
 }
 
 
@@ -49,7 +54,12 @@ def refusal_of(error: BaseException) -> Refusal | None:
         case StateForbids() | NotAcceptedByBoth() | EtagStale():
             return _of_state(error)
         case _:
-            return _of_input(error) or log_refusal_of(error) or library_refusal_of(error)
+            return (
+                _of_input(error)
+                or calendar_refusal_of(error)
+                or log_refusal_of(error)
+                or library_refusal_of(error)
+            )
 
 
 def reason_of(error: Exception) -> str:

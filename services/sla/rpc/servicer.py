@@ -1,6 +1,6 @@
 """SlaService: parse, ask a use case or a query, render."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,10 +15,11 @@ from services.sla.domain.almanac import Leave, MadeCalendar
 from services.sla.domain.clock import ClockState
 from services.sla.domain.recorded import Clock
 from services.sla.domain.refused import AgreementUnknown, AlertUnknown, CalendarUnknown, ClockUnknown
-from services.sla.rpc.policy import only_for, parties_of
+from services.sla.rpc.policy import only_for, parties_of, sees_groups
+from services.sla.rpc.reaching import Reaching
 from services.sla.rpc.refusals import reason_of
 from services.sla.store.accords import find_accord, page_of_accords
-from services.sla.store.alerts import find_alert, page_of_alerts
+from services.sla.store.alerts import find_alert_in_sight, page_of_alerts
 from services.sla.store.archive import Archive
 from services.sla.store.calendars import page_of_calendars, page_of_leave
 from services.sla.store.clocks import ClockFilter, find_clock, page_of_clocks
@@ -40,7 +41,8 @@ from smarketing.delivery.addresses import resolve
 from smarketing.server.calls import current_call
 from smarketing.server.commands import Command, Done, answer, call_for
 from smarketing.server.errors import field_invalid
-from smarketing.server.paging import PageTokens, page_size_of
+from smarketing.server.paging import PageTokens
+from smarketing.server.policy import permission_denied
 from smarketing.sql import Connection, Writer, to_micros
 
 __all__ = ["SlaServicer"]
@@ -50,7 +52,7 @@ M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 
-class SlaServicer(SlaServiceServicer):
+class SlaServicer(Reaching, SlaServiceServicer):
     """Answers for agreements, calendars, leave, clocks, alerts and the addresses they go to."""
 
     def __init__(
@@ -63,11 +65,8 @@ class SlaServicer(SlaServiceServicer):
         addresses: AddressPolicy,
         now: Callable[[], datetime],
     ) -> None:
-        self._writer = writer
+        super().__init__(writer, archive, pages, sealer=sealer, addresses=addresses, now=now)
         self._archive = archive
-        self._pages = pages
-        self._addresses = addresses
-        self._now = now
 
         def unit(use_case: Callable[..., Any], render: Callable[[Any], Message]) -> Any:
             return unit_of(archive, use_case, render, reason_of)
@@ -270,8 +269,10 @@ class SlaServicer(SlaServiceServicer):
             overdue_only=request.overdue_only,
         )
 
+        sight = await self._sight(tenant)
+
         def find(connection: Connection, limit: int, after: Any) -> list[Clock]:
-            return page_of_clocks(connection, tenant, wanted, limit=limit, after=after)
+            return page_of_clocks(connection, tenant, wanted, sight=sight, limit=limit, after=after)
 
         found, token = await self._page(request, find, lambda each: [to_micros(each.due_time), each.id])
         now = self._now()
@@ -305,9 +306,14 @@ class SlaServicer(SlaServiceServicer):
     ) -> slapb.Alert:
         """Return an alert."""
         del context
-        alert = await self._writer.read(lambda connection: find_alert(connection, request.name))
+        tenant, _ = names.ALERT.parse(request.name)
+        sight = await self._sight(tenant)
+        alert = await self._writer.read(
+            lambda connection: find_alert_in_sight(connection, request.name, sight)
+        )
         if alert is None:
-            raise AlertUnknown(request.name)
+            # Out of sight reads like not there, for those who do not see all.
+            raise AlertUnknown(request.name) if sight is None else permission_denied()
         return alert_message(alert)
 
     async def ListAlerts(  # noqa: N802 -- the contract names it
@@ -318,6 +324,8 @@ class SlaServicer(SlaServiceServicer):
         (tenant,) = names.TENANT.parse(request.parent, field="parent")
         states = [slapb.Alert.State.Name(state).removeprefix("STATE_") for state in request.states]
 
+        sight = await self._sight(tenant)
+
         def find(connection: Connection, limit: int, after: Any) -> list[Alert]:
             return page_of_alerts(
                 connection,
@@ -325,6 +333,7 @@ class SlaServicer(SlaServiceServicer):
                 states=states,
                 owner=request.owner,
                 handoff=request.handoff,
+                sight=sight,
                 limit=limit,
                 after=after,
             )
@@ -395,29 +404,15 @@ class SlaServicer(SlaServiceServicer):
             webhook_endpoints=map(endpoint_message, found), next_page_token=token
         )
 
-    async def _run(self, unit: Any, request: Message, wanted: Any, message_type: type[M]) -> M:
-        """Run one command, and return its answer or raise its refusal."""
-        (outcome,) = await self._writer.run(unit, [Command(wanted, call_for(request))])
-        return answer(outcome, message_type)
-
-    async def _page(
-        self,
-        request: Message,
-        find: Callable[[Connection, int, Any], list[T]],
-        key: Callable[[T], Sequence[str | int]],
-    ) -> tuple[list[T], str]:
-        """Return one page of a list, and the token of the next; empty on the last."""
-        size = page_size_of(request)
-        after = self._pages.read(request)
-        found = await self._writer.read(lambda connection: find(connection, size + 1, after))
-        page = found[:size]
-        return page, self._pages.issue(request, key(page[-1])) if len(found) > size else ""
-
     async def _clock_at(self, name: str, as_of: datetime) -> tuple[Clock, ClockState | None]:
+        tenant, _ = names.CLOCK.parse(name)
+        # Both parties' managers may look into what counts for either; lists stay with the own people.
+        sight = None if sees_groups(current_call().caller) else await self._sight(tenant)
+
         def find(connection: Connection) -> tuple[Clock, ClockState | None]:
-            clock = find_clock(connection, name)
+            clock = find_clock(connection, name, sight)
             if clock is None:
-                raise ClockUnknown(name)
+                raise ClockUnknown(name) if sight is None else permission_denied()
             return clock, states_of(connection, self._archive, [clock], as_of=as_of).get(clock.name)
 
         return await self._writer.read(find)

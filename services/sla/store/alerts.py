@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from services.sla.domain.alert import Alert
+from services.sla.domain.sight import Sight
 from services.sla.store import schema
 from services.sla.store.rows import alert_of
+from services.sla.store.sights import seen_alerts
 from smarketing.names import ALERT
 from smarketing.sql import from_micros
 
@@ -33,6 +35,16 @@ def clock_version_of(connection: Connection, clock: str) -> str:
     return str(connection.execute(query).scalar_one())
 
 
+def find_alert_in_sight(connection: Connection, name: str, sight: Sight | None) -> Alert | None:
+    """Return the alert of this name; None when there is none, or it is out of sight."""
+    alert = find_alert(connection, name)
+    if alert is None or sight is None:
+        return alert
+    here = and_(_alert.c.tenant == alert.tenant, _alert.c.id == alert.id)
+    seen = connection.execute(select(_alert.c.id).where(here, seen_alerts(sight))).one_or_none()
+    return None if seen is None else alert
+
+
 def page_of_alerts(
     connection: Connection,
     tenant: str,
@@ -40,11 +52,14 @@ def page_of_alerts(
     states: Sequence[str],
     owner: str,
     handoff: str,
+    sight: Sight | None = None,
     limit: int,
     after: Sequence[Any] | None,
 ) -> list[Alert]:
-    """Return alerts, newest first; `after` is the creation time in µs and the id of the last."""
+    """Return the alerts in sight, newest first; `after` is the creation time in µs and the id of the last."""
     query = select(_alert).where(_alert.c.tenant == tenant)
+    if sight is not None:
+        query = query.where(seen_alerts(sight))
     if states:
         query = query.where(_alert.c.state.in_(states))
     if owner:

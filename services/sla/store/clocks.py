@@ -8,8 +8,10 @@ from sqlalchemy import Connection, and_, select
 
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import Clock
+from services.sla.domain.sight import Sight
 from services.sla.store import schema
 from services.sla.store.rows import CLOCK_COLUMNS, clock_of
+from services.sla.store.sights import seen_clocks
 from smarketing.names import CLOCK
 from smarketing.sql import from_micros
 
@@ -29,21 +31,28 @@ class ClockFilter:
     overdue_only: bool = False
 
 
-def find_clock(connection: Connection, name: str) -> Clock | None:
-    """Return the clock of this name; None when there is none."""
+def find_clock(connection: Connection, name: str, sight: Sight | None = None) -> Clock | None:
+    """Return the clock of this name; None when there is none, or it is out of sight."""
     if not CLOCK.matches(name):
         return None
     tenant, each = CLOCK.parse(name)
-    row = connection.execute(
-        select(*_columns).where(_clock.c.id == each, _clock.c.tenant == tenant)
-    ).one_or_none()
+    query = select(*_columns).where(_clock.c.id == each, _clock.c.tenant == tenant)
+    if sight is not None:
+        query = query.where(seen_clocks(sight))
+    row = connection.execute(query).one_or_none()
     return None if row is None else clock_of(tuple(row))
 
 
 def page_of_clocks(
-    connection: Connection, tenant: str, wanted: ClockFilter, *, limit: int, after: Sequence[Any] | None
+    connection: Connection,
+    tenant: str,
+    wanted: ClockFilter,
+    *,
+    sight: Sight | None = None,
+    limit: int,
+    after: Sequence[Any] | None,
 ) -> list[Clock]:
-    """Return clocks, the one due first at the top; `after` is due in µs and the id of the last."""
+    """Return the clocks in sight, the one due first at the top; `after`: due in µs and id of the last."""
     query = select(*_columns).where(_clock.c.tenant == tenant)
     for column, value in (
         (_clock.c.handoff, wanted.handoff),
@@ -53,6 +62,8 @@ def page_of_clocks(
     ):
         if value:
             query = query.where(column == value)
+    if sight is not None:
+        query = query.where(seen_clocks(sight))
     if wanted.states:
         query = query.where(_clock.c.outcome.in_(wanted.states))
     if wanted.overdue_only:

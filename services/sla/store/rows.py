@@ -164,6 +164,8 @@ def alert_values(alert: Alert) -> dict[str, Any]:
         "resolved_by": alert.resolved_by,
         "resolve_time": alert.resolve_time,
         "resolve_reason": alert.resolve_reason.value if alert.resolve_reason else None,
+        "snooze_until_time": alert.snooze_until_time,
+        "snoozed_by": alert.snoozed_by,
     }
 
 

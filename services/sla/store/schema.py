@@ -71,6 +71,30 @@ leave: Final = Table(
 )
 Index("leave_by_end", leave.c.tenant, leave.c.end_time)
 
+# Lists of holidays, drawn up and looked through; the dates that count stand in the calendar versions.
+holiday_review: Final = Table(
+    "holiday_review",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("calendar", Text, primary_key=True),
+    Column("year", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+
+# Calendars of teams' and people's own; an empty version means none from then on.
+calendar_assignment: Final = Table(
+    "calendar_assignment",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("holder", Text, primary_key=True),
+    Column("effective_time", UtcMicros, primary_key=True),
+    Column("calendar_version", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("create_time", UtcMicros, nullable=False),
+    sqlite_strict=True,
+)
+
 # Who answers for a queue; people and teams are in the directory's own tables.
 queue: Final = Table(
     "queue",
@@ -212,10 +236,46 @@ alert: Final = Table(
     Column("resolved_by", Text, nullable=False),
     Column("resolve_time", UtcMicros),
     Column("resolve_reason", Text),
+    Column("snooze_until_time", UtcMicros),
+    Column("snoozed_by", Text, nullable=False),
     sqlite_strict=True,
 )
 Index("alert_by_clock", alert.c.clock)
 Index("alert_newest", alert.c.tenant, alert.c.create_time, alert.c.id)
+
+# By which way a person is told. The address itself is sealed, beside those of webhooks.
+alert_channel: Final = Table(
+    "alert_channel",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("way", Text, primary_key=True),
+    Column("endpoint_id", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("calendar", Text, nullable=False),
+    Column("cover", Text, nullable=False),
+    Column("update_time", UtcMicros, nullable=False),
+    sqlite_strict=True,
+)
+
+# Whom an alert is still to reach; gone once their message is in the queue, so it holds only what waits.
+alert_notice: Final = Table(
+    "alert_notice",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("way", Text, primary_key=True),
+    Column("alert", Text, primary_key=True),
+    # The alert's revision: a reminder is another message than the first.
+    Column("round", Integer, nullable=False),
+    # The person whose place it is, where somebody covers.
+    Column("instead_of", Text, nullable=False),
+    Column("ready_time", UtcMicros, nullable=False),
+    Column("is_urgent", Integer, nullable=False),
+    sqlite_strict=True,
+)
+Index("alert_notice_ready", alert_notice.c.ready_time)
+Index("alert_notice_by_alert", alert_notice.c.tenant, alert_notice.c.alert)
 
 # Handoffs still to be looked at because a version took effect in the past: a cursor, so a restart goes on.
 replay: Final = Table(

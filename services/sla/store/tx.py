@@ -8,12 +8,14 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from services.sla.domain.accord import Accord
+from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock, Happening
 from services.sla.store import schema
 from services.sla.store.accords import accords_ever_active
 from services.sla.store.archive import Archive, Measure
+from services.sla.store.notices import drop_notices, plan_notices
 from services.sla.store.rows import (
     CLOCK_CHANGES,
     CLOCK_COLUMNS,
@@ -56,6 +58,8 @@ _change_alerts: Final = UpdateRows(
         "resolved_by",
         "resolve_time",
         "resolve_reason",
+        "snooze_until_time",
+        "snoozed_by",
     ],
 )
 
@@ -76,6 +80,7 @@ class SlaTx:
         self._moved: list[tuple[Clock, Clock]] = []
         self._said: list[tuple[str, int, str]] = []
         self._opened: list[Alert] = []
+        self._to_reach: dict[str, list[tuple[Alert, Delivery]]] = {}
         self._changed: dict[str, Alert] = {}
         self._events: list[NewEvent] = []
         self._messages: list[NewMessage] = []
@@ -154,6 +159,8 @@ class SlaTx:
     def open_alert(self, alert: Alert, measure: Measure) -> None:
         """Keep a new alert, and send it."""
         self._opened.append(alert)
+        step = measure.terms.step(alert.commitment_id, alert.rung_id)
+        self._reach(alert, step.delivery if step else Delivery.IN_HOURS)
         self._alert_said(alert, SELF)
         self._send(alert, measure, alert.message_id, OPENED)
 
@@ -163,6 +170,19 @@ class SlaTx:
         self._alert_said(alert, actor)
         if measure is not None:
             self._send(alert, measure, f"{alert.message_id}-resolved", RESOLVED)
+
+    def put_off_alert(self, alert: Alert, measure: Measure, *, actor: str) -> None:
+        """Keep that an alert is put off, and have its people reminded once that is over."""
+        self.change_alert(alert, actor=actor)
+        drop_notices(self.connection, alert)
+        step = measure.terms.step(alert.commitment_id, alert.rung_id)
+        self._reach(alert, step.delivery if step else Delivery.IN_HOURS)
+
+    def _reach(self, alert: Alert, delivery: Delivery) -> None:
+        planned = self._to_reach.setdefault(alert.tenant, [])
+        # Put off twice in one transaction: the last word counts.
+        planned[:] = [each for each in planned if each[0].id != alert.id]
+        planned.append((alert, delivery))
 
     def say(self, tenant: str, subject: str, payload: Message, *, actor: str = SELF) -> None:
         """Put an event of something other than a clock in the log."""
@@ -189,6 +209,8 @@ class SlaTx:
         _add_said.insert(connection, self._said)
         _add_alerts.insert(connection, [tuple(alert_values(alert).values()) for alert in self._opened])
         _change_alerts.update(connection, [_alert_change(alert) for alert in self._changed.values()])
+        for tenant, alerts in self._to_reach.items():
+            plan_notices(connection, tenant, alerts, now=self.now)
         self.tallies.flush(connection)
         append(connection, self._events, now=self.now)
         enqueue(connection, schema.delivery_tables, self._messages, now=self.now)
@@ -271,5 +293,7 @@ def _alert_change(alert: Alert) -> tuple[object, ...]:
             "resolved_by",
             "resolve_time",
             "resolve_reason",
+            "snooze_until_time",
+            "snoozed_by",
         )
     )

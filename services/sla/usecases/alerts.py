@@ -35,6 +35,30 @@ def acknowledge(tx: SlaTx, requests: Sequence[OnAlert], *, now: datetime) -> lis
     return answers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snooze(OnAlert):
+    """Somebody puts an alert off."""
+
+    until: datetime
+
+
+def snooze(tx: SlaTx, requests: Sequence[Snooze], *, now: datetime) -> list[Alert | Exception]:  # noqa: ARG001 - a use case is given the instant
+    """Return each alert as put off; its people are reminded when that is over."""
+    answers: list[Alert | Exception] = []
+    for request in requests:
+        try:
+            alert = _mine(tx, request)
+            put_off = alert.snooze(request.until, by=request.actor)
+        except Refused as refused:
+            answers.append(refused)
+            continue
+        tx.put_off_alert(
+            put_off, tx.measure(clock_version_of(tx.connection, alert.clock)), actor=request.actor
+        )
+        answers.append(put_off)
+    return answers
+
+
 def resolve(tx: SlaTx, requests: Sequence[OnAlert], *, now: datetime) -> list[Alert | Exception]:
     """Return each alert as dealt with."""
     answers: list[Alert | Exception] = []

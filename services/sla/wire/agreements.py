@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from services.sla.domain.accord import Accord
-from services.sla.domain.agreement import CommitmentKind, Condition, Grade, Party, Role, TimeBasis
+from services.sla.domain.agreement import CommitmentKind, Condition, Delivery, Grade, Party, Role, TimeBasis
 from services.sla.domain.terms import AgreementKind, Mode, Promise, Step, Target, Terms
 from services.sla.wire.instants import amount, duration, stamp, stamp_or_none
 from smarketing.api.sla.v1 import sla_pb2 as slapb
@@ -35,8 +35,14 @@ _ROLES = {
     slapb.RECIPIENT_ROLE_MANAGER: Role.MANAGER,
     slapb.RECIPIENT_ROLE_OTHER_PARTY: Role.OTHER_PARTY,
     slapb.RECIPIENT_ROLE_LEADERSHIP: Role.LEADERSHIP,
+    slapb.RECIPIENT_ROLE_QUEUE: Role.QUEUE,
 }
 _ROLE_VALUES = {role: value for value, role in _ROLES.items()}
+_DELIVERIES = {
+    slapb.RUNG_DELIVERY_COVER: Delivery.COVER,
+    slapb.RUNG_DELIVERY_AT_ONCE: Delivery.AT_ONCE,
+}
+_DELIVERY_VALUES = {delivery: value for value, delivery in _DELIVERIES.items()}
 
 
 def party_values(parties: Iterable[Party]) -> list[termspb.Party.ValueType]:
@@ -155,6 +161,8 @@ def _step(message: slapb.Rung) -> Step:
         percent=message.percent_of_target if instant == "percent_of_target" else None,
         offset=amount(message.offset_from_due_duration) if instant == "offset_from_due_duration" else None,
         recipients=tuple(_ROLES[value] for value in message.recipients if value in _ROLES),
+        delivery=_DELIVERIES.get(message.delivery, Delivery.IN_HOURS),
+        reassigns=message.consequence == slapb.RUNG_CONSEQUENCE_REASSIGN,
     )
 
 
@@ -200,6 +208,10 @@ def _tier(target: Target) -> slapb.Tier:
 
 def _rung(step: Step) -> slapb.Rung:
     message = slapb.Rung(rung_id=step.id, recipients=[_ROLE_VALUES[role] for role in step.recipients])
+    # What holds where nothing is said is not written, so that equal terms have equal bytes.
+    message.delivery = _DELIVERY_VALUES.get(step.delivery, slapb.RUNG_DELIVERY_UNSPECIFIED)
+    if step.reassigns:
+        message.consequence = slapb.RUNG_CONSEQUENCE_REASSIGN
     if step.percent is not None:
         message.percent_of_target = step.percent
     elif step.offset is not None:

@@ -164,11 +164,16 @@ def alert_message(alert: Alert) -> slapb.Alert:
         resolved_by=alert.resolved_by,
         resolve_time=stamp_or_none(alert.resolve_time),
         resolve_reason=reason.value if reason else "",
+        snooze_until_time=stamp_or_none(alert.snooze_until_time),
+        snoozed_by=alert.snoozed_by,
     )
 
 
 def late_text(amount: BusinessTime) -> str:
-    """Return an amount of time in the words of people: `2 h 05 min`."""
-    minutes = abs(amount.microseconds) // 60_000_000
+    """Return an amount of time in the words of people: `2 h 05 min`, `42 min`, `7 s`."""
+    seconds = abs(amount.microseconds) // 1_000_000
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest:02} min" if hours else f"{rest} min"

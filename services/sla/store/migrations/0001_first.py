@@ -220,6 +220,24 @@ def _agreements() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "holiday_review",
+        Column("tenant", Text, primary_key=True),
+        Column("calendar", Text, primary_key=True),
+        Column("year", Integer, primary_key=True),
+        Column("content", LargeBinary, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "calendar_assignment",
+        Column("tenant", Text, primary_key=True),
+        Column("holder", Text, primary_key=True),
+        Column("effective_time", UtcMicros, primary_key=True),
+        Column("calendar_version", Text, nullable=False),
+        Column("principal", Text, nullable=False),
+        Column("create_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "leave",
         Column("tenant", Text, primary_key=True),
         Column("person", Text, primary_key=True),
@@ -362,10 +380,38 @@ def _alerts() -> None:
         Column("resolved_by", Text, nullable=False),
         Column("resolve_time", UtcMicros),
         Column("resolve_reason", Text),
+        Column("snooze_until_time", UtcMicros),
+        Column("snoozed_by", Text, nullable=False),
         sqlite_strict=True,
     )
     op.create_index("alert_by_clock", "alert", ["clock"])
     op.create_index("alert_newest", "alert", ["tenant", "create_time", "id"])
+    op.create_table(
+        "alert_channel",
+        Column("tenant", Text, primary_key=True),
+        Column("person", Text, primary_key=True),
+        Column("way", Text, primary_key=True),
+        Column("endpoint_id", Text, nullable=False),
+        Column("language", Text, nullable=False),
+        Column("calendar", Text, nullable=False),
+        Column("cover", Text, nullable=False),
+        Column("update_time", UtcMicros, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "alert_notice",
+        Column("tenant", Text, primary_key=True),
+        Column("person", Text, primary_key=True),
+        Column("way", Text, primary_key=True),
+        Column("alert", Text, primary_key=True),
+        Column("round", Integer, nullable=False),
+        Column("instead_of", Text, nullable=False),
+        Column("ready_time", UtcMicros, nullable=False),
+        Column("is_urgent", Integer, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index("alert_notice_ready", "alert_notice", ["ready_time"])
+    op.create_index("alert_notice_by_alert", "alert_notice", ["tenant", "alert"])
     op.create_table(
         "replay",
         Column("tenant", Text, primary_key=True),

@@ -95,6 +95,8 @@ class _RecipientRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recipie
     """The other party's managers."""
     RECIPIENT_ROLE_LEADERSHIP: _RecipientRole.ValueType  # 4
     """Leadership."""
+    RECIPIENT_ROLE_QUEUE: _RecipientRole.ValueType  # 5
+    """The manager of the queue that the handoff waits in; of the owner's team once it has an owner."""
 
 class RecipientRole(_RecipientRole, metaclass=_RecipientRoleEnumTypeWrapper):
     """Who is told on a rung; resolved when it fires."""
@@ -109,7 +111,57 @@ RECIPIENT_ROLE_OTHER_PARTY: RecipientRole.ValueType  # 3
 """The other party's managers."""
 RECIPIENT_ROLE_LEADERSHIP: RecipientRole.ValueType  # 4
 """Leadership."""
+RECIPIENT_ROLE_QUEUE: RecipientRole.ValueType  # 5
+"""The manager of the queue that the handoff waits in; of the owner's team once it has an owner."""
 Global___RecipientRole: _TypeAlias = RecipientRole  # noqa: Y015
+
+class _RungDelivery:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RungDeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RungDelivery.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUNG_DELIVERY_UNSPECIFIED: _RungDelivery.ValueType  # 0
+    """As `RUNG_DELIVERY_IN_HOURS`."""
+    RUNG_DELIVERY_IN_HOURS: _RungDelivery.ValueType  # 1
+    """Outside the recipient's hours it waits for their next opening."""
+    RUNG_DELIVERY_COVER: _RungDelivery.ValueType  # 2
+    """Outside the recipient's hours it goes to whoever covers for them, or waits where nobody does."""
+    RUNG_DELIVERY_AT_ONCE: _RungDelivery.ValueType  # 3
+    """At once, whatever the hour, without waiting for others to join it."""
+
+class RungDelivery(_RungDelivery, metaclass=_RungDeliveryEnumTypeWrapper):
+    """When a rung's recipients are told."""
+
+RUNG_DELIVERY_UNSPECIFIED: RungDelivery.ValueType  # 0
+"""As `RUNG_DELIVERY_IN_HOURS`."""
+RUNG_DELIVERY_IN_HOURS: RungDelivery.ValueType  # 1
+"""Outside the recipient's hours it waits for their next opening."""
+RUNG_DELIVERY_COVER: RungDelivery.ValueType  # 2
+"""Outside the recipient's hours it goes to whoever covers for them, or waits where nobody does."""
+RUNG_DELIVERY_AT_ONCE: RungDelivery.ValueType  # 3
+"""At once, whatever the hour, without waiting for others to join it."""
+Global___RungDelivery: _TypeAlias = RungDelivery  # noqa: Y015
+
+class _RungConsequence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RungConsequenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RungConsequence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUNG_CONSEQUENCE_UNSPECIFIED: _RungConsequence.ValueType  # 0
+    """Nothing."""
+    RUNG_CONSEQUENCE_REASSIGN: _RungConsequence.ValueType  # 1
+    """The handoff is taken from its owner and given to the next, by `leads`."""
+
+class RungConsequence(_RungConsequence, metaclass=_RungConsequenceEnumTypeWrapper):
+    """What a rung does besides telling people."""
+
+RUNG_CONSEQUENCE_UNSPECIFIED: RungConsequence.ValueType  # 0
+"""Nothing."""
+RUNG_CONSEQUENCE_REASSIGN: RungConsequence.ValueType  # 1
+"""The handoff is taken from its owner and given to the next, by `leads`."""
+Global___RungConsequence: _TypeAlias = RungConsequence  # noqa: Y015
 
 @_typing.final
 class AgreementVersion(_message.Message):
@@ -440,10 +492,16 @@ class Rung(_message.Message):
     PERCENT_OF_TARGET_FIELD_NUMBER: _builtins.int
     OFFSET_FROM_DUE_DURATION_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_FIELD_NUMBER: _builtins.int
     rung_id: _builtins.str
     """Its id within the commitment."""
     percent_of_target: _builtins.int
     """Percent of the target that has passed, 1 to 1,000."""
+    delivery: Global___RungDelivery.ValueType
+    """When they are told."""
+    consequence: Global___RungConsequence.ValueType
+    """What it does besides; only at or after the due instant."""
     @_builtins.property
     def offset_from_due_duration(self) -> _duration_pb2.Duration:
         """Offset from the due instant in the clock's own time; negative is before."""
@@ -459,10 +517,12 @@ class Rung(_message.Message):
         percent_of_target: _builtins.int = ...,
         offset_from_due_duration: _duration_pb2.Duration | None = ...,
         recipients: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+        delivery: Global___RungDelivery.ValueType = ...,
+        consequence: Global___RungConsequence.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instant", b"instant", "offset_from_due_duration", b"offset_from_due_duration", "percent_of_target", b"percent_of_target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instant", b"instant", "offset_from_due_duration", b"offset_from_due_duration", "percent_of_target", b"percent_of_target", "recipients", b"recipients", "rung_id", b"rung_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequence", b"consequence", "delivery", b"delivery", "instant", b"instant", "offset_from_due_duration", b"offset_from_due_duration", "percent_of_target", b"percent_of_target", "recipients", b"recipients", "rung_id", b"rung_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_instant: _TypeAlias = _typing.Literal["percent_of_target", "offset_from_due_duration"]  # noqa: Y015
     _WhichOneofArgType_instant: _TypeAlias = _typing.Literal["instant", b"instant"]  # noqa: Y015
@@ -962,6 +1022,8 @@ class Alert(_message.Message):
     RESOLVED_BY_FIELD_NUMBER: _builtins.int
     RESOLVE_TIME_FIELD_NUMBER: _builtins.int
     RESOLVE_REASON_FIELD_NUMBER: _builtins.int
+    SNOOZE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    SNOOZED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/alerts/{alert}`."""
     etag: _builtins.str
@@ -990,6 +1052,8 @@ class Alert(_message.Message):
     """Who resolved it; empty when the clock did."""
     resolve_reason: _builtins.str
     """Why it was resolved: `STOPPED`, `RETRACTED`, `VOID`, `BY_HAND`."""
+    snoozed_by: _builtins.str
+    """Who put it off."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When the clock was due."""
@@ -1009,6 +1073,10 @@ class Alert(_message.Message):
     @_builtins.property
     def resolve_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
+
+    @_builtins.property
+    def snooze_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when nobody is told of it; absent when it was never put off."""
 
     def __init__(
         self,
@@ -1032,14 +1100,116 @@ class Alert(_message.Message):
         resolved_by: _builtins.str = ...,
         resolve_time: _timestamp_pb2.Timestamp | None = ...,
         resolve_reason: _builtins.str = ...,
+        snooze_until_time: _timestamp_pb2.Timestamp | None = ...,
+        snoozed_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "create_time", b"create_time", "due_time", b"due_time", "resolve_time", b"resolve_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "create_time", b"create_time", "due_time", b"due_time", "resolve_time", b"resolve_time", "snooze_until_time", b"snooze_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "clock", b"clock", "commitment_id", b"commitment_id", "commitment_title", b"commitment_title", "create_time", b"create_time", "due_time", b"due_time", "etag", b"etag", "handoff", b"handoff", "missed", b"missed", "name", b"name", "owner", b"owner", "recipients", b"recipients", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "rung_id", b"rung_id", "state", b"state", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "clock", b"clock", "commitment_id", b"commitment_id", "commitment_title", b"commitment_title", "create_time", b"create_time", "due_time", b"due_time", "etag", b"etag", "handoff", b"handoff", "missed", b"missed", "name", b"name", "owner", b"owner", "recipients", b"recipients", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "rung_id", b"rung_id", "snooze_until_time", b"snooze_until_time", "snoozed_by", b"snoozed_by", "state", b"state", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Alert: _TypeAlias = Alert  # noqa: Y015
+
+@_typing.final
+class AlertChannel(_message.Message):
+    """A way by which a person is told of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Way:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _WayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AlertChannel._Way.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        WAY_UNSPECIFIED: AlertChannel._Way.ValueType  # 0
+        """Never returned."""
+        WAY_EMAIL: AlertChannel._Way.ValueType  # 1
+        """E-mail."""
+        WAY_WEBHOOK: AlertChannel._Way.ValueType  # 2
+        """A webhook of one's own, signed as Standard Webhooks says."""
+        WAY_CHAT: AlertChannel._Way.ValueType  # 3
+        """A room of a chat system."""
+
+    class Way(_Way, metaclass=_WayEnumTypeWrapper):
+        """The way."""
+
+    WAY_UNSPECIFIED: AlertChannel.Way.ValueType  # 0
+    """Never returned."""
+    WAY_EMAIL: AlertChannel.Way.ValueType  # 1
+    """E-mail."""
+    WAY_WEBHOOK: AlertChannel.Way.ValueType  # 2
+    """A webhook of one's own, signed as Standard Webhooks says."""
+    WAY_CHAT: AlertChannel.Way.ValueType  # 3
+    """A room of a chat system."""
+
+    class _Language:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LanguageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AlertChannel._Language.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LANGUAGE_UNSPECIFIED: AlertChannel._Language.ValueType  # 0
+        """English."""
+        LANGUAGE_ENGLISH: AlertChannel._Language.ValueType  # 1
+        """English."""
+        LANGUAGE_KOREAN: AlertChannel._Language.ValueType  # 2
+        """Korean."""
+
+    class Language(_Language, metaclass=_LanguageEnumTypeWrapper):
+        """The language of the texts."""
+
+    LANGUAGE_UNSPECIFIED: AlertChannel.Language.ValueType  # 0
+    """English."""
+    LANGUAGE_ENGLISH: AlertChannel.Language.ValueType  # 1
+    """English."""
+    LANGUAGE_KOREAN: AlertChannel.Language.ValueType  # 2
+    """Korean."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WAY_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    COVER_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`tenants/{tenant}/people/{person}/alertChannels/{email|webhook|chat}`."""
+    way: Global___AlertChannel.Way.ValueType
+    """The way."""
+    address: _builtins.str
+    """Where to: a mail address, an https address, or a chat system's address. Never returned."""
+    language: Global___AlertChannel.Language.ValueType
+    """The language of the texts."""
+    calendar: _builtins.str
+    """`tenants/{tenant}/calendars/{calendar}`: the hours in which the person wants to be told, and the zone
+    of the instants in the texts. Empty: at any hour but during leave, in the zone of the agreement's calendar.
+    """
+    cover: _builtins.str
+    """Who is told instead outside those hours, where a rung says so; a person, or empty."""
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was set."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        way: Global___AlertChannel.Way.ValueType = ...,
+        address: _builtins.str = ...,
+        language: Global___AlertChannel.Language.ValueType = ...,
+        calendar: _builtins.str = ...,
+        cover: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "calendar", b"calendar", "cover", b"cover", "language", b"language", "name", b"name", "update_time", b"update_time", "way", b"way"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertChannel: _TypeAlias = AlertChannel  # noqa: Y015
 
 @_typing.final
 class WebhookEndpoint(_message.Message):
@@ -1926,3 +2096,179 @@ class ListWebhookEndpointsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListWebhookEndpointsResponse: _TypeAlias = ListWebhookEndpointsResponse  # noqa: Y015
+
+@_typing.final
+class SnoozeAlertRequest(_message.Message):
+    """Request of `SnoozeAlert`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The alert."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when; in the future, at most 30 days from now."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnoozeAlertRequest: _TypeAlias = SnoozeAlertRequest  # noqa: Y015
+
+@_typing.final
+class SetAlertChannelRequest(_message.Message):
+    """Request of `SetAlertChannel`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALERT_CHANNEL_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}/people/{person}`."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    @_builtins.property
+    def alert_channel(self) -> Global___AlertChannel:
+        """The way; its name is given by the service."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        alert_channel: Global___AlertChannel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_channel", b"alert_channel"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_channel", b"alert_channel", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAlertChannelRequest: _TypeAlias = SetAlertChannelRequest  # noqa: Y015
+
+@_typing.final
+class SetAlertChannelResponse(_message.Message):
+    """Response of `SetAlertChannel`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_CHANNEL_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """`whsec_…`, for a webhook. Shown once; empty when the request was repeated."""
+    @_builtins.property
+    def alert_channel(self) -> Global___AlertChannel:
+        """The way as it is now, without its address."""
+
+    def __init__(
+        self,
+        *,
+        alert_channel: Global___AlertChannel | None = ...,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_channel", b"alert_channel"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_channel", b"alert_channel", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAlertChannelResponse: _TypeAlias = SetAlertChannelResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAlertChannelRequest(_message.Message):
+    """Request of `DeleteAlertChannel`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The way."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAlertChannelRequest: _TypeAlias = DeleteAlertChannelRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertChannelsRequest(_message.Message):
+    """Request of `ListAlertChannels`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}/people/{person}`, or `tenants/{tenant}/people/-`; reps see their own alone."""
+    page_size: _builtins.int
+    """0 means 50, at most 1,000, negative is refused."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertChannelsRequest: _TypeAlias = ListAlertChannelsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertChannelsResponse(_message.Message):
+    """Response of `ListAlertChannels`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_CHANNELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def alert_channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlertChannel]:
+        """In order of person and way."""
+
+    def __init__(
+        self,
+        *,
+        alert_channels: _abc.Iterable[Global___AlertChannel] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_channels", b"alert_channels", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertChannelsResponse: _TypeAlias = ListAlertChannelsResponse  # noqa: Y015

@@ -130,6 +130,26 @@ class SlaServiceStub:
                 request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ResolveAlertRequest.SerializeToString,
                 response_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.FromString,
                 _registered_method=True)
+        self.SnoozeAlert = channel.unary_unary(
+                '/smarketing.api.sla.v1.SlaService/SnoozeAlert',
+                request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SnoozeAlertRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.FromString,
+                _registered_method=True)
+        self.SetAlertChannel = channel.unary_unary(
+                '/smarketing.api.sla.v1.SlaService/SetAlertChannel',
+                request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelResponse.FromString,
+                _registered_method=True)
+        self.DeleteAlertChannel = channel.unary_unary(
+                '/smarketing.api.sla.v1.SlaService/DeleteAlertChannel',
+                request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.DeleteAlertChannelRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.AlertChannel.FromString,
+                _registered_method=True)
+        self.ListAlertChannels = channel.unary_unary(
+                '/smarketing.api.sla.v1.SlaService/ListAlertChannels',
+                request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsResponse.FromString,
+                _registered_method=True)
         self.CreateWebhookEndpoint = channel.unary_unary(
                 '/smarketing.api.sla.v1.SlaService/CreateWebhookEndpoint',
                 request_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.CreateWebhookEndpointRequest.SerializeToString,
@@ -314,6 +334,42 @@ class SlaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SnoozeAlert(self, request, context):
+        """Says "not now": nobody is told of the alert before an instant, then everybody who was is reminded.
+
+        Errors: as `AcknowledgeAlert`; `FIELD_INVALID` for an instant that is not within 30 days from now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAlertChannel(self, request, context):
+        """Sets by which way a person is told of alerts: an address of e-mail, a webhook or a chat system.
+
+        A person sets their own, managers and operators anybody's. Each way is set once; setting it again replaces it.
+        The address is sealed where it is kept, and shown nowhere again.
+        Errors: `ALERT_ADDRESS_INVALID`, `CALENDAR_UNKNOWN` (`NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlertChannel(self, request, context):
+        """Removes a way; what waits for it is not sent. Idempotent.
+
+        Errors: `ALERT_CHANNEL_UNKNOWN` (`NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlertChannels(self, request, context):
+        """Lists the ways by which people are told, without their addresses.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateWebhookEndpoint(self, request, context):
         """Registers an address to which alerts are sent, signed as Standard Webhooks says.
 
@@ -432,6 +488,26 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.ResolveAlert,
                     request_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ResolveAlertRequest.FromString,
                     response_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.SerializeToString,
+            ),
+            'SnoozeAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnoozeAlert,
+                    request_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SnoozeAlertRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.SerializeToString,
+            ),
+            'SetAlertChannel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlertChannel,
+                    request_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelResponse.SerializeToString,
+            ),
+            'DeleteAlertChannel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlertChannel,
+                    request_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.DeleteAlertChannelRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.AlertChannel.SerializeToString,
+            ),
+            'ListAlertChannels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlertChannels,
+                    request_deserializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsResponse.SerializeToString,
             ),
             'CreateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateWebhookEndpoint,
@@ -941,6 +1017,114 @@ class SlaService:
             '/smarketing.api.sla.v1.SlaService/ResolveAlert',
             smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ResolveAlertRequest.SerializeToString,
             smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnoozeAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.sla.v1.SlaService/SnoozeAlert',
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SnoozeAlertRequest.SerializeToString,
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlertChannel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.sla.v1.SlaService/SetAlertChannel',
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelRequest.SerializeToString,
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.SetAlertChannelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlertChannel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.sla.v1.SlaService/DeleteAlertChannel',
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.DeleteAlertChannelRequest.SerializeToString,
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.AlertChannel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlertChannels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.sla.v1.SlaService/ListAlertChannels',
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsRequest.SerializeToString,
+            smarketing_dot_api_dot_sla_dot_v1_dot_sla__pb2.ListAlertChannelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

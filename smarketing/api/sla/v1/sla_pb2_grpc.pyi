@@ -122,6 +122,25 @@ class SlaServiceStub:
 
     Errors: as `AcknowledgeAlert`.
     """
+    SnoozeAlert: _grpc.UnaryUnaryMultiCallable[_sla_pb2.SnoozeAlertRequest, _sla_pb2.Alert]
+    """Says "not now": nobody is told of the alert before an instant, then everybody who was is reminded.
+
+    Errors: as `AcknowledgeAlert`; `FIELD_INVALID` for an instant that is not within 30 days from now.
+    """
+    SetAlertChannel: _grpc.UnaryUnaryMultiCallable[_sla_pb2.SetAlertChannelRequest, _sla_pb2.SetAlertChannelResponse]
+    """Sets by which way a person is told of alerts: an address of e-mail, a webhook or a chat system.
+
+    A person sets their own, managers and operators anybody's. Each way is set once; setting it again replaces it.
+    The address is sealed where it is kept, and shown nowhere again.
+    Errors: `ALERT_ADDRESS_INVALID`, `CALENDAR_UNKNOWN` (`NOT_FOUND`).
+    """
+    DeleteAlertChannel: _grpc.UnaryUnaryMultiCallable[_sla_pb2.DeleteAlertChannelRequest, _sla_pb2.AlertChannel]
+    """Removes a way; what waits for it is not sent. Idempotent.
+
+    Errors: `ALERT_CHANNEL_UNKNOWN` (`NOT_FOUND`).
+    """
+    ListAlertChannels: _grpc.UnaryUnaryMultiCallable[_sla_pb2.ListAlertChannelsRequest, _sla_pb2.ListAlertChannelsResponse]
+    """Lists the ways by which people are told, without their addresses."""
     CreateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_sla_pb2.CreateWebhookEndpointRequest, _sla_pb2.CreateWebhookEndpointResponse]
     """Registers an address to which alerts are sent, signed as Standard Webhooks says.
 
@@ -230,6 +249,25 @@ class SlaServiceAsyncStub(SlaServiceStub):
 
     Errors: as `AcknowledgeAlert`.
     """
+    SnoozeAlert: _aio.UnaryUnaryMultiCallable[_sla_pb2.SnoozeAlertRequest, _sla_pb2.Alert]  # type: ignore[assignment]
+    """Says "not now": nobody is told of the alert before an instant, then everybody who was is reminded.
+
+    Errors: as `AcknowledgeAlert`; `FIELD_INVALID` for an instant that is not within 30 days from now.
+    """
+    SetAlertChannel: _aio.UnaryUnaryMultiCallable[_sla_pb2.SetAlertChannelRequest, _sla_pb2.SetAlertChannelResponse]  # type: ignore[assignment]
+    """Sets by which way a person is told of alerts: an address of e-mail, a webhook or a chat system.
+
+    A person sets their own, managers and operators anybody's. Each way is set once; setting it again replaces it.
+    The address is sealed where it is kept, and shown nowhere again.
+    Errors: `ALERT_ADDRESS_INVALID`, `CALENDAR_UNKNOWN` (`NOT_FOUND`).
+    """
+    DeleteAlertChannel: _aio.UnaryUnaryMultiCallable[_sla_pb2.DeleteAlertChannelRequest, _sla_pb2.AlertChannel]  # type: ignore[assignment]
+    """Removes a way; what waits for it is not sent. Idempotent.
+
+    Errors: `ALERT_CHANNEL_UNKNOWN` (`NOT_FOUND`).
+    """
+    ListAlertChannels: _aio.UnaryUnaryMultiCallable[_sla_pb2.ListAlertChannelsRequest, _sla_pb2.ListAlertChannelsResponse]  # type: ignore[assignment]
+    """Lists the ways by which people are told, without their addresses."""
     CreateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_sla_pb2.CreateWebhookEndpointRequest, _sla_pb2.CreateWebhookEndpointResponse]  # type: ignore[assignment]
     """Registers an address to which alerts are sent, signed as Standard Webhooks says.
 
@@ -443,6 +481,49 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: as `AcknowledgeAlert`.
         """
+
+    @_abc_1.abstractmethod
+    def SnoozeAlert(
+        self,
+        request: _sla_pb2.SnoozeAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_pb2.Alert, _abc.Awaitable[_sla_pb2.Alert]]:
+        """Says "not now": nobody is told of the alert before an instant, then everybody who was is reminded.
+
+        Errors: as `AcknowledgeAlert`; `FIELD_INVALID` for an instant that is not within 30 days from now.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAlertChannel(
+        self,
+        request: _sla_pb2.SetAlertChannelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_pb2.SetAlertChannelResponse, _abc.Awaitable[_sla_pb2.SetAlertChannelResponse]]:
+        """Sets by which way a person is told of alerts: an address of e-mail, a webhook or a chat system.
+
+        A person sets their own, managers and operators anybody's. Each way is set once; setting it again replaces it.
+        The address is sealed where it is kept, and shown nowhere again.
+        Errors: `ALERT_ADDRESS_INVALID`, `CALENDAR_UNKNOWN` (`NOT_FOUND`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAlertChannel(
+        self,
+        request: _sla_pb2.DeleteAlertChannelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_pb2.AlertChannel, _abc.Awaitable[_sla_pb2.AlertChannel]]:
+        """Removes a way; what waits for it is not sent. Idempotent.
+
+        Errors: `ALERT_CHANNEL_UNKNOWN` (`NOT_FOUND`).
+        """
+
+    @_abc_1.abstractmethod
+    def ListAlertChannels(
+        self,
+        request: _sla_pb2.ListAlertChannelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_pb2.ListAlertChannelsResponse, _abc.Awaitable[_sla_pb2.ListAlertChannelsResponse]]:
+        """Lists the ways by which people are told, without their addresses."""
 
     @_abc_1.abstractmethod
     def CreateWebhookEndpoint(
