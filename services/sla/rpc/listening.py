@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from services.sla.config import SlaConfig
+from services.sla.rpc.calendar_servicer import CalendarServicer
 from services.sla.rpc.policy import POLICY
 from services.sla.rpc.refusals import refusal_of
 from services.sla.rpc.servicer import SlaServicer
+from services.sla.store.archive import Archive
 from services.sla.store.schema import command_tables
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.sla.v1.calendars_pb2_grpc import add_CalendarServiceServicer_to_server
 from smarketing.api.sla.v1.sla_pb2_grpc import add_SlaServiceServicer_to_server
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.server.admission import Admission, AdmissionLimits
@@ -32,6 +35,7 @@ async def start_listening(
     stack: AsyncExitStack,
     *,
     servicer: SlaServicer,
+    archive: Archive,
     writer: Writer,
     pages: PageTokens,
     authenticator: Authenticator,
@@ -61,6 +65,7 @@ async def start_listening(
     stack.callback(event_log.close)
     servicers: Sequence[Servicer] = [
         Servicer(add_SlaServiceServicer_to_server, servicer),
+        Servicer(add_CalendarServiceServicer_to_server, CalendarServicer(writer, archive, pages)),
         Servicer(add_EventLogServiceServicer_to_server, event_log),
         Servicer(add_AuditServiceServicer_to_server, AuditServicer(command_tables.audit, writer, pages)),
     ]
