@@ -163,8 +163,8 @@ async def _measure(folder: Path, leads: int) -> dict[str, float]:
                 break
             replay.fold(page.events)
             after = page.events[-1].position
-    same = {rule: pool.accounts() for rule, pool in pools.items()} == {
-        rule: pool.accounts() for rule, pool in replay.pools.items()
+    same = {rule: pool.balances() for rule, pool in pools.items()} == {
+        rule: pool.balances() for rule, pool in replay.pools.items()
     }
     return {
         "decisions": replay.decisions,

@@ -73,7 +73,7 @@ class Replay:
                 self.differing.append(offered.offer)
             return
         pool = self.pools.setdefault(rule.rule_id, Pool())
-        able = [pool.account(member.person) for member in members]
+        able = [pool.balance(member.person) for member in members]
         chosen = members[pool.give(able, shares_of([member.weight for member in members]))]
         self.turns += 1
         if chosen.person != offered.assignee:

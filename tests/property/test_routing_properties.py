@@ -34,7 +34,7 @@ A_DAY = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 1000), min_size=1
 
 def turn(pool: Pool, weights: dict[str, int]) -> str:
     people = list(weights)
-    able = [pool.account(person) for person in people]
+    able = [pool.balance(person) for person in people]
     return people[pool.give(able, shares_of(list(weights.values())))]
 
 
@@ -55,12 +55,12 @@ def test_whoever_is_away_and_however_weights_change_nobody_is_more_than_half_of_
         assert pool.bound == bound
         # To the part: the accounts never leave the bound, not by rounding either.
         assert pool.largest_deviation <= bound
-        assert sum(account.owed for account in pool.accounts().values()) == 0
+        assert sum(balance.owed for balance in pool.balances().values()) == 0
 
     for person, exact in due.items():
         # A turn is shared in whole parts: what rounding leaves of it is less than a part for each person.
         assert abs(had[person] - exact) <= bound + Fraction(len(days) * len(due), TURN)
-        assert pool.account(person).turns == had[person]
+        assert pool.balance(person).turns == had[person]
 
 
 @checked

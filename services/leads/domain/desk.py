@@ -26,7 +26,7 @@ from services.leads.domain.routing import (
     Reason,
 )
 from services.leads.domain.routing_rules import RoutingRule, Traits, domain_matches, lies_within, word
-from services.leads.domain.turns import Account, Pool, shares_of
+from services.leads.domain.turns import Balance, Pool, shares_of
 
 __all__ = ["Case", "Desk", "Plan", "to_fallback"]
 
@@ -115,7 +115,7 @@ class _Line:
     seen: int
     """How far the pool's changes of who is full are counted in."""
     places: list[int]
-    accounts: list[Account]
+    balances: list[Balance]
     shares: list[int]
     passed_over: tuple[PassedOver, ...]
 
@@ -165,7 +165,7 @@ class _PoolNow:
             letters=Letters(letters),
             seen=len(self.flips),
             places=places,
-            accounts=[self.pool.account(people[place]) for place in places],
+            balances=[self.pool.balance(people[place]) for place in places],
             shares=shares_of([self.plan.weights[place] for place in places]),
             passed_over=tuple(
                 PassedOver(people[place], REASON_OF[letters[place]]) for place in islice(others, MOST_NAMED)
@@ -227,7 +227,7 @@ class Desk:
                 version, rule.rule_id, passed_over, line.letters.shortened(), Ground.NOBODY_ELIGIBLE, owner
             )
             return self._queue(rule.queue, decision)
-        place = line.places[pool.pool.give(line.accounts, line.shares)]
+        place = line.places[pool.pool.give(line.balances, line.shares)]
         decision = Decision(
             version, rule.rule_id, passed_over, line.letters.with_chosen(place), Ground.TURN, owner
         )

@@ -121,7 +121,7 @@ def given_of_rules(
     """Return what everybody in a rule was given, by name."""
     given: Counter[str] = Counter()
     for load in rule_loads(directory, pools):
-        given.update({person: account.turns for person, account in load.pool.accounts().items()})
+        given.update({person: balance.turns for person, balance in load.pool.balances().items()})
     return tuple(
         PersonLoad(
             person=person,

@@ -2,16 +2,16 @@
 
 Everybody who can take a handoff is due their share of it, their weight among those who can; the one
 who is owed most takes it and pays a whole turn. Who cannot take it is neither due nor charged: they
-come back to the account they left, so nothing piles up to flood them, and nothing they had is lost.
+come back to the balance they left, so nothing piles up to flood them, and nothing they had is lost.
 
 Bound. In a pool that n people were ever members of, nobody is ever more than (n - 1)/2 turns away
 from the sum of their shares: whoever was away when, whatever the weights, and however they changed.
 
-Proof. Let an account be what somebody is owed: shares less turns. The accounts sum to nothing, always.
+Proof. Let an balance be what somebody is owed: shares less turns. The balances sum to nothing, always.
 Let S(k) be the sum of the k largest. We show S(k) <= k(n - k)/2, by induction over turns; k = 1 bounds
 who is owed most by (n - 1)/2, and as the n - 1 largest sum to the smallest's opposite, k = n - 1 bounds
 who is ahead most by the same. At the start all is 0. Take the state after a turn that j was given, and
-let A be k largest accounts of it.
+let A be k largest balances of it.
  1. If j is in A, or nobody in A could take the handoff, what A holds did not grow: j paid what all of
     the shares sum to. So S(k) <= k(n - k)/2 as before.
  2. Otherwise somebody i in A could have taken it and was owed no more than j before j paid, so i is now
@@ -30,14 +30,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["TURN", "Account", "Pool", "shares_of"]
+__all__ = ["TURN", "Balance", "Pool", "shares_of"]
 
 TURN: Final = 10**9
-"""The parts of one turn; accounts are whole parts, so that nothing can drift."""
+"""The parts of one turn; balances are whole parts, so that nothing can drift."""
 
 
 @dataclass(slots=True)
-class Account:
+class Balance:
     """What somebody was given and what they were due in a pool."""
 
     turns: int = 0
@@ -60,34 +60,34 @@ def shares_of(weights: Sequence[int]) -> list[int]:
 
 
 class Pool:
-    """The accounts of everybody who was ever a member of a rule's pool."""
+    """The balances of everybody who was ever a member of a rule's pool."""
 
-    __slots__ = ("_accounts", "changed")
+    __slots__ = ("_balances", "changed")
 
-    def __init__(self, accounts: Mapping[str, tuple[int, int]] | None = None) -> None:
-        given = accounts or {}
-        self._accounts = {person: Account(turns, owed) for person, (turns, owed) in given.items()}
+    def __init__(self, balances: Mapping[str, tuple[int, int]] | None = None) -> None:
+        given = balances or {}
+        self._balances = {person: Balance(turns, owed) for person, (turns, owed) in given.items()}
         self.changed = False
 
-    def account(self, person: str) -> Account:
-        """Return somebody's account; who is new begins with nothing."""
-        account = self._accounts.get(person)
-        if account is None:
-            account = self._accounts[person] = Account()
-        return account
+    def balance(self, person: str) -> Balance:
+        """Return somebody's balance; who is new begins with nothing."""
+        balance = self._balances.get(person)
+        if balance is None:
+            balance = self._balances[person] = Balance()
+        return balance
 
-    def accounts(self) -> Mapping[str, Account]:
-        """Return every account, in the order in which they were opened."""
-        return self._accounts
+    def balances(self) -> Mapping[str, Balance]:
+        """Return every balance, in the order in which they were opened."""
+        return self._balances
 
-    def give(self, able: Sequence[Account], shares: Sequence[int]) -> int:
+    def give(self, able: Sequence[Balance], shares: Sequence[int]) -> int:
         """Give the turn to one of those who are able, and return which; of equals, the first.
 
         `shares` are theirs by `shares_of`; somebody has to be able.
         """
         most, chosen = -(1 << 62), 0
-        for at, (account, share) in enumerate(zip(able, shares, strict=True)):
-            account.owed = owed = account.owed + share
+        for at, (balance, share) in enumerate(zip(able, shares, strict=True)):
+            balance.owed = owed = balance.owed + share
             if owed > most:
                 most, chosen = owed, at
         able[chosen].turns += 1
@@ -98,14 +98,14 @@ class Pool:
     @property
     def turns(self) -> int:
         """How many turns were given."""
-        return sum(account.turns for account in self._accounts.values())
+        return sum(balance.turns for balance in self._balances.values())
 
     @property
     def largest_deviation(self) -> Fraction:
         """The largest distance of anybody from their due, in turns."""
-        return Fraction(max((abs(each.owed) for each in self._accounts.values()), default=0), TURN)
+        return Fraction(max((abs(each.owed) for each in self._balances.values()), default=0), TURN)
 
     @property
     def bound(self) -> Fraction:
         """What that distance can never exceed, in turns."""
-        return Fraction(max(len(self._accounts) - 1, 0), 2)
+        return Fraction(max(len(self._balances) - 1, 0), 2)

@@ -22,10 +22,10 @@ __all__ = ["CalendarNews", "RoutingCaches", "RoutingState", "find_pools", "find_
 
 _T: Final = SCHEMA.routing
 _find_pool: Final = FindRows(
-    _T.routing_pool, key=["tenant", "rule_id"], columns=["rule_id", "accounts"], locked=True
+    _T.routing_pool, key=["tenant", "rule_id"], columns=["rule_id", "balances"], locked=True
 )
-_find_pools: Final = FindRows(_T.routing_pool, key=["tenant"], columns=["rule_id", "accounts"])
-_put_pools: Final = UpsertRows(_T.routing_pool, key=["tenant", "rule_id"], replace=["accounts"])
+_find_pools: Final = FindRows(_T.routing_pool, key=["tenant"], columns=["rule_id", "balances"])
+_put_pools: Final = UpsertRows(_T.routing_pool, key=["tenant", "rule_id"], replace=["balances"])
 _find_work: Final = FindRows(_T.open_work, key=["tenant", "person"], columns=["person", "handoffs"])
 _put_work: Final = UpsertRows(_T.open_work, key=["tenant", "person"], add=["handoffs"])
 _find_calendar: Final = FindRows(
@@ -109,7 +109,7 @@ class RoutingState:
         """Write what changed."""
         _put_pools.upsert(
             self._connection,
-            [(*key, _accounts_bytes(pool)) for key, pool in self._pools.items() if pool.changed],
+            [(*key, _balances_bytes(pool)) for key, pool in self._pools.items() if pool.changed],
         )
         moves = (
             (tenant, person, more)
@@ -117,7 +117,8 @@ class RoutingState:
             for person, more in work.moves.items()
             if more
         )
-        _put_work.upsert(self._connection, list(moves))
+        # In one order, so that writers beside this one do not wait for each other in a ring.
+        _put_work.upsert(self._connection, sorted(moves))
 
     def _pool(self, tenant: str, rule_id: str) -> Pool:
         found = _find_pool.find(self._connection, [(tenant, rule_id)])
@@ -169,5 +170,5 @@ def _pool_of(kept: Any) -> Pool:
     return Pool({person: (turns, owed) for person, (turns, owed) in orjson.loads(bytes(kept)).items()})
 
 
-def _accounts_bytes(pool: Pool) -> bytes:
-    return orjson.dumps({person: (each.turns, each.owed) for person, each in pool.accounts().items()})
+def _balances_bytes(pool: Pool) -> bytes:
+    return orjson.dumps({person: (each.turns, each.owed) for person, each in pool.balances().items()})

@@ -28,7 +28,7 @@ def define_tables(metadata: MetaData) -> RoutingTables:
             "routing_pool",
             Column("tenant", Text, primary_key=True),
             Column("rule_id", Text, primary_key=True),
-            Column("accounts", LargeBinary, nullable=False),
+            Column("balances", LargeBinary, nullable=False),
         ),
         open_work=_table(
             metadata,

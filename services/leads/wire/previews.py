@@ -38,8 +38,8 @@ def _rule(load: RuleLoad) -> routingpb.RoutingRuleLoad:
         rule_id=load.rule_id,
         turn_count=pool.turns,
         shares=(
-            routingpb.RoutingShare(person=person, turn_count=account.turns, due_turns=float(account.due))
-            for person, account in pool.accounts().items()
+            routingpb.RoutingShare(person=person, turn_count=balance.turns, due_turns=float(balance.due))
+            for person, balance in pool.balances().items()
         ),
         largest_deviation_turns=float(pool.largest_deviation),
         bound_turns=float(pool.bound),

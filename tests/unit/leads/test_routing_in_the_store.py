@@ -100,7 +100,7 @@ async def test_turns_go_on_where_the_last_transaction_left_them() -> None:
 
         assert [assignee(each) for each in taken] == [ANNA, BEN, CARA] * 2
         pools = await house.rows(lambda connection: find_pools(connection, "default"))
-        assert {person: each.turns for person, each in pools["all"].accounts().items()} == dict.fromkeys(
+        assert {person: each.turns for person, each in pools["all"].balances().items()} == dict.fromkeys(
             REPS, 2
         )
 
@@ -271,8 +271,8 @@ async def test_the_log_decides_every_offer_a_second_time_and_comes_to_the_same()
         assert replay.turns > 60
         assert replay.differing == []
         kept = await house.rows(lambda connection: find_pools(connection, "default"))
-        assert {rule: pool.accounts() for rule, pool in kept.items()} == {
-            rule: pool.accounts() for rule, pool in replay.pools.items()
+        assert {rule: pool.balances() for rule, pool in kept.items()} == {
+            rule: pool.balances() for rule, pool in replay.pools.items()
         }
 
 

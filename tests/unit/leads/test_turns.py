@@ -11,7 +11,7 @@ from services.leads.domain.turns import TURN, Pool, shares_of
 
 def turn(pool: Pool, weights: dict[str, int]) -> str:
     people = list(weights)
-    able = [pool.account(person) for person in people]
+    able = [pool.balance(person) for person in people]
     return people[pool.give(able, shares_of(list(weights.values())))]
 
 
@@ -70,7 +70,7 @@ def test_turns_survive_being_written_down() -> None:
     pool = Pool()
     for _ in range(5):
         turn(pool, {"a": 3, "b": 2, "c": 1})
-    copy = Pool({person: (each.turns, each.owed) for person, each in pool.accounts().items()})
+    copy = Pool({person: (each.turns, each.owed) for person, each in pool.balances().items()})
 
     assert [turn(copy, {"a": 3, "b": 2, "c": 1}) for _ in range(7)] == [
         turn(pool, {"a": 3, "b": 2, "c": 1}) for _ in range(7)

@@ -473,7 +473,7 @@ def _around_handoffs() -> None:
         "routing_pool",
         Column("tenant", Text, primary_key=True),
         Column("rule_id", Text, primary_key=True),
-        Column("accounts", LargeBinary, nullable=False),
+        Column("balances", LargeBinary, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
