@@ -1,6 +1,6 @@
 """The desk where handoffs are given out: which rule, who of it can, whose turn it is, or which queue.
 
-The order of everything: somebody else has answered often enough → the queue; the owner of the account,
+The order of everything: offered often enough in vain → the queue; the owner of the account,
 where asked first; the first rule whose condition holds; of its members those who can; of these the one
 owed most; nobody → the rule's queue, or the fallback. What depends on the directory alone is prepared
 once (`Plan`), what depends on the instant once a transaction (`Desk`), the rest for each handoff.
