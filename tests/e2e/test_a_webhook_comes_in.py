@@ -68,7 +68,7 @@ async def test_a_webhook_is_a_lead_for_ever_and_what_nobody_knows_is_set_aside(t
         assert handoff["qualification"]["source_channel"] == "SOURCE_CHANNEL_EMAIL"
         [kept] = (await run("sources", "set-aside", source["name"]))["set_aside"]
         assert (kept["type"], kept["reason"]) == ("lead.sneezed", "TYPE_UNKNOWN")
-        assert await run("sources", "replay", source["name"]) == {"tried_count": "1"}
+        assert await run("sources", "replay", source["name"]) == {"tried_count": 1, "taken_count": 0}
         [shown] = (await run("sources", "list"))["sources"]
         assert shown["system"] == "tenants/acme/systems/website"
         assert "secret" not in json.dumps(shown)
