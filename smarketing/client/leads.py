@@ -11,8 +11,10 @@ from smarketing.client.audit import AuditClient
 from smarketing.client.batches import Answer, BatchOptions, BatchStream
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.directory import DirectoryClient
+from smarketing.client.disputes import DisputesClient
 from smarketing.client.events import EventLogClient
 from smarketing.client.intake import IntakeClient
+from smarketing.client.playbook import PlaybookClient
 from smarketing.client.privacy import PrivacyClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.routing import RoutingClient
@@ -20,6 +22,7 @@ from smarketing.client.search import SearchClient
 from smarketing.client.settings import ClientSettings
 from smarketing.client.tenants import TenantsClient
 from smarketing.client.watches import follow_offers
+from smarketing.client.work import WorkClient
 
 __all__ = ["LeadsClient"]
 
@@ -47,6 +50,12 @@ class LeadsClient:
         """People's rights, which `leads` sees to."""
         self.search = SearchClient(self._connection)
         """Leads found by who they are."""
+        self.playbook = PlaybookClient(self._connection)
+        """How each tenant wants its handoffs worked."""
+        self.disputes = DisputesClient(self._connection)
+        """Disputes about rejections."""
+        self.work = WorkClient(self._connection)
+        """Replies, next actions, the moves of opportunities, feedback and timelines."""
         self.tenants = TenantsClient(self._connection)
         """Tenants and their quotas, which `leads` keeps."""
 
@@ -191,6 +200,12 @@ class LeadsClient:
     ) -> leadspb.Opportunity:
         """Return an opportunity."""
         return await self._connection.call(self._stub.GetOpportunity, request, within)
+
+    async def reopen_opportunity(
+        self, request: leadspb.ReopenOpportunityRequest, within: timedelta | None = None
+    ) -> leadspb.Opportunity:
+        """Undo the end of an opportunity, and of its handoff."""
+        return await self._connection.call(self._stub.ReopenOpportunity, request, within)
 
     async def close_opportunity(
         self, request: leadspb.CloseOpportunityRequest, within: timedelta | None = None

@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import grpc.aio
 import pytest
 
-from smarketing import wallclock
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
-from smarketing.api.leads.v1.disputes_pb2_grpc import DisputeServiceStub
-from smarketing.api.leads.v1.leads_pb2_grpc import LeadServiceStub
+from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -33,73 +29,50 @@ async def test_what_is_undone_is_taken_in_by_every_service(
     own_installation: Installation, tmp_path: Path
 ) -> None:
     company = await settled_in(own_installation, "default", tmp_path)
-    async with grpc.aio.insecure_channel(own_installation.addresses["leads"]["grpc"]) as channel:
-        leads, disputes = LeadServiceStub(channel), DisputeServiceStub(channel)
-
-        def of(who: str) -> Any:
-            return (("authorization", f"Bearer {company.tokens[who]}"),)
-
+    async with (
+        LeadsClient(company.of("website")) as website,
+        LeadsClient(company.of("rosa")) as rosa,
+        LeadsClient(company.of("mara")) as mara,
+        LeadsClient(company.of("sven")) as sven,
+    ):
         submission = leadspb.Submission(
             source_system="website", external_id="1", contact=leadspb.Contact(email="k@example.org")
         )
-        submitted = await leads.SubmitLead(
-            leadspb.SubmitLeadRequest(
-                parent=company.name, request_id=wallclock.new_uuid(), submission=submission
-            ),
-            metadata=of("website"),
+        submitted = await website.submit_lead(
+            leadspb.SubmitLeadRequest(parent=company.name, submission=submission)
         )
-        handoff = submitted.handoff
-        rejected = await leads.RejectOffer(
+        offer = submitted.handoff.offer
+        rejected = await rosa.reject_offer(
             leadspb.RejectOfferRequest(
-                name=handoff.offer.name,
-                request_id=wallclock.new_uuid(),
-                fencing_token=handoff.offer.fencing_token,
-                reason_code="NO_CAPACITY",
-            ),
-            metadata=of("rosa"),
+                name=offer.name, fencing_token=offer.fencing_token, reason_code="NO_CAPACITY"
+            )
         )
-        dispute = await disputes.DisputeRejection(
-            disputespb.DisputeRejectionRequest(name=rejected.name, request_id=wallclock.new_uuid()),
-            metadata=of("mara"),
+        dispute = await mara.disputes.dispute_rejection(
+            disputespb.DisputeRejectionRequest(name=rejected.name)
         )
-        await disputes.ResolveDispute(
-            disputespb.ResolveDisputeRequest(
-                name=dispute.name,
-                request_id=wallclock.new_uuid(),
-                state=disputespb.Dispute.STATE_OVERTURNED,
-            ),
-            metadata=of("sven"),
+        await sven.disputes.resolve_dispute(
+            disputespb.ResolveDisputeRequest(name=dispute.name, state=disputespb.Dispute.STATE_OVERTURNED)
         )
-        claimed = await leads.ClaimOffer(
-            leadspb.ClaimOfferRequest(
-                queue=f"{company.name}/queues/inbound", request_id=wallclock.new_uuid()
-            ),
-            metadata=of("rosa"),
+        claimed = await rosa.claim_offer(leadspb.ClaimOfferRequest(queue=f"{company.name}/queues/inbound"))
+        opportunity = await rosa.convert_handoff(leadspb.ConvertHandoffRequest(name=claimed.name))
+        await rosa.close_opportunity(
+            leadspb.CloseOpportunityRequest(
+                name=opportunity.name,
+                state=leadspb.Opportunity.STATE_WON,
+                amount=termspb.Money(currency_code="EUR", minor_units=100),
+            )
         )
-        opportunity = await leads.ConvertHandoff(
-            leadspb.ConvertHandoffRequest(name=claimed.name, request_id=wallclock.new_uuid()),
-            metadata=of("rosa"),
+        await rosa.reopen_opportunity(leadspb.ReopenOpportunityRequest(name=opportunity.name))
+        await rosa.close_opportunity(
+            leadspb.CloseOpportunityRequest(
+                name=opportunity.name, state=leadspb.Opportunity.STATE_LOST, reason_code="PRICE"
+            )
         )
-        await _close(leads, opportunity, leadspb.Opportunity.STATE_WON, of("rosa"))
-        await leads.ReopenOpportunity(
-            leadspb.ReopenOpportunityRequest(name=opportunity.name, request_id=wallclock.new_uuid()),
-            metadata=of("rosa"),
-        )
-        await _close(leads, opportunity, leadspb.Opportunity.STATE_LOST, of("rosa"))
+        lead = submitted.handoff.name.partition("/handoffs/")[0]
+        story = [entry.type async for entry in rosa.work.timeline(workpb.ListTimelineRequest(parent=lead))]
+    assert story[-3:] == ["OpportunityClosed", "OpportunityReopened", "OpportunityClosed"]
 
     await _everybody_is_at_the_end(company)
-
-
-async def _close(leads: Any, opportunity: leadspb.Opportunity, state: Any, metadata: Any) -> None:
-    won = state == leadspb.Opportunity.STATE_WON
-    request = leadspb.CloseOpportunityRequest(
-        name=opportunity.name,
-        request_id=wallclock.new_uuid(),
-        state=state,
-        amount=termspb.Money(currency_code="EUR", minor_units=100) if won else None,
-        reason_code="" if won else "PRICE",
-    )
-    await leads.CloseOpportunity(request, metadata=metadata)
 
 
 async def _everybody_is_at_the_end(company: Company) -> None:
