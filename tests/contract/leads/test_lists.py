@@ -193,6 +193,18 @@ def test_a_page_of_rare_rows_ends_early_and_goes_on_behind_what_it_looked_at(man
     assert page.after[1] == newest_first[MOST_VISITED - 1].lead
 
 
+def test_pages_that_end_early_miss_nothing_together(few: Database) -> None:
+    found = _all_pages(few, handoffs('qualification.campaign = "once in a while"', limit=3))
+    with few.reading() as connection:
+        rare = text(
+            "SELECT lead, number FROM handoff WHERE campaign = 'once in a while'"
+            " ORDER BY submit_time DESC, lead DESC, number DESC"
+        )
+        expected = [tuple(row) for row in connection.execute(rare)]
+
+    assert [each.id[1:] for each in found] == expected
+
+
 TRUE_OF: Final[dict[str, Callable[[Handoff], bool]]] = {
     "state = WORKING": lambda each: each.state is HandoffState.WORKING,
     "state != SUBMITTED": lambda each: each.state is not HandoffState.SUBMITTED,
