@@ -128,7 +128,8 @@ class _Deciding:
             handoff=self._history.handoff,
             agreement=accord.agreement,
             agreement_version=accord.name,
-            calendar_version=accord.terms.calendar_version,
+            # Wall time is in no calendar; the agreement's stands for it.
+            calendar_version=state.calendar or accord.terms.calendar_version,
             commitment_id=promise.id,
             kind=state.kind,
             basis=promise.basis,

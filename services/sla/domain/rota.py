@@ -46,6 +46,20 @@ class Rota:
         known = self.by_holder.get(holder, ())
         return next((each.calendar_version for each in reversed(known) if each.effective_time <= at), "")
 
+    def calendars_of(
+        self, person: str, team: str, default: MadeCalendar, find: Callable[[str], MadeCalendar]
+    ) -> list[tuple[datetime, MadeCalendar]]:
+        """Return the calendars that count for a person, each from its instant on, the first from always.
+
+        Their own, else their team's, else the default.
+        """
+        changes = {each.effective_time for who in (person, team) for each in self.by_holder.get(who, ())}
+        found: list[tuple[datetime, MadeCalendar]] = []
+        for at in sorted({_ALWAYS, *changes}):
+            name = self.version_of(person, at) or self.version_of(team, at)
+            found.append((at, find(name) if name else default))
+        return found
+
     def with_teams(self, default: MadeCalendar, find: Callable[[str], MadeCalendar]) -> Calendars:
         """Return the calendars that decide an agreement's clocks: a team's own, else the agreement's.
 

@@ -1,6 +1,7 @@
 """One unit of work: loads in batches, collects what changed, and writes it in a few statements at the end."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -10,12 +11,15 @@ from sqlalchemy import Connection
 from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert, AlertState, Staff
+from services.sla.domain.almanac import MadeCalendar
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock, Happening
+from services.sla.domain.rota import Rota
 from services.sla.store import schema
 from services.sla.store.accords import accords_ever_active
 from services.sla.store.archive import Archive, Measure
 from services.sla.store.notices import drop_notices, plan_notices
+from services.sla.store.planning import rota_of
 from services.sla.store.rows import (
     CLOCK_CHANGES,
     CLOCK_COLUMNS,
@@ -85,6 +89,8 @@ class SlaTx:
         self._events: list[NewEvent] = []
         self._messages: list[NewMessage] = []
         self._staff: dict[str, Staff] = {}
+        self._measures: dict[str, Measure] = {}
+        self._rotas: dict[str, Rota] = {}
         self.tallies = Tallies()
 
     # Loading.
@@ -112,8 +118,25 @@ class SlaTx:
         return accords_ever_active(self.connection, tenants)
 
     def measure(self, version: str) -> Measure:
-        """Return what clocks under an agreement version are decided by."""
-        return self._archive.measure(self.connection, version)
+        """Return what clocks under an agreement version are decided by, teams' own calendars included."""
+        known = self._measures.get(version)
+        if known is None:
+            known = self._measures[version] = self._measure(self._archive.measure(self.connection, version))
+        return known
+
+    def _measure(self, plain: Measure) -> Measure:
+        tenant = plain.calendar.tenant
+        if tenant not in self._rotas:
+            self._rotas[tenant] = rota_of(self.connection, tenant)
+        rota = self._rotas[tenant]
+        if not rota.by_holder:
+            return plain
+        return replace(plain, calendars=rota.with_teams(plain.calendar, self._calendar))
+
+    def _calendar(self, version: str) -> MadeCalendar:
+        made = self._archive.calendar(self.connection, version)
+        assert made is not None, version  # noqa: S101 - looked up before it was given to anybody
+        return made
 
     def calendar_exists(self, tenant: str, version: str) -> bool:
         """Tell whether a tenant has a calendar version of this name."""
