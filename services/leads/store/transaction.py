@@ -465,5 +465,7 @@ def _new_event(event: HandoffEvent, by: By) -> NewEvent:
         occur_time=event.occur_time,
         actor=by.actor,
         payload=event_message(event),
+        # What a lead did decides nothing: who does not know of such events may pass over them.
+        skippable=isinstance(event, happened.BehaviourRecorded),
         traceparent=by.traceparent,
     )

@@ -207,6 +207,7 @@ async def test_what_a_mautic_contact_does_is_recorded_once_with_ids_alone(
             score=5 if kind == "KIND_SCORE_CHANGED" else None,
         )
         assert event.occur_time.seconds == seconds
+        assert event.skippable
         assert await gate.set_aside(source) == []
 
 
