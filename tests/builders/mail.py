@@ -30,11 +30,15 @@ class Mail:
 
 @dataclass
 class MailServer:
-    """`answer` maps the number of the mail to a reply; `login` is the one that is let in."""
+    """`answer` maps the number of the mail to a reply; `login` is the one that is let in.
+
+    With `dies_after_taking` the connection ends once a mail was taken, before anybody hears of it.
+    """
 
     answer: Callable[[int], str] = lambda _number: "250 OK"
     tls: ssl.SSLContext | None = None
     login: tuple[str, str] | None = None
+    dies_after_taking: bool = False
     port: int = 0
     received: list[Mail] = field(default_factory=list)
     seen: int = 0
@@ -59,7 +63,7 @@ class MailServer:
         self._server.close()
         await self._server.wait_closed()
 
-    async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- aiosmtpd's name
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- aiosmtpd's name
         self.seen += 1
         reply = self.answer(self.seen)
         if reply.startswith("250"):
@@ -74,6 +78,8 @@ class MailServer:
                     message=message,
                 )
             )
+        if self.dies_after_taking:
+            server.transport.abort()
         return reply
 
     def _session(self) -> SMTP:

@@ -27,6 +27,7 @@ NOTHING = BusinessTime()
 ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 _BASIS_POINTS = 10_000
 _MOST_PERCENT = 1_000
+_DUE_PERCENT = 100
 
 
 class AgreementKind(Enum):
@@ -211,6 +212,8 @@ def _faults_of_step(step: Step, promise: Promise, path: str) -> Iterator[Fault]:
             path=path, description="a freshness clock is over when it is first heard of; nobody can be warned"
         )
         return
+    if step.reassigns:
+        yield from _faults_of_takeover(step, promise, path)
     if (step.percent is None) == (step.offset is None):
         yield Fault(path=path, description="give either a percentage of the target or an offset from due")
         return
@@ -224,6 +227,18 @@ def _faults_of_step(step: Step, promise: Promise, path: str) -> Iterator[Fault]:
             path=f"{path}.offset_from_due_duration",
             description="the clock of the shortest target has not started by then",
         )
+
+
+def _faults_of_takeover(step: Step, promise: Promise, path: str) -> Iterator[Fault]:
+    is_early = (step.percent is not None and step.percent < _DUE_PERCENT) or (
+        step.offset is not None and step.offset < BusinessTime()
+    )
+    if is_early:
+        description = "nothing is taken from anybody before it was missed; reassign at due or after"
+        yield Fault(path=f"{path}.consequence", description=description)
+    if promise.kind is not None and promise.kind.value == "ROUTE":
+        description = "a handoff that is not routed yet can be taken from nobody"
+        yield Fault(path=f"{path}.consequence", description=description)
 
 
 BREACH = "breach"

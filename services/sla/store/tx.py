@@ -12,6 +12,7 @@ from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.almanac import MadeCalendar
+from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock, Happening
 from services.sla.domain.rota import Rota
@@ -33,7 +34,7 @@ from services.sla.store.rows import (
 from services.sla.store.staff import staff_of
 from services.sla.store.tallies import Tallies
 from services.sla.wire.changes import alert_changed
-from services.sla.wire.clocks import happening_message
+from services.sla.wire.clocks import happening_message, takeover_requested
 from services.sla.wire.messages import OPENED, RESOLVED, alert_json
 from smarketing.businesstime import BusinessTime
 from smarketing.delivery import NewMessage, enqueue
@@ -193,6 +194,20 @@ class SlaTx:
         self._alert_said(alert, actor)
         if measure is not None:
             self._send(alert, measure, f"{alert.message_id}-resolved", RESOLVED)
+
+    def ask_takeover(self, clock: Clock, rung: RungFired) -> None:
+        """Ask for the handoff to be taken from its owner: once for each clock, cycle and rung."""
+        self._said.append((clock.id, rung.cycle, f"TakeoverRequested:{rung.rung}"))
+        self._events.append(
+            NewEvent(
+                tenant=f"tenants/{clock.tenant}",
+                subject=clock.name,
+                # Who has got it since is not whom it is taken from.
+                occur_time=rung.occur_time,
+                actor=SELF,
+                payload=takeover_requested(clock, rung),
+            )
+        )
 
     def put_off_alert(self, alert: Alert, measure: Measure, *, actor: str) -> None:
         """Keep that an alert is put off, and have its people reminded once that is over."""

@@ -13,6 +13,7 @@ from services.sla.domain.history import History, Told
 from services.sla.domain.terms import Terms
 from services.sla.store.quarantine import quarantine
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.takeovers import ask_for_takeover
 from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
@@ -95,6 +96,7 @@ def _keep(tx: SlaTx, decisions: Sequence[tuple[Decision, Cause | None]]) -> None
     _resolve(tx, [decision for decision, _ in decisions])
     for decision, _ in decisions:
         _alert(tx, decision)
+        ask_for_takeover(tx, decision)
 
 
 def _resolve(tx: SlaTx, decisions: Sequence[Decision]) -> None:

@@ -81,6 +81,13 @@ _MESSAGES: Final[dict[type[object], Callable[[slaeventspb.ClockFacts, Clock, Any
 }
 
 
+def takeover_requested(clock: Clock, rung: RungFired) -> slaeventspb.TakeoverRequested:
+    """Return the event by which a handoff is to be taken from its owner."""
+    facts = facts_of(clock)
+    facts.cycle = rung.cycle
+    return slaeventspb.TakeoverRequested(clock=facts, rung_id=rung.rung)
+
+
 def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
     """Return a clock as it is shown; what counts up while it runs comes from `state`."""
     elapsed = clock.elapsed if state is None else state.elapsed

@@ -36,6 +36,7 @@ PEOPLE = {
     "other-rep": directorypb.ROLE_SALES_REP,
     "sales-manager": directorypb.ROLE_SALES_MANAGER,
     "marketing-manager": directorypb.ROLE_MARKETING_MANAGER,
+    "leader": directorypb.ROLE_LEADERSHIP,
 }
 
 
@@ -46,10 +47,31 @@ class Yard:
     now: datetime = MONDAY_NINE
     position: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
+    config: SlaConfig = field(init=False)
     process: Process = field(init=False)
     leads: Writer = field(init=False)
     stub: Any = field(init=False)
     _requests: int = 0
+    _running: AsyncExitStack = field(init=False)
+
+    async def start(self) -> None:
+        """Start the process, and connect to it."""
+        self._running = AsyncExitStack()
+        self.process = await self._running.enter_async_context(a_process(self.config, now=lambda: self.now))
+        for task in self.process.background:
+            if task.name in ("leads", "directory", "http"):
+                _run_beside(self._running, task.run())
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{self.process.running.port}")
+        self.stub = SlaServiceStub(await self._running.enter_async_context(channel))
+
+    async def stop(self) -> None:
+        """End the process."""
+        await self._running.aclose()
+
+    def task(self, name: str) -> Any:
+        """Return what runs as a background task, so that a test can turn it by hand."""
+        running: Any = next(task.run for task in self.process.background if task.name == name)
+        return running.__self__
 
     async def tell(self, *told: tuple[str, Message]) -> None:
         """Record events in the leads log, and wait until they are taken in."""
@@ -84,8 +106,7 @@ class Yard:
             )
             told.append((issued.token, issued))
         await self.tell(*told)
-        directory = next(task for task in self.process.background if task.name == "directory")
-        await directory.run.__self__.load()  # type: ignore[attr-defined]  # the keeper whose `run` it is
+        await self.task("directory").load()
 
     def request_id(self) -> str:
         """Return an id that no request had before."""
@@ -103,25 +124,22 @@ class Yard:
 
 
 @asynccontextmanager
-async def a_yard(folder: Path) -> AsyncIterator[Yard]:
+async def a_yard(folder: Path, **settings: Any) -> AsyncIterator[Yard]:
     """Start everything on free ports."""
     yard = Yard()
     async with AsyncExitStack() as stack:
         port = await _serve_log(stack, yard)
-        config = SlaConfig(
+        yard.config = SlaConfig(
             listen="127.0.0.1:0",
             http_listen="127.0.0.1:0",
             grpc_engine=engine(),
             data_dir=folder,
             leads_address=f"127.0.0.1:{port}",
             webhook_loopback=True,
+            **settings,
         )
-        yard.process = await stack.enter_async_context(a_process(config, now=lambda: yard.now))
-        for task in yard.process.background:
-            if task.name in ("leads", "directory", "http"):
-                _run_beside(stack, task.run())
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{yard.process.running.port}")
-        yard.stub = SlaServiceStub(await stack.enter_async_context(channel))
+        await yard.start()
+        stack.push_async_callback(yard.stop)
         await yard.hire()
         yield yard
 
