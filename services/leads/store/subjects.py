@@ -161,14 +161,6 @@ class Subjects:
         if self._connection.dialect.name == "sqlite":
             self._connection.exec_driver_sql("PRAGMA secure_delete=OFF").close()
 
-    def lift_suppression(self, tenant: str, digests: Iterable[bytes]) -> None:
-        """Recognise nobody erased by these digests any more."""
-        match = _L.lead_match
-        gone = delete(match).where(
-            match.c.tenant == tenant, match.c.lead == NOBODY, match.c.digest.in_(list(digests))
-        )
-        self._connection.execute(gone)
-
     def all_ended_by(self, tenant: str, leads: Sequence[str], until: datetime) -> bool:
         """Whether every handoff of these leads ended by then."""
         return aged_among(self._connection, tenant, leads, until)

@@ -128,7 +128,7 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted | LeadE
     submission = known.submission
     if not (handoff.is_live or (handoff.is_open and submission.history is not None)):
         if tx.people.is_erased((submission.tenant, handoff.id.lead)):
-            return refused_again(tx, submission.tenant, known.recognised_by) or _first(tx, known)
+            return refused_again(tx, submission.tenant) or _first(tx, known)
         return _joined_or_begun(tx, known, handoff.id.lead)
     told = submission.qualification.completed_by(handoff.qualification)
     is_own = handoff.external_digest == tx.external_digest(submission.key)

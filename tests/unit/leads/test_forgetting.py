@@ -1,5 +1,6 @@
 """People are forgotten when their last handoff closed long enough ago, and not before."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
@@ -150,6 +151,17 @@ async def test_an_erasure_is_pending_until_its_traces_are_gone() -> None:
         assert erasure is not None
         assert (erasure.erase_time, erasure.finish_time) == (asked, house.now)
         assert registry.get_sample_value("smarketing_leads_erasures_pending") == 0
+
+
+async def test_evidence_of_an_open_handoff_is_emptied_with_the_rest() -> None:
+    async with House() as house:
+        [submitted] = await house.submit(a_submission(1))
+        disputed = replace(submitted.handoff, evidence="kim1@example.com wrote that she is a student")
+        await house.store.sweep(lambda tx: (tx.load_handoffs([disputed.id]), tx.save_handoff(disputed)))
+        subject = Subject(tenant="default", lead=disputed.id.lead)
+        await house.one(erase_subjects, EraseSubject(subject=subject, by=BY))
+
+        assert (await house.handoff(disputed.id)).evidence == ""
 
 
 async def test_everybody_merged_with_a_person_is_that_person() -> None:
