@@ -170,8 +170,12 @@ def undo_rejection(
 
 
 def queue_of(directory: Directory, team: str) -> Placement | None:
-    """Return the team's queue, or the fallback queue; None when the directory has neither."""
-    own = (queue for queue in directory.queues if queue.team == team and not queue.inactive)
+    """Return a queue of the team that somebody answers for, or the fallback; None without either."""
+    own = (
+        queue
+        for queue in directory.queues
+        if queue.team == team and not queue.inactive and directory.manager_of(queue.name)
+    )
     queue = next(own, None)
     if queue is None:
         return to_fallback(directory)

@@ -118,9 +118,10 @@ def _faults_of_bounds(wanted: Playbook) -> Iterator[Fault]:
 
 
 def _faults_of_after_win(wanted: Playbook, directory: Directory) -> Iterator[Fault]:
-    queue = directory.queue(wanted.after_win_queue)
-    if wanted.after_win_queue and (queue is None or queue.inactive):
-        yield Fault("after_win_queue", "must be one of the queues, or empty")
+    name = wanted.after_win_queue
+    queue = directory.queue(name)
+    if name and (queue is None or queue.inactive or not directory.manager_of(name)):
+        yield Fault("after_win_queue", "must be a queue with a manager, of its own or of its team, or empty")
 
 
 def _faults_of_stages(stages: tuple[Stage, ...]) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """A queue is taken from in the order that the tenant wants: due first, then worth, then score."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,12 @@ from services.leads.domain.claims import ClaimOrder
 from services.leads.domain.errors import PlaybookInvalid, QueueEmpty
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import Qualification
+from services.leads.domain.playbook import Playbook, faults_of_playbook
 from services.leads.domain.terms import Money
 from services.leads.store import statements
 from services.leads.usecases.offers import ClaimOffer, claim_offers
 from tests.builders.desk import due_at, queued, sla_says, with_playbook
-from tests.builders.leads import ANNA, NOON, QUEUE, House, asked_by
+from tests.builders.leads import ANNA, NOON, QUEUE, House, a_directory, asked_by
 
 HOUR = timedelta(hours=1)
 
@@ -137,3 +139,16 @@ async def test_a_playbook_that_cannot_work_is_refused_with_the_field(
             await with_playbook(house, **changes)
 
         assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_a_win_goes_on_only_in_a_queue_that_somebody_answers_for() -> None:
+    directory = a_directory()
+    deserted = replace(
+        directory,
+        queues=tuple(replace(queue, manager="") for queue in directory.queues),
+        teams=tuple(replace(team, manager="") for team in directory.teams),
+    )
+    wanted = Playbook(after_win_queue=QUEUE)
+
+    assert faults_of_playbook(wanted, directory) == ()
+    assert [fault.field for fault in faults_of_playbook(wanted, deserted)] == ["after_win_queue"]
