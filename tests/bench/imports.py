@@ -69,7 +69,7 @@ def import_stream() -> Figures:
         "ours_one_a_call_per_second": single,
         "lines": [
             f"stream {per_second:,.0f} leads/s, {1e6 * cpu / LEADS:.0f} µs CPU of the server a lead",
-            f"bare insert of the same rows, {BATCH} a transaction: {bare:,.0f} leads/s, {bare_cpu:.0f} µs CPU a lead",
+            f"bare insert, {BATCH} leads a transaction: {bare:,.0f} leads/s, {bare_cpu:.0f} µs CPU",
             f"bare insert of the same rows, one lead a transaction: {bare_single:,.0f} leads/s",
             f"rival, one lead a transaction: {naive:,.0f} leads/s",
             f"ours, one lead a call and a transaction: {single:,.0f} leads/s",
