@@ -1,18 +1,16 @@
 # ruff: noqa: N802, ARG002 -- the contract chooses the names, gRPC the arguments
 """FindLeads: who has this address, this number, or this id of a sender."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc.aio
-from sqlalchemy import Connection
 
 from services.leads.domain.errors import FieldInvalid, TenantUnknown
 from services.leads.rpc.sight import Sight, lead_message
-from services.leads.store import lookups, queries
+from services.leads.store import lookups
 from services.leads.store.directory import DirectoryStore
 from services.leads.store.leads import LeadStore
-from services.leads.store.queries import Lead
+from services.leads.store.lookups import LeadQuery
 from services.leads.store.sealing import Sealer
 from services.leads.usecases.identity import spelled_mailbox, spelled_phone
 from smarketing import names
@@ -21,7 +19,6 @@ from smarketing.api.leads.v1.search_pb2_grpc import LeadSearchServiceServicer
 from smarketing.server.paging import PageTokens, page_size_of
 
 _Context = grpc.aio.ServicerContext[Any, Any]
-_Query = Callable[[Connection], Sequence[str]]
 
 
 class Searching(LeadSearchServiceServicer):
@@ -51,18 +48,13 @@ class Searching(LeadSearchServiceServicer):
         meant = await self._store.read(await self._meant(tenant, request))
         seen = await self._sight.seen(tenant, [lead for lead in meant if lead > behind])
         shown = seen[:size]
-
-        def load(connection: Connection) -> list[Lead]:
-            found = [queries.find_lead(self._sealer, tenant, lead)(connection) for lead in shown]
-            return [each for each in found if each is not None]
-
-        leads = await self._store.read(load)
+        leads = await self._store.read(lookups.find_leads(self._sealer, tenant, shown))
         return searchpb.FindLeadsResponse(
             leads=[lead_message(each) for each in leads],
             next_page_token=self._pages.issue(request, [shown[-1]]) if len(seen) > size else "",
         )
 
-    async def _meant(self, tenant: str, request: searchpb.FindLeadsRequest) -> _Query:
+    async def _meant(self, tenant: str, request: searchpb.FindLeadsRequest) -> LeadQuery:
         if [bool(request.email), bool(request.phone), bool(request.external_id)].count(True) != 1:
             raise FieldInvalid("email", "one of `email`, `phone` and `external_id`, and one alone")
         if request.external_id:

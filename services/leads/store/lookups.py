@@ -5,9 +5,14 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from services.leads.store import statements
+from services.leads.store import queries, statements
+from services.leads.store.queries import Lead
 from services.leads.store.schema import SCHEMA
+from services.leads.store.sealing import Sealer
 from smarketing.sql import FindRows
+
+LeadQuery = Callable[[Connection], Sequence[str]]
+"""Finds leads by what identifies them."""
 
 _T: Final = SCHEMA.leads
 _FIND_HOLDERS: Final = FindRows(
@@ -46,5 +51,15 @@ def leads_held_by(
     def query(connection: Connection) -> frozenset[str]:
         found = _FIND_HOLDERS.find(connection, [(tenant, lead) for lead in leads])
         return frozenset(lead for lead, *names in found if not set(names).isdisjoint(holders))
+
+    return query
+
+
+def find_leads(sealer: Sealer, tenant: str, leads: Sequence[str]) -> Callable[[Connection], list[Lead]]:
+    """Return the query for these leads with their contacts opened, as far as they are there."""
+
+    def query(connection: Connection) -> list[Lead]:
+        found = (queries.find_lead(sealer, tenant, lead)(connection) for lead in leads)
+        return [each for each in found if each is not None]
 
     return query
