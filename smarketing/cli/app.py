@@ -11,6 +11,7 @@ import typer
 from smarketing.cli import (
     apply,
     audit,
+    calendars,
     directory,
     events,
     handoffs,
@@ -94,6 +95,7 @@ app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(sources.app, name="sources")
 app.add_typer(sources.write_backs, name="write-backs")
 app.add_typer(sla.app, name="sla")
+app.add_typer(calendars.app, name="calendars")
 app.add_typer(reports.app, name="reports")
 app.add_typer(directory.app, name="directory")
 app.add_typer(directory.tokens, name="tokens")
