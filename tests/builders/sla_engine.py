@@ -44,6 +44,13 @@ HANDOFF = f"{TENANT}/leads/l1/handoffs/h1"
 MONDAY_NINE = datetime(2026, 9, 21, 0, 0, tzinfo=UTC)
 """Nine o'clock in Seoul, on a working day."""
 
+_NOT_OF_CLOCKS = {
+    "AgreementVersionChanged",
+    "CalendarAssigned",
+    "CalendarVersionCreated",
+    "HolidayReviewChanged",
+    "LeaveChanged",
+}
 _HOURS = {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
 
 
@@ -277,7 +284,7 @@ class Engine:
         with self.database.reading() as connection:
             for row in connection.execute(query):
                 kind = row.payload_type.rsplit(".", 1)[1]
-                if kind not in {"AgreementVersionChanged", "CalendarVersionCreated", "LeaveChanged"}:
+                if kind not in _NOT_OF_CLOCKS:
                     found.append((kind, getattr(slaeventspb, kind).FromString(row.payload)))
         return found
 
