@@ -52,12 +52,14 @@ def test_a_takeover_is_asked_once_of_the_owner_who_missed_it() -> None:
     assert (event.rung_id, event.clock.handoff, event.clock.owner) == ("take", HANDOFF, REP)
 
 
-def test_what_was_done_before_its_rung_was_found_is_taken_from_nobody() -> None:
+@pytest.mark.parametrize("minutes", [5, 90])
+def test_what_was_done_before_its_rung_was_found_is_taken_from_nobody(minutes: int) -> None:
     engine = an_engine()
     engine.assign()
     engine.now = DUE + timedelta(hours=2)
-    engine.follow_up(at=DUE + timedelta(minutes=5))
+    engine.follow_up(at=DUE + timedelta(minutes=minutes))
     engine.sweep()
+    assert engine.clock().stop_time == DUE + timedelta(minutes=minutes)
     assert asked(engine) == []
 
 
