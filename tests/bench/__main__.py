@@ -23,6 +23,7 @@ from tests.bench.imports import import_stream
 from tests.bench.lists import lists
 from tests.bench.ours import Ours
 from tests.bench.routing import routing
+from tests.bench.sweep import sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -152,6 +153,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "routing": routing,
     "lists": lists,
     "calendar": calendar,
+    "sweep": sweep,
 }
 
 

@@ -1,7 +1,7 @@
 """The one function that decides every clock: the live engine, the explanation and a back-test all call it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.sla.domain.agreement import (
@@ -25,7 +25,7 @@ from services.sla.domain.course import (
 )
 from services.sla.domain.plots import PLOTS, mark_of
 from services.sla.domain.timeline import Fact, FactKind, Timeline, with_implied_acceptance
-from smarketing.businesstime import BusinessTime, from_us, to_us
+from smarketing.businesstime import BusinessTime, Openings, from_us, to_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +117,25 @@ class ClockState:
 
 
 def evaluate(
-    agreement: AgreementVersion, calendars: Calendars, timeline: Timeline, as_of: datetime
+    agreement: AgreementVersion,
+    calendars: Calendars,
+    timeline: Timeline,
+    as_of: datetime,
+    *,
+    with_intervals: bool = True,
 ) -> tuple[ClockState, ...]:
     """Return every clock that has started under this version by `as_of`, in the agreement's order.
 
     Pure: the same arguments give the same clocks, bit for bit. Facts that occur after `as_of` are not looked
-    at but for `next_instant`. A back-dated fact that nobody approved counts for nothing.
+    at but for `next_instant`. A back-dated fact that nobody approved counts for nothing. `with_intervals`:
+    no decision needs the intervals, only who explains one.
 
     Raises:
         CalendarNeverOpens: when a due instant cannot be reached.
         InstantOutOfRange: when one lies beyond the years.
     """
     facts = tuple(with_implied_acceptance(iter(standing_facts(agreement, calendars, timeline))))
-    case = _Case(agreement, calendars, timeline, facts, as_of)
+    case = _Case(agreement, calendars, timeline, facts, as_of, with_intervals)
     states = (case.state(commitment) for commitment in agreement.commitments)
     return tuple(state for state in states if state is not None)
 
@@ -160,6 +166,7 @@ class _Case:
     timeline: Timeline
     facts: Sequence[Fact]
     as_of: datetime
+    with_intervals: bool
 
     def state(self, commitment: Commitment) -> ClockState | None:
         start = self._start(commitment)
@@ -170,11 +177,16 @@ class _Case:
         if target is None or calendar is None:
             return None
         now = to_us(self.as_of)
-        course = run(calendar.openings, target.microseconds, self._marks(commitment, start), now)
+        # Looked up once: finding it again means to hash the whole calendar.
+        openings = calendar.openings
+        course = run(openings, target.microseconds, self._marks(commitment, start), now)
         if course is None:
             return None
-        reading = _Reading(self.agreement, commitment, calendar, target, course, start, self.facts, now)
-        return reading.state(self.timeline.handoff, self.timeline.next_time(self.as_of))
+        reading = _Reading(
+            self.agreement, commitment, calendar, openings, target, course, start, self.facts, now
+        )
+        state = reading.state(self.timeline.handoff, self.timeline.next_time(self.as_of))
+        return replace(state, intervals=reading.intervals()) if self.with_intervals else state
 
     def _start(self, commitment: Commitment) -> Fact | None:
         kinds = PLOTS[commitment.kind].start
@@ -205,6 +217,7 @@ class _Reading:
     agreement: AgreementVersion
     commitment: Commitment
     calendar: CalendarVersion
+    openings: Openings
     target: BusinessTime
     course: Course
     start: Fact
@@ -212,7 +225,7 @@ class _Reading:
     now: int
 
     def state(self, handoff: str, next_fact: datetime | None) -> ClockState:
-        course, openings = self.course, self.calendar.openings
+        course, openings = self.course, self.openings
         outcome = self._outcome()
         rungs = self._rungs()
         is_breach = course.outcome is Outcome.BREACHED
@@ -248,12 +261,16 @@ class _Reading:
                 for cycle in course.earlier
             ),
             rungs=rungs,
-            intervals=tuple(
-                ClockInterval(kind=kind, start_time=from_us(a), end_time=from_us(b))
-                for kind, a, b in typed_intervals(course, openings)
-            ),
+            intervals=(),
             next_instant=self._next_instant(rungs, next_fact),
             is_history=self.start.is_history,
+        )
+
+    def intervals(self) -> tuple[ClockInterval, ...]:
+        """Return what became of every stretch of the clock's time."""
+        return tuple(
+            ClockInterval(kind=kind, start_time=from_us(a), end_time=from_us(b))
+            for kind, a, b in typed_intervals(self.course, self.openings)
         )
 
     def _outcome(self) -> Outcome:
@@ -295,7 +312,7 @@ class _Reading:
         states = []
         for rung in self.commitment.rungs:
             counted = rung.counted(self.target).microseconds
-            at = instant_of(self.course, self.calendar.openings, self.target.microseconds, counted)
+            at = instant_of(self.course, self.openings, self.target.microseconds, counted)
             states.append(
                 RungState(
                     id=rung.id, time=from_us(at), is_passed=self._passed(at), recipients=rung.recipients

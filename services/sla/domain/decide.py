@@ -147,7 +147,7 @@ class _Deciding:
     def _evaluated(self, version: str) -> dict[str, ClockState]:
         if version not in self._states:
             _, agreement, calendars = self._measuring(version)
-            states = evaluate(agreement, calendars, self._timeline, self._as_of)
+            states = evaluate(agreement, calendars, self._timeline, self._as_of, with_intervals=False)
             self._states[version] = {state.key.commitment: state for state in states}
         return self._states[version]
 

@@ -18,6 +18,33 @@ _acceptance = schema.agreement_acceptance
 _PARTY_ORDER: Final = {party.value: at for at, party in enumerate(Party)}
 
 
+Standing = tuple[tuple[object, ...], ...]
+"""Where the versions of a tenant that were ever in force stand; equal as long as nothing of them changed."""
+
+_standing_columns: Final = [
+    _version.columns[name]
+    for name in (
+        "agreement",
+        "version",
+        "revision",
+        "propose_time",
+        "activate_time",
+        "effective_time",
+        "retire_time",
+    )
+]
+
+
+def standing_of(connection: Connection, tenant: str) -> Standing:
+    """Return where the versions stand that were ever in force, without their terms."""
+    query = select(*_standing_columns).where(
+        _version.c.tenant == tenant, _version.c.effective_time.is_not(None)
+    )
+    return tuple(
+        tuple(row) for row in connection.execute(query.order_by(_version.c.agreement, _version.c.version))
+    )
+
+
 def accords_ever_active(connection: Connection, tenants: Iterable[str]) -> dict[str, list[Accord]]:
     """Return every version ever in force, by tenant: older agreements, then newer versions, first."""
     query = select(_version).where(

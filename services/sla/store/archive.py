@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
+from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import AgreementVersion
 from services.sla.domain.almanac import MadeCalendar
-from services.sla.domain.calendar import Calendars
+from services.sla.domain.calendar import Calendars, openings_of
 from services.sla.domain.terms import Terms, agreed
 from services.sla.store import schema
+from services.sla.store.accords import Standing, accords_ever_active, standing_of
 from services.sla.wire.agreements import terms_from_bytes
 from services.sla.wire.calendars import calendar_from_bytes
 from services.sla.wire.names import version_number
+from smarketing.businesstime import Openings
 from smarketing.names import AGREEMENT_VERSION, CALENDAR_VERSION
 
 
@@ -23,6 +26,8 @@ class Measure:
     agreement: AgreementVersion
     calendar: MadeCalendar
     calendars: Calendars
+    openings: Openings
+    """Of the agreement's own calendar."""
 
 
 @dataclass(slots=True)
@@ -31,6 +36,19 @@ class Archive:
 
     _measures: dict[str, Measure] = field(default_factory=dict)
     _calendars: dict[str, MadeCalendar] = field(default_factory=dict)
+    _accords: dict[str, tuple[Standing, list[Accord]]] = field(default_factory=dict)
+
+    def accords(self, connection: Connection, tenant: str) -> list[Accord]:
+        """Return every version that was ever in force, in the tenant's order.
+
+        Where each stands is read every time, whoever changed it; their terms only when that changed.
+        """
+        standing = standing_of(connection, tenant)
+        known = self._accords.get(tenant)
+        if known is None or known[0] != standing:
+            found = accords_ever_active(connection, [tenant]).get(tenant, [])
+            known = self._accords[tenant] = (standing, found)
+        return known[1]
 
     def measure(self, connection: Connection, version: str) -> Measure:
         """Return what a clock with this agreement version is decided by; the version must exist."""
@@ -52,6 +70,7 @@ class Archive:
         """Read everything anew: what a rolled back transaction had shown may not be there."""
         self._measures.clear()
         self._calendars.clear()
+        self._accords.clear()
 
     def _read(self, connection: Connection, version: str) -> Measure:
         tenant, agreement, number = AGREEMENT_VERSION.parse(version)
@@ -65,7 +84,13 @@ class Archive:
         calendar = self.calendar(connection, terms.calendar_version)
         if calendar is None:
             raise LookupError(f"{version} names {terms.calendar_version}, which is not there")
-        return Measure(terms, agreed(terms, name=version, number=int(number)), calendar, calendar.pinned())
+        return Measure(
+            terms=terms,
+            agreement=agreed(terms, name=version, number=int(number)),
+            calendar=calendar,
+            calendars=calendar.pinned(),
+            openings=openings_of(calendar.calendar),
+        )
 
 
 def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:

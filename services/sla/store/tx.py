@@ -17,7 +17,6 @@ from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock, Happening
 from services.sla.domain.rota import Rota
 from services.sla.store import schema
-from services.sla.store.accords import accords_ever_active
 from services.sla.store.archive import Archive, Measure
 from services.sla.store.notices import drop_notices, plan_notices
 from services.sla.store.planning import rota_of
@@ -116,7 +115,7 @@ class SlaTx:
 
     def accords(self, tenants: Iterable[str]) -> dict[str, list[Accord]]:
         """Return every agreement version that was put in force, by tenant, in the tenant's order."""
-        return accords_ever_active(self.connection, tenants)
+        return {tenant: self._archive.accords(self.connection, tenant) for tenant in tenants}
 
     def measure(self, version: str) -> Measure:
         """Return what clocks under an agreement version are decided by, teams' own calendars included."""
@@ -287,8 +286,7 @@ class SlaTx:
 
     def _send(self, alert: Alert, measure: Measure, message_id: str, event_type: str) -> None:
         calendar = measure.calendar
-        openings = measure.calendars.default[0].openings
-        late = openings.between(alert.due_time, self.now)
+        late = measure.openings.between(alert.due_time, self.now)
         self._messages.append(
             NewMessage(
                 tenant=alert.tenant,
