@@ -56,7 +56,13 @@ def read_figures(connection: Connection, tenants: Sequence[str]) -> Figures:
 
 
 # Said in the words of the index that holds just these.
-_UNOWNED = select(func.count()).select_from(_T.handoff).where(NOBODYS)
+_UNOWNED = (
+    select(func.count())
+    .select_from(_T.handoff)
+    # SQLite takes an empty index for as good as any other.
+    .with_hint(_T.handoff, "INDEXED BY handoff_nobodys", dialect_name="sqlite")
+    .where(NOBODYS)
+)
 _SUBMITTED = select(func.coalesce(func.sum(_T.business_total.c.amount), 0)).where(
     _T.business_total.c.total == "submitted"
 )

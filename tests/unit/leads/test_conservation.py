@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services.leads.store.figures import Figures, read_figures
+from services.leads.store.figures import _UNOWNED, Figures, read_figures
 from tests.builders.desk import accepted, queued, rejected
 from tests.builders.leads import BEN, House
 
@@ -75,11 +75,8 @@ async def test_looking_for_what_is_nobodys_reads_nothing_while_all_is_well() -> 
         await with_some_of_each(house)
 
         def plan(connection: Connection) -> str:
-            query = (
-                "EXPLAIN QUERY PLAN SELECT count(*) FROM handoff WHERE archived = 0"
-                " AND ((state = 2 AND coalesce(offer_state, 0) <> 1)"
-                " OR (state IN (3, 4, 5, 6) AND owner = ''))"
-            )
-            return " ".join(row[3] for row in connection.exec_driver_sql(query))
+            compiled = _UNOWNED.compile(connection.engine)
+            found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")
+            return " ".join(row[3] for row in found)
 
         assert "USING INDEX handoff_nobodys" in await house.rows(plan)
