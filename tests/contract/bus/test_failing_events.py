@@ -93,7 +93,8 @@ async def test_an_event_that_ends_the_process_each_time_is_not_handled_for_ever(
     def deadly(_connection: Connection, _events: Sequence[eventlogpb.Event], _now: datetime) -> None:
         nonlocal handled
         handled += 1
-        raise StorageUnavailable(StorageFault.INPUT_OUTPUT)  # no answer ever comes, as from a process that died
+        # No answer ever comes, as from a process that died.
+        raise StorageUnavailable(StorageFault.INPUT_OUTPUT)
 
     for _ in range(3):
         before = handled
