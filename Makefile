@@ -55,7 +55,7 @@ test: setup ## Everything but lint: unit, property, contract, end to end, a few 
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 prove: setup ## The properties at full count; prints cases and seed
-	PROVE=1 $(BIN)/pytest tests/property --hypothesis-show-statistics
+	PROVE=20 $(BIN)/pytest tests/property --hypothesis-show-statistics --timeout 3600
 
 faults: setup ## Kill tests at full count; prints the table
 	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 1800
