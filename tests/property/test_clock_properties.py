@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.sla.domain.agreement import AgreementVersion, Attributes, CommitmentKind, Rung
 from services.sla.domain.clock import ClockState, evaluate
 from services.sla.domain.course import Mark, Outcome, Step, instant_of, run, typed_intervals
-from services.sla.domain.events import ClockEvent, RungFired
+from services.sla.domain.events import ClockBreached, ClockEvent, RungFired
 from services.sla.domain.recording import RecordedClock, changes, record
 from services.sla.domain.timeline import Fact, FactKind, Timeline
 from smarketing.businesstime import BusinessTime, Calendar, Openings, Window, to_us
@@ -327,6 +327,8 @@ def test_with_facts_that_come_late_no_rung_fires_twice_and_only_a_recorded_breac
         assert names[0] == "ClockStarted"
         assert names.count("ClockStarted") == 1
         assert 0 <= names.count("ClockBreached") - names.count("BreachRetracted") <= 1
+        breaches = [e.cycle for e in log if e.clock == each.key and isinstance(e, ClockBreached)]
+        assert len(set(breaches)) == len(breaches)
         assert (each.breach_time is not None) == (
             names.count("ClockBreached") > names.count("BreachRetracted")
         )

@@ -8,6 +8,7 @@ breach and retraction happens exactly once, whatever woke us and however often.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 
 from services.sla.domain.agreement import CommitmentKind, Party, Role, TimeBasis
 from services.sla.domain.alert import ResolveReason
@@ -18,6 +19,7 @@ from services.sla.domain.events import (
     ClockBreached,
     ClockEvent,
     ClockMet,
+    ClockReopened,
     ClockVoided,
     LateStopRecorded,
     RungFired,
@@ -43,7 +45,7 @@ class Clock:
     `generation` counts its changes; `next_time` is when it must be looked at again.
     `silent` clocks tell nobody: imported history, and those that a version put in force for the past started.
     `end_time` is the stop, or an exit without one. `paused_at` holds the begin of every pause told of,
-    `open_pauses` of those going on.
+    `open_pauses` of those going on. `retractions` counts the misses taken back while it ran on.
     """
 
     tenant: str
@@ -77,6 +79,7 @@ class Clock:
     historical: bool = False
     silent: bool = False
     void_reason: str = ""
+    retractions: int = 0
     next_time: datetime | None = None
 
     @property
@@ -110,6 +113,7 @@ class Clock:
             pauses_open=frozenset(self.open_pauses),
             breach_time=self.breach_time,
             late_stop_time=self.stop_time if self.breach_time is not None else None,
+            retractions=self.retractions,
         )
 
 
@@ -189,7 +193,7 @@ def _advanced(
     moved = _taken_over(clock, state, holder, events, now=now)
     tell = None
     if enforced and not moved.silent and moved.is_open:
-        tell = _tell(events, state)
+        tell = _tell(events, state, runs_again=moved.retractions > 0)
     said: list[Happening] = [
         replace(event, is_delivered=tell is not None and tell.rung == event.rung)
         if isinstance(event, RungFired)
@@ -206,12 +210,14 @@ def _taken_over(
     clock: Clock, state: ClockState, holder: Holder, events: Sequence[ClockEvent], *, now: datetime
 ) -> Clock:
     breached = state.outcome in (Outcome.BREACHED, Outcome.EXCUSED)
-    stands = breached and clock.breach_time is not None
+    is_retracted = any(isinstance(event, BreachRetracted) for event in events)
+    stands = breached and clock.breach_time is not None and not is_retracted
+    retractions = clock.retractions + (is_retracted and _runs_on(events))
     ended = state.end_time is not None
     return replace(
         clock,
         generation=clock.generation + 1,
-        cycle=state.cycle,
+        cycle=state.cycle + retractions,
         outcome=state.outcome,
         start_time=state.start_time,
         original_due_time=state.original_due_time,
@@ -230,7 +236,16 @@ def _taken_over(
         paused_at=tuple(pause.start_time for pause in state.pauses),
         open_pauses=tuple(pause.start_time for pause in state.pauses if pause.end_time is None),
         void_reason=state.void_reason or "",
+        retractions=retractions,
         next_time=None if ended else state.next_instant,
+    )
+
+
+def _runs_on(events: Sequence[ClockEvent]) -> bool:
+    """Tell whether a clock ran on, in its next cycle, when its miss was taken back."""
+    return any(
+        isinstance(first, BreachRetracted) and isinstance(then, ClockReopened)
+        for first, then in pairwise(events)
     )
 
 
@@ -259,17 +274,18 @@ def _resolves(before: Clock, after: Clock, events: Sequence[ClockEvent]) -> Reso
     return None
 
 
-def _tell(events: Sequence[ClockEvent], state: ClockState) -> Tell | None:
+def _tell(events: Sequence[ClockEvent], state: ClockState, *, runs_again: bool) -> Tell | None:
     """Choose the one step to deliver: of those found past together the highest; a miss is a step at due.
 
-    A miss is told even where the ladder has no rung at due, or silence would look like success.
+    A miss is told even where the ladder has no rung at due, or silence would look like success; so is one
+    after an earlier miss was taken back, whose rung at due had fired already.
     """
     rungs = [event for event in events if isinstance(event, RungFired)]
     highest = max(rungs, key=lambda rung: rung.occur_time, default=None)
     missed = any(isinstance(event, ClockBreached) for event in events)
     if missed and (highest is None or highest.occur_time < state.due_time):
         has_due_rung = any(rung.time == state.due_time for rung in state.rungs)
-        if not has_due_rung:
+        if runs_again or not has_due_rung:
             return Tell(rung=BREACH, roles=(Role.OWNER, Role.MANAGER), missed=True)
     if highest is None:
         return None

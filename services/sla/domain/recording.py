@@ -33,7 +33,8 @@ class RecordedClock:
     """What the log says of a clock.
 
     `paused` holds the begin of every pause told of, `pauses_open` of those going on. `breach_time` is that of
-    the breach that stands.
+    the breach that stands. `retractions` counts the breaches taken back while the clock still ran: with each
+    it ran on as its next cycle, or one cycle could have breached twice.
     """
 
     key: ClockKey
@@ -47,6 +48,7 @@ class RecordedClock:
     pauses_open: frozenset[datetime] = frozenset()
     breach_time: datetime | None = None
     late_stop_time: datetime | None = None
+    retractions: int = 0
 
     def after(self, event: ClockEvent) -> "RecordedClock":  # noqa: C901 - one arm for each event
         """Return the record once the event is in the log."""
@@ -75,7 +77,10 @@ class RecordedClock:
             case ClockVoided():
                 return replace(self, outcome=Outcome.VOID)
             case ClockReopened(cycle=cycle):
-                return replace(self, outcome=Outcome.RUNNING, cycle=cycle)
+                runs_on = self.outcome is not Outcome.MET
+                return replace(
+                    self, outcome=Outcome.RUNNING, cycle=cycle, retractions=self.retractions + runs_on
+                )
             case RungFired(rung=rung):
                 return replace(self, fired=self.fired | {rung})
             case _:
@@ -118,18 +123,31 @@ def _changes(known: RecordedClock | None, state: ClockState) -> list[ClockEvent]
         started = _started(state)
         events.append(started)
         (known,) = record([], [started])
-    if known.breach_time is not None and (state.outcome not in _BREACHES or state.cycle > known.cycle):
-        retracted = BreachRetracted(clock=state.key, cycle=known.cycle, occur_time=known.breach_time)
-        events.append(retracted)
-        known = known.after(retracted)
+    for event in _retraction(known, state):
+        events.append(event)
+        known = known.after(event)
     found = [*_pauses(known, state), *_cycles(known, state), *_verdict(known, state), *_rungs(known, state)]
     return events + sorted(found, key=lambda event: (event.occur_time, _RANK[type(event)]))
 
 
 def _is_final(known: RecordedClock, state: ClockState) -> bool:
-    if known.outcome is Outcome.VOID or state.cycle < known.cycle:
+    cycle = state.cycle + known.retractions
+    if known.outcome is Outcome.VOID or cycle < known.cycle:
         return True
-    return known.outcome is Outcome.MET and state.cycle == known.cycle
+    return known.outcome is Outcome.MET and cycle == known.cycle
+
+
+def _retraction(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
+    """Take back a breach that was none: met or left in time, or due only later by a pause nobody knew of."""
+    if known.breach_time is None:
+        return
+    is_next_cycle = state.cycle + known.retractions > known.cycle
+    is_later = state.breach_time is not None and state.breach_time > known.breach_time
+    if state.outcome in _BREACHES and not (is_next_cycle or is_later):
+        return
+    yield BreachRetracted(clock=state.key, cycle=known.cycle, occur_time=known.breach_time)
+    if not is_next_cycle and state.outcome not in (Outcome.MET, Outcome.VOID):
+        yield ClockReopened(clock=state.key, cycle=known.cycle + 1, occur_time=known.breach_time)
 
 
 _RANK = {
@@ -158,35 +176,34 @@ def _started(state: ClockState) -> ClockStarted:
     )
 
 
-def _cycle_at(state: ClockState, at: datetime) -> int:
-    return 1 + sum(cycle.reopen_time <= at for cycle in state.earlier)
+def _cycle_at(known: RecordedClock, state: ClockState, at: datetime) -> int:
+    return 1 + known.retractions + sum(cycle.reopen_time <= at for cycle in state.earlier)
 
 
 def _pauses(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
     ends = {pause.start_time: pause.end_time for pause in state.pauses}
     for begin, end in ends.items():
-        cycle = _cycle_at(state, begin)
+        cycle = _cycle_at(known, state, begin)
         if begin not in known.paused:
             yield ClockPaused(clock=state.key, cycle=cycle, occur_time=begin)
         if end is not None and (begin in known.pauses_open or begin not in known.paused):
             yield ClockResumed(clock=state.key, cycle=cycle, occur_time=end, begin_time=begin)
     for begin in known.pauses_open - ends.keys():
         # It turned out to be none: it ended as it began.
-        cycle = _cycle_at(state, begin)
+        cycle = _cycle_at(known, state, begin)
         yield ClockResumed(clock=state.key, cycle=cycle, occur_time=begin, begin_time=begin)
 
 
 def _cycles(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
-    for cycle in state.earlier[known.cycle - 1 :]:
-        if cycle.number > known.cycle or known.outcome is not Outcome.MET:
-            yield ClockMet(
-                clock=state.key, cycle=cycle.number, occur_time=cycle.stop_time, due_time=cycle.due_time
-            )
-        yield ClockReopened(clock=state.key, cycle=cycle.number + 1, occur_time=cycle.reopen_time)
+    for cycle in state.earlier[known.cycle - known.retractions - 1 :]:
+        number = cycle.number + known.retractions
+        if number > known.cycle or known.outcome is not Outcome.MET:
+            yield ClockMet(clock=state.key, cycle=number, occur_time=cycle.stop_time, due_time=cycle.due_time)
+        yield ClockReopened(clock=state.key, cycle=number + 1, occur_time=cycle.reopen_time)
 
 
 def _verdict(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
-    key, cycle = state.key, state.cycle
+    key, cycle = state.key, state.cycle + known.retractions
     if state.outcome is Outcome.MET and state.stop_time is not None:
         yield ClockMet(clock=key, cycle=cycle, occur_time=state.stop_time, due_time=state.due_time)
     elif state.outcome is Outcome.VOID and state.end_time is not None:
@@ -196,7 +213,7 @@ def _verdict(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
 
 
 def _breach(known: RecordedClock, state: ClockState, time: datetime) -> Iterator[ClockEvent]:
-    key, cycle = state.key, state.cycle
+    key, cycle = state.key, state.cycle + known.retractions
     if known.breach_time is None:
         yield ClockBreached(clock=key, cycle=cycle, occur_time=time)
     if state.outcome is Outcome.EXCUSED and known.outcome is not Outcome.EXCUSED:
@@ -218,7 +235,7 @@ def _rungs(known: RecordedClock, state: ClockState) -> list[ClockEvent]:
     return [
         RungFired(
             clock=state.key,
-            cycle=_cycle_at(state, rung.time),
+            cycle=_cycle_at(known, state, rung.time),
             occur_time=rung.time,
             rung=rung.id,
             recipients=rung.recipients,

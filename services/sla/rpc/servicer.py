@@ -423,7 +423,7 @@ def _as_evaluated(clock: Clock, state: ClockState) -> Clock:
     return replace(
         clock,
         outcome=state.outcome,
-        cycle=state.cycle,
+        cycle=state.cycle + clock.retractions,
         due_time=state.due_time,
         stop_time=state.stop_time,
         breach_time=state.breach_time,

@@ -74,6 +74,7 @@ def clock_values(clock: Clock) -> dict[str, Any]:
         "historical": int(clock.historical),
         "silent": int(clock.silent),
         "void_reason": clock.void_reason,
+        "retractions": clock.retractions,
         "next_time": clock.next_time,
     }
 

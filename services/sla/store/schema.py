@@ -162,6 +162,7 @@ clock: Final = Table(
     Column("historical", Integer, nullable=False),
     Column("silent", Integer, nullable=False),
     Column("void_reason", Text, nullable=False),
+    Column("retractions", Integer, nullable=False),
     # NULL when nothing will happen by itself, and while quarantined.
     Column("next_time", UtcMicros),
     Column("attempts", Integer, nullable=False),

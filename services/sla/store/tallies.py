@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from services.sla.domain.course import Outcome
 from services.sla.domain.events import (
     BreachExcused,
     BreachRetracted,
@@ -48,9 +49,7 @@ class Tallies:
             case BreachExcused():
                 self._settle(clock, "excused")
             case BreachRetracted():
-                # The miss stays counted: a total does not fall. What is taken back has its own.
-                self._add(clock, RETRACTED)
-                self._settle(clock, "met")
+                self._retracted(clock)
             case RungFired(rung=rung):
                 self._add(clock, RUNG, label=rung)
             case _:
@@ -59,6 +58,12 @@ class Tallies:
     def flush(self, connection: Connection) -> None:
         """Add the counts to the totals."""
         _add.upsert(connection, [(*key, count) for key, count in self._counts.items()])
+
+    def _retracted(self, clock: Clock) -> None:
+        # The miss stays counted: a total does not fall. What is taken back has its own.
+        self._add(clock, RETRACTED)
+        if clock.outcome is Outcome.MET:
+            self._settle(clock, "met")
 
     def _settle(self, clock: Clock, outcome: str) -> None:
         self._add(clock, SETTLED, team=clock.team, label=outcome)

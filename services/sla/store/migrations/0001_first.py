@@ -313,6 +313,7 @@ def _clocks() -> None:
         Column("historical", Integer, nullable=False),
         Column("silent", Integer, nullable=False),
         Column("void_reason", Text, nullable=False),
+        Column("retractions", Integer, nullable=False),
         Column("next_time", UtcMicros),
         Column("attempts", Integer, nullable=False),
         Column("quarantine_time", UtcMicros),
