@@ -355,7 +355,10 @@ Global___ClockStoppedLate: _TypeAlias = ClockStoppedLate  # noqa: Y015
 
 @_typing.final
 class BreachRetracted(_message.Message):
-    """Evidence came late but had happened in time: the miss is taken back. `occur_time` is the stop."""
+    """Evidence came late but had happened in time: the miss is taken back. `occur_time` is the stop if that met
+    the clock. If the clock was left in time instead, ClockVoided follows; if nothing was done yet, because a
+    pause became known late, ClockReopened follows. `occur_time` is then the miss that was none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -363,7 +366,7 @@ class BreachRetracted(_message.Message):
     ELAPSED_DURATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def clock(self) -> Global___ClockFacts:
-        """The clock, now met."""
+        """The clock: met, unless another event follows that says otherwise."""
 
     @_builtins.property
     def elapsed_duration(self) -> _duration_pb2.Duration:
