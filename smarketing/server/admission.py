@@ -85,9 +85,7 @@ class Admission:
             raise _refusal("TOO_MANY_STREAMS", "Close one of your other streams first", 4 * _PUSHBACK)
         most = (self._limits_of(tenant) or _AS_EVERYBODY).streams
         if most and self._streams_of_tenants[tenant] >= most:
-            raise _refusal(
-                "TOO_MANY_STREAMS", "Close another stream of your own first", 4 * _PUSHBACK
-            )
+            raise _refusal("TOO_MANY_STREAMS", "Close another stream of your own first", 4 * _PUSHBACK)
         self.streams_in_flight += 1
         self._streams_of_tenants[tenant] += 1
         self._streams_of[principal] += 1
