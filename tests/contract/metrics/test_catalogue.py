@@ -64,7 +64,7 @@ def _is_complete(pages: Pages) -> bool:
     return shown and settled is not None and is_caught_up(pages)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return looked_at(tmp_path_factory.mktemp("metrics"), is_complete=_is_complete)
 
