@@ -55,6 +55,8 @@ _QUIET_SECONDS: Final = 0.001
 """Callers are taken to be all there when none came for so long."""
 _LINGER_SECONDS: Final = 0.01
 """The longest that gathered requests wait for others to join them."""
+_MOST_BRIEF: Final = 128
+"""Requests decided on the event loop at a time: every other call waits for them, some 25 ms."""
 
 
 _Work: TypeAlias = tuple[Sequence[AnyJob], Decided | BaseException | None]
@@ -244,7 +246,8 @@ class Writer:
         self._under_way = True
         batch = self._next_batch()
         decided: Decided | BaseException | None = None
-        brief = all(job.brief for job in batch) and self._database.is_writer_idle
+        few = sum(len(job.requests) for job in batch) <= _MOST_BRIEF
+        brief = few and all(job.brief for job in batch) and self._database.is_writer_idle
         if brief:
             try:
                 decided = self._transactor.decide(batch)
@@ -258,7 +261,8 @@ class Writer:
 
     def _next_batch(self) -> list[AnyJob]:
         batch = [self._gathered.popleft()]
-        room = self._max_batch - len(batch[0].requests)
+        most = min(self._max_batch, _MOST_BRIEF) if batch[0].brief else self._max_batch
+        room = most - len(batch[0].requests)
         while self._gathered and len(self._gathered[0].requests) <= room:
             room -= len(self._gathered[0].requests)
             batch.append(self._gathered.popleft())

@@ -46,7 +46,7 @@ class Intake:
         """Take in one lead."""
         call = call_for(request)
         wanted = SubmitLead(submission_of(request.submission, call.tenant), By(call.actor, call.traceparent))
-        outcome = await self._store.command(submit, Command(wanted, call), render=_submitted)
+        outcome = await self._store.command(submit, Command(wanted, call), render=_submitted, brief=True)
         response = answer(outcome, leadspb.SubmitLeadResponse)
         replayed = isinstance(outcome, Done) and outcome.replayed
         self._submissions.labels(_REPLAYED if replayed else _outcome_name(response.outcome)).inc()

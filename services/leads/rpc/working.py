@@ -70,7 +70,9 @@ class Working:
     async def LogFollowUp(self, request: leadspb.LogFollowUpRequest, context: _Context) -> leadspb.FollowUp:
         """Count an attempt to reach the lead."""
         command = Command(_follow_up_of(request), call_for(request))
-        outcome = await self._store.command(work.log_follow_ups, command, render=follow_up_message)
+        outcome = await self._store.command(
+            work.log_follow_ups, command, render=follow_up_message, brief=True
+        )
         return answer(outcome, leadspb.FollowUp)
 
     async def LogFollowUps(
@@ -168,7 +170,7 @@ class Working:
 
     async def _change(self, use_case: UseCase[Any, Any], wanted: Any, request: Any) -> leadspb.Handoff:
         outcome = await self._store.command(
-            use_case, Command(wanted, call_for(request)), render=handoff_message
+            use_case, Command(wanted, call_for(request)), render=handoff_message, brief=True
         )
         if isinstance(outcome, OfferTaken):
             self._too_late.inc()

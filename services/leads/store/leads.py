@@ -62,10 +62,18 @@ class LeadStore:
         self._next_expiry = None
 
     async def command(
-        self, use_case: UseCase[Q, A], command: Command[Q], *, render: Callable[[A], Message]
+        self,
+        use_case: UseCase[Q, A],
+        command: Command[Q],
+        *,
+        render: Callable[[A], Message],
+        brief: bool = False,
     ) -> Done | Exception:
-        """Run one command at most once."""
-        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command], brief=True)
+        """Run one command at most once.
+
+        A `brief` one is about a single handoff, so that every other call may wait for it on the event loop.
+        """
+        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command], brief=brief)
         return outcome
 
     async def batch(self, use_case: UseCase[Q, A], batch: Batch[Q]) -> Sequence[A | Exception]:

@@ -33,6 +33,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.calls: list[list[int]] = []
         self.instants: list[datetime] = []
+        self.threads: list[str] = []
         with database.writer_engine.begin() as connection:
             connection.execute(text("CREATE TABLE kept (number INTEGER PRIMARY KEY, unit TEXT)"))
 
@@ -40,6 +41,7 @@ class Ledger:
         """Keep the numbers; refuse negative ones, and fail at 13."""
         self.calls.append(list(numbers))
         self.instants.append(now)
+        self.threads.append(threading.current_thread().name)
         answers: list[int | Refused] = []
         for number in numbers:
             if number == 13:
@@ -430,6 +432,20 @@ async def test_brief_units_are_decided_on_the_loop_and_others_are_not(writer: Wr
     await asyncio.gather(writer.run(note, [None], brief=True), writer.run(ledger.keep, [1]))
 
     assert threads == [threading.main_thread().name, "writer", "writer"]
+
+
+async def test_the_loop_decides_no_more_at_a_time_than_other_calls_can_wait_for(
+    writer: Writer, ledger: Ledger
+) -> None:
+    alone = list(range(1_000, 1_200))
+
+    await asyncio.gather(
+        *(writer.run(ledger.keep, [number], brief=True) for number in range(20, 220)),
+        writer.run(ledger.keep, alone, brief=True),
+    )
+
+    assert [len(call) for call in ledger.calls] == [128, 72, 200]
+    assert ledger.threads == [threading.main_thread().name, threading.main_thread().name, "writer"]
 
 
 async def test_a_brief_unit_waits_for_a_busy_connection_without_holding_up_the_loop(
