@@ -7,7 +7,7 @@ come back to the balance they left, so nothing piles up to flood them, and nothi
 Bound. In a pool that n people were ever members of, nobody is ever more than (n - 1)/2 turns away
 from the sum of their shares: whoever was away when, whatever the weights, and however they changed.
 
-Proof. Let an balance be what somebody is owed: shares less turns. The balances sum to nothing, always.
+Proof. Let a balance be what somebody is owed: shares less turns. The balances sum to nothing, always.
 Let S(k) be the sum of the k largest. We show S(k) <= k(n - k)/2, by induction over turns; k = 1 bounds
 who is owed most by (n - 1)/2, and as the n - 1 largest sum to the smallest's opposite, k = n - 1 bounds
 who is ahead most by the same. At the start all is 0. Take the state after a turn that j was given, and
