@@ -81,7 +81,7 @@ class Rival:
 
 
 def _pandas() -> Rival:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd  # type: ignore[import-untyped]  # it says no types
 
     hours = {
         n: pd.offsets.CustomBusinessHour(n, start="09:00", end="18:00", holidays=list(HOLIDAYS))
@@ -95,8 +95,8 @@ def _pandas() -> Rival:
 
 
 def _businesstimedelta() -> Rival:
-    import businesstimedelta as other  # type: ignore[import-untyped]
-    import pytz  # type: ignore[import-untyped]
+    import businesstimedelta as other  # type: ignore[import-untyped]  # it says no types
+    import pytz  # type: ignore[import-untyped]  # it says no types
 
     zone = pytz.timezone("Asia/Seoul")
     days = other.WorkDayRule(time(9), time(18), working_days=[0, 1, 2, 3, 4], tz=zone)

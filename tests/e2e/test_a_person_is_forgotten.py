@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -167,7 +168,7 @@ async def test_after_an_erasure_nothing_of_the_person_is_left_and_no_report_has_
         assert erasure.lead == somebody.lead
     for somebody in people:
         await until(
-            lambda somebody=somebody: office.erasure_of(somebody.lead),  # type: ignore[misc]
+            partial(office.erasure_of, somebody.lead),
             lambda found: found.HasField("finish_time"),
             seconds=60,
         )

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -101,14 +102,14 @@ async def post() -> AsyncIterator[Post]:
 
 
 def mail_by(server: MailServer, **changed: object) -> MailCarrier:
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "smtp_host": "127.0.0.1",
         "smtp_port": server.port,
         "smtp_security": MailSecurity.NONE,
         "smtp_sender": "alerts@smarketing.example",
         **changed,
     }
-    return MailCarrier(MailSettings(**settings), timeout_seconds=5.0)  # type: ignore[arg-type]
+    return MailCarrier(MailSettings(**settings), timeout_seconds=5.0)
 
 
 async def test_a_mail_arrives_once_under_its_messages_id(post: Post) -> None:

@@ -255,7 +255,9 @@ async def test_the_audit_trail_says_who_was_erased_and_exported_by_name_of_the_l
 
 
 async def test_an_export_holds_all_of_a_person_with_times_and_sources(desk: Desk) -> None:
-    handoff = await desk.office.submit(1, contact=a_contact(attributes={"shoe size": "41"}))  # type: ignore[arg-type]
+    contact = a_contact()
+    contact.attributes["shoe size"] = "41"
+    handoff = await desk.office.submit(1, contact=contact)
     rep = _assignee(handoff)
     await desk.office.stub.AcceptOffer(an_accept(handoff), metadata=desk.office.of(rep))
     await desk.consent(lead_of(handoff), note="yes, mail me")

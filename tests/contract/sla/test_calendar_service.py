@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -32,21 +33,21 @@ async def calendars(yard: Yard) -> AsyncIterator[CalendarServiceStub]:
 
 
 async def propose(
-    yard: Yard, calendars: CalendarServiceStub, by: str = "sales-manager", **changed: object
+    yard: Yard, calendars: CalendarServiceStub, by: str = "sales-manager", **changed: Any
 ) -> calendarspb.HolidayReview:
-    request = {"parent": OFFICE, "year": 2027, "country": "KR", **changed}
+    request: dict[str, Any] = {"parent": OFFICE, "year": 2027, "country": "KR", **changed}
     return await calendars.ProposeHolidays(
-        calendarspb.ProposeHolidaysRequest(request_id=yard.request_id(), **request),  # type: ignore[arg-type]
+        calendarspb.ProposeHolidaysRequest(request_id=yard.request_id(), **request),
         metadata=yard.by(by),
     )
 
 
 async def activate(
-    yard: Yard, calendars: CalendarServiceStub, by: str = "marketing-manager", **changed: object
+    yard: Yard, calendars: CalendarServiceStub, by: str = "marketing-manager", **changed: Any
 ) -> calendarspb.HolidayReview:
-    request = {"name": REVIEW, "request_id": yard.request_id(), "etag": "1", **changed}
+    request: dict[str, Any] = {"name": REVIEW, "request_id": yard.request_id(), "etag": "1", **changed}
     return await calendars.ActivateHolidays(
-        calendarspb.ActivateHolidaysRequest(**request),  # type: ignore[arg-type]
+        calendarspb.ActivateHolidaysRequest(**request),
         metadata=yard.by(by),
     )
 
@@ -169,11 +170,11 @@ async def test_a_rep_may_look_and_not_decide(yard, calendars):
 
 
 async def assign(
-    yard: Yard, calendars: CalendarServiceStub, **changed: object
+    yard: Yard, calendars: CalendarServiceStub, **changed: Any
 ) -> calendarspb.CalendarAssignment:
-    request = {"holder": SALES, "calendar_version": f"{OFFICE}/versions/1", **changed}
+    request: dict[str, Any] = {"holder": SALES, "calendar_version": f"{OFFICE}/versions/1", **changed}
     return await calendars.AssignCalendar(
-        calendarspb.AssignCalendarRequest(request_id=yard.request_id(), **request),  # type: ignore[arg-type]
+        calendarspb.AssignCalendarRequest(request_id=yard.request_id(), **request),
         metadata=yard.by("sales-manager"),
     )
 
