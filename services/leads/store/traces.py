@@ -1,4 +1,4 @@
-"""What an erasure leaves for later: kept answers that name the lead, old pages in the write-ahead file."""
+"""What an erasure leaves for later: kept answers that name the lead, old copies of rows in the files."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,7 +16,7 @@ from smarketing.server.audit import AuditEntry, append_entries
 from smarketing.sql import Writer
 from smarketing.sql.engine import sqlite_driver
 
-__all__ = ["answers_about", "append_audit", "truncate_log", "unfinished"]
+__all__ = ["answers_about", "append_audit", "rewrite_file", "unfinished"]
 
 _erasure: Final = SCHEMA.privacy.erasure
 _answer: Final = SCHEMA.commands.idempotency
@@ -55,13 +55,22 @@ async def append_audit(writer: Writer, entries: Sequence[AuditEntry]) -> None:
     await writer.run(_append, entries)
 
 
-def truncate_log(path: Path) -> bool:
-    """Bring the write-ahead file's pages into the database and cut it off; return whether that succeeded.
+def rewrite_file(path: Path) -> bool:
+    """Write the database anew, row by row, and cut its write-ahead file off; return whether that succeeded.
 
-    A reader in the middle of a transaction, or a writer, prevents it for that moment.
+    A row that was changed or moved before leaves its old bytes in the unused part of a page, where nothing
+    that is said of the row reaches them. Writers wait meanwhile, some ten seconds a gigabyte; a reader in the
+    middle of a transaction, or a writer, prevents it for that moment.
     """
     driver = sqlite_driver()
     with closing(driver.connect(str(path), timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA secure_delete=ON").close()
+            connection.execute("VACUUM").close()
+        except driver.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                return False
+            raise
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 

@@ -26,6 +26,10 @@ _log = get_log(__name__)
 __all__ = ["Forgetter", "erase_aged"]
 
 _EVERY: Final = timedelta(seconds=2)
+_SMALL_BYTES: Final = 256 * 1024 * 1024
+"""A file up to this size is rewritten as soon as somebody was erased: writers wait two or three seconds."""
+_LARGE_EVERY: Final = timedelta(days=1)
+"""How often a larger file is rewritten at most, for all who were erased since."""
 _AT_ONCE: Final = 50
 """Leads erased in one transaction: callers wait behind it for milliseconds."""
 
@@ -42,6 +46,7 @@ class Forgetter:
         path: Path | None,
         journal: ErasureJournal | None = None,
         retention_interval: timedelta = timedelta(hours=1),
+        small_bytes: int = _SMALL_BYTES,
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the store, the database's file and the journal beside it; None for one in memory."""
@@ -51,6 +56,9 @@ class Forgetter:
         self._journal = journal
         self._interval = retention_interval
         self._succeeded = succeeded
+        self._small_bytes = small_bytes
+        self._rewrite_time: datetime | None = None
+        self._prepared: set[LeadKey] = set()
         self._next_retention: datetime | None = None
         self._pending = Gauge(
             "smarketing_leads_erasures_pending",
@@ -75,22 +83,44 @@ class Forgetter:
             await asyncio.sleep(_EVERY.total_seconds())
 
     async def finish_once(self) -> int:
-        """Remove what erasures left in kept answers and the write-ahead file; return how many finished."""
+        """Remove what erasures left in kept answers and in the files; return how many finished."""
         pending = await self._store.read(traces.unfinished)
         self._show(pending)
         if not pending:
             return 0
-        answers = await self._store.read(traces.answers_about(pending))
+        await self._prepare([each for each in pending if (each.tenant, each.lead) not in self._prepared])
+        if self._path is not None and not await self._rewritten(self._path, pending):
+            return 0
+        await self._store.sweep(lambda tx: tx.subjects.finish(pending))
+        self._prepared.clear()
+        self._show([])
+        return len(pending)
+
+    async def _prepare(self, new: Sequence[Erasure]) -> None:
+        """Do what needs no rewritten file, once for each erasure."""
+        if not new:
+            return
+        answers = await self._store.read(traces.answers_about(new))
         for start in range(0, len(answers), _AT_ONCE):
             part = answers[start : start + _AT_ONCE]
             await self._store.sweep(partial(_drop_answers, keys=part))
         if self._journal is not None:
-            await asyncio.to_thread(self._journal.append, pending)
-        if self._path is not None and not await asyncio.to_thread(traces.truncate_log, self._path):
-            return 0
-        await self._store.sweep(lambda tx: tx.subjects.finish(pending))
-        self._show([])
-        return len(pending)
+            await asyncio.to_thread(self._journal.append, new)
+        self._prepared.update((each.tenant, each.lead) for each in new)
+
+    async def _rewritten(self, path: Path, pending: Sequence[Erasure]) -> bool:
+        """Whether the file was rewritten since these erasures, now or before."""
+        now, last = self._now(), self._rewrite_time
+        if last is not None:
+            if all(each.erase_time <= last for each in pending):
+                return True
+            size_bytes = (await asyncio.to_thread(path.stat)).st_size
+            if size_bytes > self._small_bytes and now < last + _LARGE_EVERY:
+                return False
+        done = await asyncio.to_thread(traces.rewrite_file, path)
+        if done:
+            self._rewrite_time = now
+        return done
 
     async def repeat_once(self) -> int:
         """Forget again whom a database restored from a backup still knows; return how many.

@@ -97,7 +97,7 @@ class Erasure(_message.Message):
 
     @_builtins.property
     def finish_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last trace in write-ahead files and kept answers was gone; absent until then."""
+        """When the last trace in files and kept answers was gone, within a day or so; absent until then."""
 
     @_builtins.property
     def backup_expire_time(self) -> _timestamp_pb2.Timestamp:

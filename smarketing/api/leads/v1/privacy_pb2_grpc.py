@@ -79,7 +79,7 @@ class PrivacyServiceServicer:
         """Forgets a person: their personal data can be read by nobody any more, in any of the product's files.
 
         Open handoffs of theirs become VOID with the reason `ERASED`; all others, and every figure, stay as they are.
-        What is answered is in force; traces in write-ahead files and kept answers are gone at `finish_time`.
+        What is answered is in force; traces in files and kept answers are gone at `finish_time`.
         Erasing somebody who was erased before changes nothing and answers the same.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `SUBJECT_AMBIGUOUS` (`FAILED_PRECONDITION`) when several leads have the address
         or number and `all_matches` does not say that all are meant.

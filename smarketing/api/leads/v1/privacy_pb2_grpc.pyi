@@ -40,7 +40,7 @@ class PrivacyServiceStub:
     """Forgets a person: their personal data can be read by nobody any more, in any of the product's files.
 
     Open handoffs of theirs become VOID with the reason `ERASED`; all others, and every figure, stay as they are.
-    What is answered is in force; traces in write-ahead files and kept answers are gone at `finish_time`.
+    What is answered is in force; traces in files and kept answers are gone at `finish_time`.
     Erasing somebody who was erased before changes nothing and answers the same.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `SUBJECT_AMBIGUOUS` (`FAILED_PRECONDITION`) when several leads have the address
     or number and `all_matches` does not say that all are meant.
@@ -84,7 +84,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     """Forgets a person: their personal data can be read by nobody any more, in any of the product's files.
 
     Open handoffs of theirs become VOID with the reason `ERASED`; all others, and every figure, stay as they are.
-    What is answered is in force; traces in write-ahead files and kept answers are gone at `finish_time`.
+    What is answered is in force; traces in files and kept answers are gone at `finish_time`.
     Erasing somebody who was erased before changes nothing and answers the same.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `SUBJECT_AMBIGUOUS` (`FAILED_PRECONDITION`) when several leads have the address
     or number and `all_matches` does not say that all are meant.
@@ -131,7 +131,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Forgets a person: their personal data can be read by nobody any more, in any of the product's files.
 
         Open handoffs of theirs become VOID with the reason `ERASED`; all others, and every figure, stay as they are.
-        What is answered is in force; traces in write-ahead files and kept answers are gone at `finish_time`.
+        What is answered is in force; traces in files and kept answers are gone at `finish_time`.
         Erasing somebody who was erased before changes nothing and answers the same.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `SUBJECT_AMBIGUOUS` (`FAILED_PRECONDITION`) when several leads have the address
         or number and `all_matches` does not say that all are meant.
