@@ -361,7 +361,9 @@ async def serving(
         policy=ECHO_POLICY,
         servicers=[Servicer(add_echo, servicer or EchoServicer())],
     )
-    channel = grpc.aio.insecure_channel(f"127.0.0.1:{running.port}")
+    # Left to itself the window grows with what loopback carries, and a reader that sleeps is told megabytes.
+    window = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024))
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", options=window)
     try:
         yield Rig(running, channel, authenticator, draining, telemetry, denials)
     finally:
