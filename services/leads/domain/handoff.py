@@ -1,6 +1,6 @@
 """Handoff: one passing of one lead from marketing to sales, and the steps it may take."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,6 @@ from services.leads.domain.events import HandoffEvent, Manner, OfferState
 from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
-from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonCode
 from services.leads.domain.routing import Placement
 from services.leads.domain.states import (
@@ -20,7 +19,6 @@ from services.leads.domain.states import (
     OPEN_STATES,
     OWNED_STATES,
     RELEASABLE_STATES,
-    UNDECIDED_STATES,
     HandoffState,
     NextAction,
     Offer,
@@ -119,7 +117,7 @@ class Handoff:
         Raises:
             StateForbids: it is closed.
         """
-        self._must_be(self.is_open)
+        self.must_be(self.is_open)
         if qualification == self.qualification and revision == self.revision:
             return self, ()
         changed = self.step(now, qualification=qualification, revision=revision)
@@ -135,7 +133,7 @@ class Handoff:
         Raises:
             StateForbids: it is worked or closed, or an offer is open.
         """
-        self._must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
+        self.must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
         number = self.offer.number + 1 if self.offer else 1
         offer = Offer(
             number=number,
@@ -194,7 +192,7 @@ class Handoff:
         Raises:
             StateForbids: it is worked or closed, or an offer is open.
         """
-        self._must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
+        self.must_be(self.state in RELEASABLE_STATES and self.open_offer is None)
         return self.step(now, state=HandoffState.SUBMITTED, owner="", queue="")
 
     def accept(
@@ -226,8 +224,8 @@ class Handoff:
         Raises:
             StateForbids: it is closed.
         """
-        self._must_be(self.is_open)
-        before, happened = self._without_offer(now)
+        self.must_be(self.is_open)
+        before, happened = self.without_offer(now)
         owned = before.state in OWNED_STATES
         arrived = HandoffState.WORKING if before.follow_up_count else HandoffState.ACCEPTED
         assigned = before.step(
@@ -246,8 +244,8 @@ class Handoff:
         Raises:
             StateForbids: it is qualified already, or closed.
         """
-        self._must_be(self.state in RELEASABLE_STATES)
-        before, happened = self._without_offer(now)
+        self.must_be(self.state in RELEASABLE_STATES)
+        before, happened = self.without_offer(now)
         offered, placed = before.place(placement, expire_time=None, now=now)
         return offered, (*happened, placed)
 
@@ -262,11 +260,11 @@ class Handoff:
         offer = self.open_offer
         if offer is None:
             raise self._forbidden()
-        rejected = self._closed(
+        rejected = self.closed(
             HandoffState.REJECTED,
             now,
             now,
-            **_because(reason),
+            **because(reason),
             evidence=evidence,
             offer=offer.ended(OfferState.REJECTED, now),
         )
@@ -276,7 +274,7 @@ class Handoff:
             offer=offer.number,
             person=person,
             team=team,
-            **_because(reason),
+            **because(reason),
             with_evidence=bool(evidence.strip()),
         )
         return rejected, happened
@@ -331,138 +329,11 @@ class Handoff:
         if offer is not None and person in self.tried and occurred < offer.offer_time:
             return self, ()
         was_in_time = self.close_time is not None and occurred <= self.close_time
-        self._must_be(was_in_time and bool(self.owner) and self.state is not HandoffState.VOID)
+        self.must_be(was_in_time and bool(self.owner) and self.state is not HandoffState.VOID)
         return self, ()
 
-    def qualify(self, person: str, *, now: datetime) -> tuple["Handoff", events.HandoffQualified]:
-        """Call it sales-qualified.
-
-        Raises:
-            StateForbids: nobody owns it, or it is qualified or closed.
-        """
-        self._must_be(self.state in {HandoffState.ACCEPTED, HandoffState.WORKING})
-        qualified = self.step(now, state=HandoffState.QUALIFIED, archived=False)
-        return qualified, events.HandoffQualified(handoff=self.id, occur_time=now, person=person)
-
-    def disqualify(
-        self, person: str, reason: ReasonCode, *, evidence: str, now: datetime
-    ) -> tuple["Handoff", events.HandoffDisqualified]:
-        """Say, after it was accepted, that nothing will come of it.
-
-        Raises:
-            StateForbids: nobody owns it, or it is converted or closed.
-        """
-        self._must_be(self.state in UNDECIDED_STATES)
-        disqualified = self._closed(
-            HandoffState.DISQUALIFIED, now, now, **_because(reason), evidence=evidence
-        )
-        happened = events.HandoffDisqualified(
-            handoff=self.id,
-            occur_time=now,
-            person=person,
-            **_because(reason),
-            with_evidence=bool(evidence.strip()),
-        )
-        return disqualified, happened
-
-    def recycle(
-        self, person: str, reason: ReasonCode, *, until: datetime, now: datetime
-    ) -> tuple["Handoff", events.HandoffRecycled]:
-        """Give the lead back to marketing until an instant.
-
-        Raises:
-            StateForbids: nobody owns it, or it is converted or closed.
-        """
-        self._must_be(self.state in UNDECIDED_STATES)
-        recycled = self._closed(HandoffState.RECYCLED, now, now, **_because(reason), recycle_until_time=until)
-        happened = events.HandoffRecycled(
-            handoff=self.id,
-            occur_time=now,
-            person=person,
-            **_because(reason),
-            recycle_until_time=until,
-        )
-        return recycled, happened
-
-    def convert(
-        self, opportunity: Opportunity, *, at: datetime, now: datetime, historical: bool = False
-    ) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
-        """Make it an opportunity; the states it skips are credited by whoever counts.
-
-        Raises:
-            StateForbids: it is converted already, or closed.
-        """
-        self._must_be(self.is_open and self.state is not HandoffState.CONVERTED)
-        before, happened = self._without_offer(now)
-        converted = before.step(
-            now,
-            state=HandoffState.CONVERTED,
-            opportunity=opportunity.name,
-            owner=before.owner or opportunity.owner,
-            queue="",
-            archived=False,
-        )
-        made = events.HandoffConverted(
-            handoff=self.id, occur_time=at, opportunity=opportunity, historical=historical
-        )
-        return converted, (*happened, made)
-
-    def close(
-        self,
-        opportunity: Opportunity,
-        *,
-        now: datetime,
-        historical: bool = False,
-        segment: str = "",
-        lead_type: str = "",
-    ) -> tuple["Handoff", events.OpportunityClosed]:
-        """End it as its opportunity ended.
-
-        Raises:
-            StateForbids: it has no open opportunity.
-        """
-        self._must_be(self.state is HandoffState.CONVERTED)
-        at = opportunity.close_time or now
-        won = opportunity.state is OpportunityState.WON
-        told = replace(
-            self.qualification,
-            segment=segment or self.qualification.segment,
-            lead_type=lead_type or self.qualification.lead_type,
-        )
-        closed = self._closed(
-            HandoffState.WON if won else HandoffState.LOST,
-            at,
-            now,
-            reason_code=opportunity.reason_code,
-            qualification=told,
-        )
-        happened = events.OpportunityClosed(
-            handoff=self.id,
-            occur_time=at,
-            opportunity=opportunity,
-            historical=historical,
-            segment=segment,
-            lead_type=lead_type,
-        )
-        return closed, happened
-
-    def void(self, reason_code: str, *, now: datetime) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
-        """Say that it should never have been.
-
-        Raises:
-            StateForbids: that was said before.
-        """
-        self._must_be(self.state is not HandoffState.VOID)
-        before, happened = self._without_offer(now)
-        voided = before._closed(  # noqa: SLF001 -- a handoff of ours
-            HandoffState.VOID, now, now, reason_code=reason_code, accountable_party=None
-        )
-        return voided, (
-            *happened,
-            events.HandoffVoided(handoff=self.id, occur_time=now, reason_code=reason_code),
-        )
-
-    def _without_offer(self, now: datetime) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
+    def without_offer(self, now: datetime) -> tuple["Handoff", tuple[HandoffEvent, ...]]:
+        """Take back an open offer, as far as there is one."""
         if self.open_offer is None:
             return self, ()
         ended, happened = self.end_offer(OfferState.WITHDRAWN, at=now, now=now)
@@ -481,14 +352,20 @@ class Handoff:
             previous_owner=self.owner,
         )
 
-    def _closed(self, state: HandoffState, at: datetime, now: datetime, **changes: Any) -> "Handoff":
+    def closed(self, state: HandoffState, at: datetime, now: datetime, **changes: Any) -> "Handoff":
+        """Return it closed at an instant, and in no queue."""
         return self.step(now, state=state, close_time=at, queue="", archived=False, **changes)
 
     def step(self, now: datetime, **changes: Any) -> "Handoff":
         """Return it changed; what follows a rule of its own asks here."""
         return changed(self, version=self.version + 1, update_time=now, **changes)
 
-    def _must_be(self, allowed: bool) -> None:
+    def must_be(self, allowed: bool) -> None:
+        """Refuse what its state forbids.
+
+        Raises:
+            StateForbids: unless allowed.
+        """
         if not allowed:
             raise self._forbidden()
 
@@ -496,5 +373,6 @@ class Handoff:
         return StateForbids(self.name, self.state.name, self.etag)
 
 
-def _because(reason: ReasonCode) -> dict[str, Any]:
+def because(reason: ReasonCode) -> dict[str, Any]:
+    """Return what a reason says of a handoff and of what happened to it."""
     return {"reason_code": reason.code, "accountable_party": reason.accountable_party}

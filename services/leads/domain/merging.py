@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from services.leads.domain import outcomes
 from services.leads.domain.errors import LeadError
 from services.leads.domain.events import HandoffEvent
 from services.leads.domain.handoff import Handoff
@@ -86,7 +87,7 @@ def merge_away(
     """
     if into is None or not handoff.is_live:
         return replace(handoff, kept_lead=lead), ()
-    voided, happened = handoff.void(MERGED, now=now)
+    voided, happened = outcomes.void(handoff, MERGED, now=now)
     return replace(voided, kept_lead=lead, kept_number=into.id.number), happened
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from services.leads.domain import outcomes
 from services.leads.domain.errors import FieldInvalid, LeadUnknown
 from services.leads.domain.lead import Contact
 from services.leads.domain.privacy import ERASED, Cause, Erasure, SubjectAmbiguous
@@ -103,7 +104,7 @@ def _end_open(tx: LeadTx, by: By, lead: tuple[str, str]) -> None:
     for handoff in tx.handoffs_of(lead):
         ended = handoff
         if handoff.is_open:
-            ended, events = handoff.void(ERASED, now=tx.now)
+            ended, events = outcomes.void(handoff, ERASED, now=tx.now)
             tx.tell(by, *events)
         if ended.evidence:
             ended = replace(ended, evidence="")

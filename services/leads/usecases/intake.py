@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from services.leads.domain import outcomes
 from services.leads.domain.directory import Role
 from services.leads.domain.errors import (
     FieldFault,
@@ -286,7 +287,9 @@ def _converted(tx: LeadTx, work: _Work, handoff: Handoff) -> Handoff:
         amount=told.amount,
         external_id=told.deal_external_id,
     )
-    converted, events = handoff.convert(opportunity, at=at, now=tx.now, historical=handoff.historical)
+    converted, events = outcomes.convert(
+        handoff, opportunity, at=at, now=tx.now, historical=handoff.historical
+    )
     tx.save_handoff(converted)
     tx.add_opportunity(opportunity)
     tx.tell(work.delivery.by, *events)

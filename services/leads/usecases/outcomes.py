@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from services.leads.domain import outcomes
 from services.leads.domain.errors import (
     AssigneeUnknown,
     FieldInvalid,
@@ -101,7 +102,7 @@ def void_handoffs(tx: LeadTx, requests: Sequence[VoidHandoff]) -> list[Handoff |
     """Say of the handoffs that they should never have been."""
 
     def decide(request: VoidHandoff) -> Handoff:
-        voided, events = known_handoff(tx, request.handoff).void(request.reason_code, now=tx.now)
+        voided, events = outcomes.void(known_handoff(tx, request.handoff), request.reason_code, now=tx.now)
         tx.save_handoff(voided)
         tx.tell(request.by, *events)
         return voided
@@ -178,12 +179,13 @@ def _close(
     )
     before = handoff
     if known is None:
-        handoff, converted = handoff.convert(
-            opportunity, at=told.occur_time, now=tx.now, historical=before.historical
+        handoff, converted = outcomes.convert(
+            handoff, opportunity, at=told.occur_time, now=tx.now, historical=before.historical
         )
         tx.tell(request.by, *converted)
         tx.add_opportunity(closed)
-    ended, event = handoff.close(
+    ended, event = outcomes.close(
+        handoff,
         closed,
         now=tx.now,
         historical=before.historical,

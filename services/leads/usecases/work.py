@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from services.leads.domain import outcomes
 from services.leads.domain.answers import check_may_decide
 from services.leads.domain.directory import Directory
 from services.leads.domain.errors import (
@@ -133,7 +134,7 @@ def qualify_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff | E
 
     def decide(request: Decide) -> Handoff:
         handoff, person = _decidable(tx, request)
-        qualified, event = handoff.qualify(person, now=tx.now)
+        qualified, event = outcomes.qualify(handoff, person, now=tx.now)
         tx.save_handoff(qualified)
         tx.tell(request.asker.by(person), event)
         return qualified
@@ -151,7 +152,9 @@ def disqualify_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff 
         reason = find_reason(
             ReasonUse.DISQUALIFY, request.reason_code, evidence=request.evidence, among=codes
         )
-        disqualified, event = handoff.disqualify(person, reason, evidence=request.evidence, now=tx.now)
+        disqualified, event = outcomes.disqualify(
+            handoff, person, reason, evidence=request.evidence, now=tx.now
+        )
         tx.save_handoff(disqualified)
         tx.tell(request.asker.by(person), event)
         return disqualified
@@ -170,7 +173,7 @@ def recycle_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff | E
         until = request.recycle_until_time
         if until is None or not tx.now < until <= tx.now + LONGEST_RECYCLE:
             raise FieldInvalid("recycle_until_time", "an instant in the future, at most five years from now")
-        recycled, event = handoff.recycle(person, reason, until=until, now=tx.now)
+        recycled, event = outcomes.recycle(handoff, person, reason, until=until, now=tx.now)
         tx.save_handoff(recycled)
         tx.tell(request.asker.by(person), event)
         return recycled
@@ -195,7 +198,7 @@ def convert_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Opportunity
             probability_percent=request.probability_percent,
             expected_close_date=request.expected_close_date,
         )
-        converted, events = handoff.convert(opportunity, at=tx.now, now=tx.now)
+        converted, events = outcomes.convert(handoff, opportunity, at=tx.now, now=tx.now)
         tx.save_handoff(converted)
         tx.add_opportunity(opportunity)
         tx.tell(request.asker.by(person), *events)
@@ -216,7 +219,7 @@ def close_opportunities(tx: LeadTx, requests: Sequence[CloseOpportunity]) -> lis
         handoff = known_handoff(tx, opportunity.handoff)
         person = _decider(tx.directory(request.tenant), handoff, request.asker)
         closed = _ended(tx, request, opportunity)
-        ended, event = handoff.close(closed, now=tx.now)
+        ended, event = outcomes.close(handoff, closed, now=tx.now)
         tx.save_opportunity(closed)
         tx.save_handoff(ended)
         tx.tell(request.asker.by(person), event)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.leads.domain import outcomes
 from services.leads.domain.answers import answerable_offer, check_may_answer
 from services.leads.domain.errors import (
     EvidenceRequired,
@@ -189,7 +190,7 @@ def test_the_first_follow_up_is_the_earliest_even_when_it_is_told_last() -> None
 def test_evidence_of_work_before_the_end_is_taken_after_it_and_work_after_it_is_not() -> None:
     working, _ = an_accepted_handoff().follow_up(a_follow_up(), TEAM, now=LATER)
     reason = find_reason(ReasonUse.DISQUALIFY, "NO_NEED")
-    closed, _ = working.disqualify(ANNA, reason, evidence="", now=LATER)
+    closed, _ = outcomes.disqualify(working, ANNA, reason, evidence="", now=LATER)
 
     told, _ = closed.follow_up(a_follow_up(occur_time=NOON), TEAM, now=LATER)
 
@@ -231,17 +232,17 @@ def test_an_archived_handoff_is_taken_up_by_a_follow_up_or_an_assignment() -> No
 def test_a_handoff_that_nobody_owns_cannot_be_qualified() -> None:
     for handoff in (a_handoff(), an_offered_handoff()):
         with pytest.raises(StateForbids):
-            handoff.qualify(ANNA, now=LATER)
+            outcomes.qualify(handoff, ANNA, now=LATER)
 
 
 def test_a_step_may_be_skipped_forwards_and_never_taken_back() -> None:
-    converted, events = an_accepted_handoff().convert(an_opportunity(), at=LATER, now=LATER)
+    converted, events = outcomes.convert(an_accepted_handoff(), an_opportunity(), at=LATER, now=LATER)
 
     assert converted.state is HandoffState.CONVERTED
     assert [type(event) for event in events] == [HandoffConverted]
     for back in (
-        lambda: converted.qualify(ANNA, now=LATER),
-        lambda: converted.convert(an_opportunity(), at=LATER, now=LATER),
+        lambda: outcomes.qualify(converted, ANNA, now=LATER),
+        lambda: outcomes.convert(converted, an_opportunity(), at=LATER, now=LATER),
         lambda: converted.release(a_placement(a_directory()), now=LATER),
     ):
         with pytest.raises(StateForbids):
@@ -249,10 +250,10 @@ def test_a_step_may_be_skipped_forwards_and_never_taken_back() -> None:
 
 
 def test_a_won_opportunity_wins_its_handoff_and_refines_what_is_known_of_it() -> None:
-    converted, _ = an_accepted_handoff().convert(an_opportunity(), at=LATER, now=LATER)
+    converted, _ = outcomes.convert(an_accepted_handoff(), an_opportunity(), at=LATER, now=LATER)
     won = an_opportunity().close(OpportunityState.WON, at=LATER, amount=None, reason_code="")
 
-    closed, event = converted.close(won, now=LATER, segment="watches")
+    closed, event = outcomes.close(converted, won, now=LATER, segment="watches")
 
     assert (closed.state, closed.close_time) == (HandoffState.WON, LATER)
     assert closed.qualification.segment == "watches"
@@ -269,13 +270,13 @@ def test_an_opportunity_ends_once() -> None:
 
 def test_anything_can_turn_out_never_to_have_been_but_once() -> None:
     for handoff in (a_handoff(), an_offered_handoff(), an_accepted_handoff()):
-        voided, events = handoff.void("TEST", now=LATER)
+        voided, events = outcomes.void(handoff, "TEST", now=LATER)
 
         assert voided.state is HandoffState.VOID
         assert isinstance(events[-1], HandoffVoided)
         assert voided.open_offer is None
         with pytest.raises(StateForbids):
-            voided.void("TEST", now=LATER)
+            outcomes.void(voided, "TEST", now=LATER)
 
 
 def test_a_closed_handoff_never_opens_again() -> None:
@@ -285,7 +286,7 @@ def test_a_closed_handoff_never_opens_again() -> None:
     for step in (
         lambda: rejected.assign(BEN, TEAM, Manner.ASSIGNED, at=LATER, now=LATER),
         lambda: rejected.follow_up(a_follow_up(), TEAM, now=LATER),
-        lambda: rejected.convert(an_opportunity(), at=LATER, now=LATER),
+        lambda: outcomes.convert(rejected, an_opportunity(), at=LATER, now=LATER),
         lambda: rejected.revise(rejected.qualification, revision=2, now=LATER),
     ):
         with pytest.raises(StateForbids):
@@ -295,7 +296,7 @@ def test_a_closed_handoff_never_opens_again() -> None:
 def test_every_step_gives_the_handoff_another_etag() -> None:
     offered = an_offered_handoff()
     accepted, _ = offered.accept(ANNA, TEAM, Manner.ACCEPTED, at=LATER, now=LATER)
-    qualified, _ = accepted.qualify(ANNA, now=LATER)
+    qualified, _ = outcomes.qualify(accepted, ANNA, now=LATER)
 
     assert len({offered.etag, accepted.etag, qualified.etag}) == 3
 
