@@ -18,7 +18,7 @@ from smarketing.delivery.endpoints import (
 )
 from smarketing.delivery.fetching import FetchFailed, fetch
 from smarketing.delivery.mail import MailCarrier, MailSecurity, MailSettings, mail_payload
-from smarketing.delivery.queue import NewMessage, enqueue, replay_dead_letters
+from smarketing.delivery.queue import NewMessage, enqueue, listening, replay_dead_letters
 from smarketing.delivery.sealing import Sealer
 from smarketing.delivery.sender import Sender, SenderSettings
 from smarketing.delivery.tables import DeliveryTables, define_tables
@@ -52,6 +52,7 @@ __all__ = [
     "fetch",
     "is_chat_installed",
     "list_endpoints",
+    "listening",
     "mail_payload",
     "new_client",
     "new_secret",

@@ -1,13 +1,15 @@
 """The queue of outgoing messages: enqueued with their cause, claimed when due, settled once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, func, select, update
 
 from smarketing.delivery.tables import DeliveryTables, MessageState
+from smarketing.sql import FindRows, InsertRows
 
 RETRY_DELAYS: Final = (
     timedelta(seconds=5),
@@ -81,26 +83,35 @@ def enqueue(
         for endpoint_id, is_shared in live.get(message.tenant, ())
         if (is_shared if message.endpoints is None else endpoint_id in message.endpoints)
     }
-    known = _known(connection, tables, messages) if rows else set()
+    known = _known(connection, tables, rows)
     fresh = [
-        {
-            "tenant": tenant,
-            "endpoint_id": endpoint_id,
-            "message_id": message_id,
-            "event_type": message.event_type,
-            "payload": message.payload_json,
-            "state": MessageState.PENDING,
-            "attempts": 0,
-            "create_time": now,
-            "next_attempt_time": now,
-            "last_problem": "",
-        }
-        for (tenant, endpoint_id, message_id), message in rows.items()
-        if (tenant, endpoint_id, message_id) not in known
+        (
+            *key,
+            message.event_type,
+            message.payload_json,
+            MessageState.PENDING.value,
+            0,
+            now,
+            now,
+            None,
+            "",
+        )
+        for key, message in rows.items()
+        if key not in known
     ]
-    if fresh:
-        connection.execute(insert(tables.message), fresh)
+    _inserting(tables.message).insert(connection, fresh)
     return len(fresh)
+
+
+def listening(connection: Connection, tables: DeliveryTables, tenants: Iterable[str]) -> frozenset[str]:
+    """Return those of the tenants with a live endpoint for the whole tenant's messages.
+
+    To the others nothing need be written: it would be queued for nobody.
+    """
+    live = _live_endpoints(connection, tables, sorted(tenants))
+    return frozenset(
+        tenant for tenant, endpoints in live.items() if any(is_shared for _, is_shared in endpoints)
+    )
 
 
 def _live_endpoints(
@@ -117,17 +128,23 @@ def _live_endpoints(
     return live
 
 
-def _known(
-    connection: Connection, tables: DeliveryTables, messages: Sequence[NewMessage]
-) -> set[tuple[str, str, str]]:
-    message = tables.message
-    query = select(message.c.tenant, message.c.endpoint_id, message.c.message_id).where(
-        message.c.tenant.in_({new.tenant for new in messages}),
-        message.c.message_id.in_({new.message_id for new in messages}),
-    )
-    return {
-        (tenant, endpoint_id, message_id) for tenant, endpoint_id, message_id in connection.execute(query)
-    }
+_Key = tuple[str, str, str]
+
+
+@cache
+def _inserting(message: Table) -> InsertRows:
+    return InsertRows(message)
+
+
+@cache
+def _finding(message: Table) -> FindRows:
+    key = ["tenant", "endpoint_id", "message_id"]
+    return FindRows(message, key=key, columns=key)
+
+
+def _known(connection: Connection, tables: DeliveryTables, keys: Iterable[_Key]) -> set[_Key]:
+    found = _finding(tables.message).find(connection, keys)
+    return {(tenant, endpoint_id, message_id) for tenant, endpoint_id, message_id in found}
 
 
 def next_due(connection: Connection, tables: DeliveryTables) -> datetime | None:

@@ -14,7 +14,7 @@ from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.almanac import MadeCalendar
 from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
-from services.sla.domain.recorded import Advance, Clock, Happening
+from services.sla.domain.recorded import Advance, Clock
 from services.sla.domain.rota import Rota
 from services.sla.store import schema
 from services.sla.store.archive import Archive, Measure
@@ -30,18 +30,16 @@ from services.sla.store.rows import (
     told_of_row,
     told_row,
 )
+from services.sla.store.said import SELF, Moved, Said, said_of
 from services.sla.store.staff import staff_of
 from services.sla.store.tallies import Tallies
 from services.sla.wire.changes import alert_changed
-from services.sla.wire.clocks import happening_message, takeover_requested
+from services.sla.wire.clocks import takeover_requested
 from services.sla.wire.messages import OPENED, RESOLVED, alert_json
 from smarketing.businesstime import BusinessTime
-from smarketing.delivery import NewMessage, enqueue
+from smarketing.delivery import NewMessage, enqueue, listening
 from smarketing.eventlog.outbox import Cause, NewEvent, append
 from smarketing.sql import FindRows, InsertRows, UpdateRows
-
-SELF: Final = "tenants/-/systems/sla"
-"""Who made it happen, when nobody asked for it."""
 
 _ALERT_COLUMNS: Final = tuple(column.name for column in schema.alert.columns)
 _find_facts: Final = FindRows(schema.fact, key=["handoff"])
@@ -51,6 +49,11 @@ _add_facts: Final = InsertRows(schema.fact)
 _add_clocks: Final = InsertRows(schema.clock)
 _add_said: Final = InsertRows(schema.clock_said)
 _add_alerts: Final = InsertRows(schema.alert)
+_change_clocks: Final = UpdateRows(
+    schema.clock,
+    key=["id", "generation"],
+    columns=[*CLOCK_CHANGES, "attempts", "quarantine_time"],
+)
 _change_alerts: Final = UpdateRows(
     schema.alert,
     key=["tenant", "id"],
@@ -81,13 +84,13 @@ class SlaTx:
         self._archive = archive
         self._told: list[Told] = []
         self._begun: list[Clock] = []
-        self._moved: list[tuple[Clock, Clock]] = []
+        self._moved: list[tuple[object, ...]] = []
         self._said: list[tuple[str, int, str]] = []
         self._opened: list[Alert] = []
-        self._to_reach: dict[str, list[tuple[Alert, Delivery]]] = {}
+        self._to_reach: dict[str, dict[str, tuple[Alert, Delivery]]] = {}
         self._changed: dict[str, Alert] = {}
         self._events: list[NewEvent] = []
-        self._messages: list[NewMessage] = []
+        self._to_send: list[tuple[Alert, Measure, str, str]] = []
         self._staff: dict[str, Staff] = {}
         self._measures: dict[str, Measure] = {}
         self._rotas: dict[str, Rota] = {}
@@ -138,10 +141,14 @@ class SlaTx:
         assert made is not None, version  # noqa: S101 - looked up before it was given to anybody
         return made
 
+    def calendar(self, tenant: str, version: str) -> MadeCalendar | None:
+        """Return a tenant's calendar version of this name; None when they have none."""
+        calendar = self._archive.calendar(self.connection, version)
+        return calendar if calendar is not None and calendar.tenant == tenant else None
+
     def calendar_exists(self, tenant: str, version: str) -> bool:
         """Tell whether a tenant has a calendar version of this name."""
-        calendar = self._archive.calendar(self.connection, version)
-        return calendar is not None and calendar.tenant == tenant
+        return self.calendar(tenant, version) is not None
 
     def changed_alert(self, name: str) -> Alert | None:
         """Return an alert as this transaction has already changed it."""
@@ -171,13 +178,16 @@ class SlaTx:
 
     def advance(self, before: Clock | None, change: Advance, cause: Cause | None) -> None:
         """Keep what an evaluation changed in a clock, and say it in the log."""
-        clock = change.clock
         if before is None:
-            self._begun.append(clock)
+            self._begun.append(change.clock)
+            self._say(said_of(change, cause))
         else:
-            self._moved.append((before, clock))
-        for happening in change.happenings:
-            self._say(clock, happening, cause)
+            self.move(Moved.of(before, change, cause))
+
+    def move(self, moved: "Moved") -> None:
+        """Keep what an evaluation changed in a clock, written out before: it may have been long ago."""
+        self._moved.append(moved.row_at(self.now))
+        self._say(moved.said)
 
     def open_alert(self, alert: Alert, measure: Measure) -> None:
         """Keep a new alert, and send it."""
@@ -216,10 +226,8 @@ class SlaTx:
         self._reach(alert, step.delivery if step else Delivery.IN_HOURS)
 
     def _reach(self, alert: Alert, delivery: Delivery) -> None:
-        planned = self._to_reach.setdefault(alert.tenant, [])
         # Put off twice in one transaction: the last word counts.
-        planned[:] = [each for each in planned if each[0].id != alert.id]
-        planned.append((alert, delivery))
+        self._to_reach.setdefault(alert.tenant, {})[alert.id] = (alert, delivery)
 
     def say(self, tenant: str, subject: str, payload: Message, *, actor: str = SELF) -> None:
         """Put an event of something other than a clock in the log."""
@@ -247,72 +255,43 @@ class SlaTx:
         _add_alerts.insert(connection, [tuple(alert_values(alert).values()) for alert in self._opened])
         _change_alerts.update(connection, [_alert_change(alert) for alert in self._changed.values()])
         for tenant, alerts in self._to_reach.items():
-            plan_notices(connection, tenant, alerts, now=self.now)
+            plan_notices(connection, tenant, list(alerts.values()), now=self.now)
         self.tallies.flush(connection)
         append(connection, self._events, now=self.now)
-        enqueue(connection, schema.delivery_tables, self._messages, now=self.now)
+        enqueue(connection, schema.delivery_tables, self._messages(), now=self.now)
 
     def _flush_moved(self) -> None:
         """Compare and set: a row that moved on since it was read is not matched."""
-        rows = []
-        for before, after in self._moved:
-            values = clock_values(after)
-            changed = [values[name] for name in CLOCK_CHANGES]
-            # Whatever kept it in quarantine has been got over.
-            rows.append((before.id, before.generation, *changed, 0, None))
-        if _change_clocks.update(self.connection, rows) != len(rows):
+        if _change_clocks.update(self.connection, self._moved) != len(self._moved):
             raise ClockMoved
 
-    def _say(self, clock: Clock, happening: Happening, cause: Cause | None) -> None:
-        cycle = getattr(happening, "cycle", clock.cycle)
-        key = once_key(happening)
-        if key:
-            self._said.append((clock.id, cycle, key))
-        self.tallies.count(clock, happening)
-        self._events.append(
-            NewEvent(
-                tenant=f"tenants/{clock.tenant}",
-                subject=clock.name,
-                occur_time=happening.occur_time,
-                actor=SELF,
-                payload=happening_message(clock, happening),
-                cause=cause,
-            )
-        )
+    def _say(self, said: "Said") -> None:
+        self._said += said.once
+        self._events += said.events
+        for happening in said.happenings:
+            self.tallies.count(said.clock, happening)
 
     def _alert_said(self, alert: Alert, actor: str) -> None:
         payload = alert_changed(alert)
         self.say(alert.tenant, alert.name, payload, actor=actor)
 
     def _send(self, alert: Alert, measure: Measure, message_id: str, event_type: str) -> None:
-        calendar = measure.calendar
+        self._to_send.append((alert, measure, message_id, event_type))
+
+    def _messages(self) -> list[NewMessage]:
+        """Write what is to be sent, for the tenants where somebody listens."""
+        if not self._to_send:
+            return []
+        tenants = {alert.tenant for alert, *_ in self._to_send}
+        heard = listening(self.connection, schema.delivery_tables, tenants)
+        return [self._message(*each) for each in self._to_send if each[0].tenant in heard]
+
+    def _message(self, alert: Alert, measure: Measure, message_id: str, event_type: str) -> NewMessage:
         late = measure.openings.between(alert.due_time, self.now)
-        self._messages.append(
-            NewMessage(
-                tenant=alert.tenant,
-                message_id=message_id,
-                event_type=event_type,
-                payload_json=alert_json(
-                    alert, calendar.calendar, late=BusinessTime(late.microseconds), at=self.now
-                ),
-            )
+        body = alert_json(alert, measure.calendar.calendar, late=BusinessTime(late.microseconds), at=self.now)
+        return NewMessage(
+            tenant=alert.tenant, message_id=message_id, event_type=event_type, payload_json=body
         )
-
-
-_change_clocks: Final = UpdateRows(
-    schema.clock,
-    key=["id", "generation"],
-    columns=[*CLOCK_CHANGES, "attempts", "quarantine_time"],
-)
-
-
-def once_key(happening: Happening) -> str:
-    """Name what can be said once in a cycle; empty for what can be said again."""
-    rung = getattr(happening, "rung", "")
-    kind = type(happening).__name__
-    if kind in {"ClockPaused", "ClockResumed", "ClockReassigned"}:
-        return ""
-    return f"{kind}:{rung}" if rung else kind
 
 
 def _alert_change(alert: Alert) -> tuple[object, ...]:
