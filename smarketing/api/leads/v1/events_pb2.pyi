@@ -22,6 +22,7 @@ from smarketing.api.leads.v1 import intake_pb2 as _intake_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
 from smarketing.api.leads.v1 import playbook_pb2 as _playbook_pb2
 from smarketing.api.leads.v1 import privacy_pb2 as _privacy_pb2
+from smarketing.api.leads.v1 import scoring_pb2 as _scoring_pb2
 from smarketing.api.leads.v1 import work_pb2 as _work_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
@@ -305,6 +306,7 @@ class HandoffSubmitted(_message.Message):
     SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
     HISTORICAL_FIELD_NUMBER: _builtins.int
     ARCHIVED_FIELD_NUMBER: _builtins.int
+    CONFORMANCE_FIELD_NUMBER: _builtins.int
     handoff: _builtins.str
     """The handoff."""
     lead: _builtins.str
@@ -319,6 +321,12 @@ class HandoffSubmitted(_message.Message):
     def qualification(self) -> _leads_pb2.Qualification:
         """What marketing said of it."""
 
+    @_builtins.property
+    def conformance(self) -> _scoring_pb2.Conformance:
+        """Whether it met the MQL definition in force, as the service found itself, whatever the sender says.
+        Absent where no definition is in force, and for history.
+        """
+
     def __init__(
         self,
         *,
@@ -328,10 +336,11 @@ class HandoffSubmitted(_message.Message):
         source_system: _builtins.str = ...,
         historical: _builtins.bool = ...,
         archived: _builtins.bool = ...,
+        conformance: _scoring_pb2.Conformance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["qualification", b"qualification"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conformance", b"conformance", "qualification", b"qualification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "handoff", b"handoff", "historical", b"historical", "lead", b"lead", "qualification", b"qualification", "source_system", b"source_system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "conformance", b"conformance", "handoff", b"handoff", "historical", b"historical", "lead", b"lead", "qualification", b"qualification", "source_system", b"source_system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1592,3 +1601,135 @@ class FeedbackStatusChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeedbackStatusChanged: _TypeAlias = FeedbackStatusChanged  # noqa: Y015
+
+@_typing.final
+class HandoffRated(_message.Message):
+    """The tenant's own score model rated a handoff, for the first time or otherwise than before. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_RATING_FIELD_NUMBER: _builtins.int
+    handoff: _builtins.str
+    """The handoff."""
+    @_builtins.property
+    def score(self) -> _scoring_pb2.LeadScore:
+        """Score, band, model and reasons."""
+
+    @_builtins.property
+    def previous_rating(self) -> _leads_pb2.Rating:
+        """The rating before; absent for the first."""
+
+    def __init__(
+        self,
+        *,
+        handoff: _builtins.str = ...,
+        score: _scoring_pb2.LeadScore | None = ...,
+        previous_rating: _leads_pb2.Rating | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["previous_rating", b"previous_rating", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "previous_rating", b"previous_rating", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffRated: _TypeAlias = HandoffRated  # noqa: Y015
+
+@_typing.final
+class HandoffsRerated(_message.Message):
+    """A pass over open handoffs rated some otherwise than before. Subject: the score model. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RatedHandoff(_message.Message):
+        """A handoff and its rating now."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HANDOFF_FIELD_NUMBER: _builtins.int
+        RATING_FIELD_NUMBER: _builtins.int
+        handoff: _builtins.str
+        """The handoff."""
+        @_builtins.property
+        def rating(self) -> _leads_pb2.Rating:
+            """Score, band and model."""
+
+        def __init__(
+            self,
+            *,
+            handoff: _builtins.str = ...,
+            rating: _leads_pb2.Rating | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["rating", b"rating"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["handoff", b"handoff", "rating", b"rating"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    HANDOFFS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def handoffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___HandoffsRerated.RatedHandoff]:
+        """In no order; at most 500."""
+
+    def __init__(
+        self,
+        *,
+        handoffs: _abc.Iterable[Global___HandoffsRerated.RatedHandoff] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handoffs", b"handoffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffsRerated: _TypeAlias = HandoffsRerated  # noqa: Y015
+
+@_typing.final
+class ScoreModelActivated(_message.Message):
+    """A version of the score model was activated. Subject: the score model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def score_model(self) -> _scoring_pb2.ScoreModel:
+        """The model, as it rates from now on."""
+
+    def __init__(
+        self,
+        *,
+        score_model: _scoring_pb2.ScoreModel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["score_model", b"score_model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["score_model", b"score_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreModelActivated: _TypeAlias = ScoreModelActivated  # noqa: Y015
+
+@_typing.final
+class MqlDefinitionActivated(_message.Message):
+    """A version of the MQL definition was put in force. Subject: the definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MQL_DEFINITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def mql_definition(self) -> _scoring_pb2.MqlDefinition:
+        """The definition, as new handoffs are held against it from now on."""
+
+    def __init__(
+        self,
+        *,
+        mql_definition: _scoring_pb2.MqlDefinition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mql_definition", b"mql_definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mql_definition", b"mql_definition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MqlDefinitionActivated: _TypeAlias = MqlDefinitionActivated  # noqa: Y015

@@ -408,6 +408,7 @@ class Qualification(_message.Message):
     QUALIFY_TIME_FIELD_NUMBER: _builtins.int
     DEFINITION_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The sender's own word for where it came from. Absent is not the same as `unknown`."""
     source_channel: _terms_pb2.SourceChannel.ValueType
@@ -442,6 +443,12 @@ class Qualification(_message.Message):
     def qualify_time(self) -> _timestamp_pb2.Timestamp:
         """When marketing qualified it."""
 
+    @_builtins.property
+    def rating(self) -> Global___Rating:
+        """How the tenant's own score model rates it, beside marketing's `score`; absent where none is active.
+        Where there is one, it decides where a score does: in routing and in the order of queues.
+        """
+
     def __init__(
         self,
         *,
@@ -459,10 +466,11 @@ class Qualification(_message.Message):
         qualify_time: _timestamp_pb2.Timestamp | None = ...,
         definition: _builtins.str = ...,
         language: _builtins.str = ...,
+        rating: Global___Rating | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "inquire_time", b"inquire_time", "qualify_time", b"qualify_time", "score", b"score", "source", b"source", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "inquire_time", b"inquire_time", "qualify_time", b"qualify_time", "rating", b"rating", "score", b"score", "source", b"source", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "campaign", b"campaign", "definition", b"definition", "inquire_time", b"inquire_time", "landing_page", b"landing_page", "language", b"language", "lead_type", b"lead_type", "product", b"product", "qualify_time", b"qualify_time", "region", b"region", "score", b"score", "segment", b"segment", "source", b"source", "source_channel", b"source_channel", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_source", b"_source", "campaign", b"campaign", "definition", b"definition", "inquire_time", b"inquire_time", "landing_page", b"landing_page", "language", b"language", "lead_type", b"lead_type", "product", b"product", "qualify_time", b"qualify_time", "rating", b"rating", "region", b"region", "score", b"score", "segment", b"segment", "source", b"source", "source_channel", b"source_channel", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -474,6 +482,36 @@ class Qualification(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
 
 Global___Qualification: _TypeAlias = Qualification  # noqa: Y015
+
+@_typing.final
+class Rating(_message.Message):
+    """A score by the tenant's own model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    SCORE_MODEL_FIELD_NUMBER: _builtins.int
+    score: _builtins.int
+    """0 to 100."""
+    band: _builtins.str
+    """The model's name for such scores: `HOT`."""
+    score_model: _builtins.str
+    """The version that rated: `tenants/{tenant}/scoreModels/{version}`."""
+    def __init__(
+        self,
+        *,
+        score: _builtins.int = ...,
+        band: _builtins.str = ...,
+        score_model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "score", b"score", "score_model", b"score_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rating: _TypeAlias = Rating  # noqa: Y015
 
 @_typing.final
 class Offer(_message.Message):

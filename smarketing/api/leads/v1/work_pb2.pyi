@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
+from smarketing.api.leads.v1 import scoring_pb2 as _scoring_pb2
 from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
@@ -460,6 +461,7 @@ class TimelineEntry(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
     handoff: _builtins.str
     """The handoff that it belongs to."""
     type: _builtins.str
@@ -496,6 +498,10 @@ class TimelineEntry(_message.Message):
     def amount(self) -> _terms_pb2.Money:
         """What it is worth, where that was said."""
 
+    @_builtins.property
+    def score(self) -> _scoring_pb2.LeadScore:
+        """How it scored and why, where the tenant's model rated it."""
+
     def __init__(
         self,
         *,
@@ -513,10 +519,11 @@ class TimelineEntry(_message.Message):
         amount: _terms_pb2.Money | None = ...,
         outcome: _leads_pb2.FollowUp.Outcome.ValueType = ...,
         stage: _builtins.str = ...,
+        score: _scoring_pb2.LeadScore | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time", "qualification", b"qualification", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time", "qualification", b"qualification", "record_time", b"record_time", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "channel", b"channel", "contact", b"contact", "handoff", b"handoff", "occur_time", b"occur_time", "opportunity", b"opportunity", "outcome", b"outcome", "person", b"person", "qualification", b"qualification", "reason_code", b"reason_code", "record_time", b"record_time", "stage", b"stage", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amount", b"amount", "channel", b"channel", "contact", b"contact", "handoff", b"handoff", "occur_time", b"occur_time", "opportunity", b"opportunity", "outcome", b"outcome", "person", b"person", "qualification", b"qualification", "reason_code", b"reason_code", "record_time", b"record_time", "score", b"score", "stage", b"stage", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
