@@ -147,8 +147,9 @@ def standing_facts(agreement: AgreementVersion, calendars: Calendars, timeline: 
     def stands(fact: Fact) -> bool:
         if fact.is_history or fact.occur_time >= fact.record_time or fact.position in approved:
             return True
-        if fact.kind is FactKind.INQUIRED:
-            # An inquiry is always older than its record; how much older is just what is measured.
+        if fact.kind in (FactKind.INQUIRED, FactKind.EXCUSED):
+            # An inquiry is always older than its record; how much older is just what is measured. An excuse
+            # is the other party's own word, and holds from when it is about.
             return True
         calendar = calendars.in_force(fact.team, fact.record_time) or WALL
         limit = agreement.back_date_limit or calendar.calendar.business_days(agreement.back_date_days)
@@ -283,6 +284,7 @@ class _Reading:
             fact.kind is FactKind.EXCUSED
             and fact.commitment == self.commitment.id
             and to_us(fact.occur_time) <= self.now
+            and (fact.excuse is None or fact.excuse.covers(self.agreement.name, from_us(self.course.due)))
         )
 
     def _void_reason(self) -> str | None:

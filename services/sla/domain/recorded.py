@@ -192,7 +192,8 @@ def _advanced(
 ) -> Advance:
     moved = _taken_over(clock, state, holder, events, now=now)
     tell = None
-    if enforced and not moved.silent and moved.is_open:
+    # Of what was excused beforehand nobody is alerted.
+    if enforced and not moved.silent and moved.is_open and moved.outcome is not Outcome.EXCUSED:
         tell = _tell(events, state, runs_again=moved.retractions > 0)
     said: list[Happening] = [
         replace(event, is_delivered=tell is not None and tell.rung == event.rung)

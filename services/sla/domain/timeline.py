@@ -43,6 +43,23 @@ class FactKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Excuse:
+    """Which misses an exception is for: under an agreement, and due in a half-open span where it has one."""
+
+    agreement: str
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+    def covers(self, version: str, breach: datetime) -> bool:
+        """Tell whether it is for a miss at an instant under this agreement version, by name."""
+        if version != self.agreement and not version.startswith(f"{self.agreement}/versions/"):
+            return False
+        return (self.start_time is None or self.start_time <= breach) and (
+            self.end_time is None or breach < self.end_time
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One thing that happened, known by its position among the handoff's facts.
 
@@ -61,6 +78,7 @@ class Fact:
     reason: str | None = None
     commitment: str | None = None
     about: int | None = None
+    excuse: Excuse | None = None
     is_history: bool = False
     is_archived: bool = False
 
