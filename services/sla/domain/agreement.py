@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 
@@ -25,6 +25,12 @@ class CommitmentKind(Enum):
     ACCEPT = "ACCEPT"
     FIRST_FOLLOW_UP = "FIRST_FOLLOW_UP"
     FRESHNESS = "FRESHNESS"
+    ATTEMPTS = "ATTEMPTS"
+    DISPOSITION = "DISPOSITION"
+    FEEDBACK = "FEEDBACK"
+    DISPUTE_ANSWER = "DISPUTE_ANSWER"
+    REVIEW = "REVIEW"
+    NURTURE_RETURN = "NURTURE_RETURN"
 
 
 class TimeBasis(Enum):
@@ -149,6 +155,22 @@ class PauseReason:
     code: str
     cap: BusinessTime | None = None
     grantors: tuple[Role, ...] = (Role.MANAGER,)
+    side: str = "BUYER"
+    """Whose the paused time is: a party that promises, `SYSTEM`, or `BUYER`, for whom nobody answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """How often, on how many days and channels somebody is to try.
+
+    A follow-up counts when it comes at least `spacing` of wall time after the last one that counted;
+    `dates` are local ones of the clock's calendar.
+    """
+
+    count: int
+    spacing: timedelta = timedelta()
+    dates: int = 1
+    channels: int = 1
 
 
 ENOUGH_BY_DEFAULT = frozenset(Grade) - {Grade.BACK_DATED}
@@ -167,6 +189,10 @@ class Commitment:
     rungs: tuple[Rung, ...] = ()
     grades: frozenset[Grade] = ENOUGH_BY_DEFAULT
     objective: Decimal = Decimal("0.95")
+    attempts: Attempts | None = None
+    """Of a promise of attempts; without it one is enough."""
+    owner_target: BusinessTime | None = None
+    """What each owner is given from their assignment on; None: the whole target again."""
 
     def __post_init__(self) -> None:
         if not self.tiers:

@@ -10,12 +10,14 @@ from services.sla.domain.agreement import (
     ANY,
     ENOUGH_BY_DEFAULT,
     AgreementVersion,
+    Attempts,
     Commitment,
     CommitmentKind,
     Condition,
     Delivery,
     Grade,
     Party,
+    PauseReason,
     Role,
     Rung,
     Tier,
@@ -58,6 +60,8 @@ class Target:
 
     amount: BusinessTime | None
     condition: Condition = ANY
+    business_days: int = 0
+    """As which the amount was written; 0 when it was written as a duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ class Promise:
     targets: tuple[Target, ...]
     objective_basis_points: int
     steps: tuple[Step, ...] = ()
+    attempts: Attempts | None = None
+    owner_target: BusinessTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,7 @@ class Terms:
     """Open time; zero means two business days."""
     accepted_grades: frozenset[Grade] = frozenset()
     """Empty means all but back-dated."""
+    pause_reasons: tuple[PauseReason, ...] = ()
 
     def step(self, commitment_id: str, rung_id: str) -> Step | None:
         """Return the rung as written; None for the miss itself, which nobody has to write."""
@@ -137,6 +144,7 @@ def agreed(terms: Terms, *, name: str, number: int) -> AgreementVersion:
         version=number,
         effective_time=ALWAYS,
         back_date_limit=terms.back_date_limit or None,
+        pause_reasons=terms.pause_reasons,
         commitments=tuple(commitment_of(terms, promise) for promise in terms.promises),
     )
 
@@ -160,6 +168,8 @@ def commitment_of(terms: Terms, promise: Promise) -> Commitment:
         ),
         grades=terms.accepted_grades or ENOUGH_BY_DEFAULT,
         objective=Decimal(promise.objective_basis_points) / _BASIS_POINTS,
+        attempts=promise.attempts,
+        owner_target=promise.owner_target,
     )
 
 
@@ -168,6 +178,11 @@ PROMISERS: dict[str, tuple[frozenset[Party], ...]] = {
     "ACCEPT": (frozenset({Party.SALES}), frozenset({Party.SALES, Party.MARKETING})),
     "FIRST_FOLLOW_UP": (frozenset({Party.SALES}), frozenset({Party.SALES, Party.MARKETING})),
     "FRESHNESS": (frozenset({Party.MARKETING}), frozenset({Party.SALES, Party.MARKETING})),
+    "NURTURE_RETURN": (frozenset({Party.MARKETING}), frozenset({Party.SALES, Party.MARKETING})),
+    **{
+        kind: (frozenset({Party.SALES}), frozenset({Party.SALES, Party.MARKETING}))
+        for kind in ("ATTEMPTS", "DISPOSITION", "FEEDBACK", "DISPUTE_ANSWER", "REVIEW")
+    },
 }
 """Who can promise what: routing is the system's, the others one side's or a joint promise."""
 

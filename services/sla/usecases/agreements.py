@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from services.sla.domain.accord import Accord, AccordState
 from services.sla.domain.agreement import Party
+from services.sla.domain.parameters import faults_of_parameters, in_durations
 from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, NoParty, Refused
 from services.sla.domain.terms import Terms, faults_of
 from services.sla.store.accords import accords_of, add_accord, find_accord, save_accord
@@ -75,13 +76,14 @@ def _tried(
 def _propose(tx: SlaTx, request: Propose, now: datetime) -> Accord:
     if not request.parties:
         raise NoParty
-    exists = tx.calendar_exists(request.tenant, request.terms.calendar_version)
-    faults = faults_of(request.terms, calendar_exists=exists)
+    calendar = tx.calendar(request.tenant, request.terms.calendar_version)
+    terms = request.terms if calendar is None else in_durations(request.terms, calendar.calendar)
+    faults = [*faults_of(terms, calendar_exists=calendar is not None), *faults_of_parameters(terms)]
     if faults:
         raise AgreementInvalid(faults)
     versions = accords_of(tx.connection, request.tenant, request.agreement)
     newest = versions[0] if versions else None
-    if newest is not None and newest.terms == request.terms and newest.state is not AccordState.RETIRED:
+    if newest is not None and newest.terms == terms and newest.state is not AccordState.RETIRED:
         return newest
     accord = Accord(
         tenant=request.tenant,
@@ -89,7 +91,7 @@ def _propose(tx: SlaTx, request: Propose, now: datetime) -> Accord:
         number=newest.number + 1 if newest else 1,
         revision=1,
         state=AccordState.PROPOSED,
-        terms=request.terms,
+        terms=terms,
         acceptances=(),
         propose_time=now,
     ).accept(request.parties, request.principal, now=now)

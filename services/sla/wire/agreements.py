@@ -1,13 +1,25 @@
 """Agreements: what is proposed, what is kept, what is shown."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from services.sla.domain.accord import Accord
-from services.sla.domain.agreement import CommitmentKind, Condition, Delivery, Grade, Party, Role, TimeBasis
+from services.sla.domain.agreement import (
+    Attempts,
+    CommitmentKind,
+    Condition,
+    Delivery,
+    Grade,
+    Party,
+    PauseReason,
+    Role,
+    TimeBasis,
+)
 from services.sla.domain.terms import AgreementKind, Mode, Promise, Step, Target, Terms
 from services.sla.wire.instants import amount, duration, stamp, stamp_or_none
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.businesstime import BusinessTime
 
 _PARTIES = {
     termspb.PARTY_MARKETING: Party.MARKETING,
@@ -88,6 +100,7 @@ def terms_of(message: slapb.AgreementVersion) -> Terms:
         promises=tuple(_promise(commitment) for commitment in message.commitments),
         back_date_limit=amount(message.back_date_limit_duration),
         accepted_grades=frozenset(_GRADES[value] for value in message.accepted_grades if value in _GRADES),
+        pause_reasons=tuple(_pause_reason(reason) for reason in message.pause_reasons),
     )
 
 
@@ -134,6 +147,40 @@ def _promise(message: slapb.Commitment) -> Promise:
         targets=tuple(_target(tier) for tier in message.tiers),
         objective_basis_points=message.objective_basis_points,
         steps=tuple(_step(rung) for rung in message.rungs),
+        attempts=_attempts(message.attempts) if message.HasField("attempts") else None,
+        owner_target=(
+            amount(message.owner_target_duration) if message.HasField("owner_target_duration") else None
+        ),
+    )
+
+
+def _attempts(message: slapb.AttemptsRule) -> Attempts:
+    return Attempts(
+        count=message.count,
+        spacing=timedelta(microseconds=amount(message.spacing_duration).microseconds),
+        dates=message.distinct_dates or 1,
+        channels=message.distinct_channels or 1,
+    )
+
+
+def _pause_reason(message: slapb.PauseReason) -> PauseReason:
+    named = message.accountable_party or termspb.PARTY_BUYER
+    return PauseReason(
+        code=message.code,
+        cap=amount(message.cap_duration) if message.HasField("cap_duration") else None,
+        grantors=tuple(_ROLES[value] for value in message.grantors if value in _ROLES) or (Role.MANAGER,),
+        side=(
+            termspb.Party.Name(named).removeprefix("PARTY_") if named in termspb.Party.values() else "UNKNOWN"
+        ),
+    )
+
+
+def _pause_reason_message(reason: PauseReason) -> slapb.PauseReason:
+    return slapb.PauseReason(
+        code=reason.code,
+        cap_duration=None if reason.cap is None else duration(reason.cap),
+        grantors=[_ROLE_VALUES[role] for role in reason.grantors],
+        accountable_party=party_value_of(reason.side),
     )
 
 
@@ -142,6 +189,7 @@ def _target(message: slapb.Tier) -> Target:
     match = message.match
     return Target(
         amount=given,
+        business_days=message.target_business_days,
         condition=Condition(
             source_channels=frozenset(
                 termspb.SourceChannel.Name(value).removeprefix("SOURCE_CHANNEL_")
@@ -176,6 +224,7 @@ def _write_terms(terms: Terms, message: slapb.AgreementVersion) -> None:
     message.back_date_limit_duration.CopyFrom(duration(terms.back_date_limit))
     message.accepted_grades.extend(sorted(_GRADE_VALUES[grade] for grade in terms.accepted_grades))
     message.commitments.extend(_commitment(promise) for promise in terms.promises)
+    message.pause_reasons.extend(_pause_reason_message(reason) for reason in terms.pause_reasons)
 
 
 def _commitment(promise: Promise) -> slapb.Commitment:
@@ -188,12 +237,26 @@ def _commitment(promise: Promise) -> slapb.Commitment:
         tiers=[_tier(target) for target in promise.targets],
         objective_basis_points=promise.objective_basis_points,
         rungs=[_rung(step) for step in promise.steps],
+        attempts=None if promise.attempts is None else _attempts_rule(promise.attempts),
+        owner_target_duration=None if promise.owner_target is None else duration(promise.owner_target),
+    )
+
+
+def _attempts_rule(attempts: Attempts) -> slapb.AttemptsRule:
+    return slapb.AttemptsRule(
+        count=attempts.count,
+        spacing_duration=duration(BusinessTime(attempts.spacing // timedelta(microseconds=1))),
+        distinct_dates=attempts.dates,
+        distinct_channels=attempts.channels,
     )
 
 
 def _tier(target: Target) -> slapb.Tier:
     condition = target.condition
-    message = slapb.Tier(target_duration=None if target.amount is None else duration(target.amount))
+    message = slapb.Tier(
+        target_duration=None if target.amount is None else duration(target.amount),
+        target_business_days=target.business_days,
+    )
     if condition == Condition():
         return message
     message.match.source_channels.extend(

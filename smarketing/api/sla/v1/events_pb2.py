@@ -28,7 +28,7 @@ from smarketing.api.sla.v1 import sla_pb2 as smarketing_dot_api_dot_sla_dot_v1_d
 from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"smarketing/api/sla/v1/events.proto\x12\x15smarketing.api.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsmarketing/api/sla/v1/sla.proto\x1a#smarketing/api/terms/v1/terms.proto\"]\n\x17\x41greementVersionChanged\x12\x42\n\x11\x61greement_version\x18\x01 \x01(\x0b\x32\'.smarketing.api.sla.v1.AgreementVersion\"Z\n\x16\x43\x61lendarVersionCreated\x12@\n\x10\x63\x61lendar_version\x18\x01 \x01(\x0b\x32&.smarketing.api.sla.v1.CalendarVersion\";\n\x0cLeaveChanged\x12+\n\x05leave\x18\x01 \x01(\x0b\x32\x1c.smarketing.api.sla.v1.Leave\"\x98\x04\n\nClockFacts\x12\r\n\x05\x63lock\x18\x01 \x01(\t\x12\x0f\n\x07handoff\x18\x02 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x03 \x01(\t\x12\x15\n\rcommitment_id\x18\x04 \x01(\t\x12/\n\x07parties\x18\x05 \x03(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x33\n\x04kind\x18\x06 \x01(\x0e\x32%.smarketing.api.sla.v1.CommitmentKind\x12/\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32 .smarketing.api.sla.v1.TimeBasis\x12\r\n\x05\x63ycle\x18\x08 \x01(\x05\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11original_due_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x0c\n\x04team\x18\r \x01(\t\x12\x12\n\nhistorical\x18\x0e \x01(\x08\x12\x32\n\x0ftarget_duration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10\x63\x61lendar_version\x18\x10 \x01(\t\"@\n\x0c\x43lockStarted\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"?\n\x0b\x43lockPaused\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"@\n\x0c\x43lockResumed\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"q\n\x08\x43lockMet\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\rClockBreached\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"\xab\x01\n\x10\x43lockStoppedLate\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rlate_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"x\n\x0f\x42reachRetracted\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\x0b\x43lockVoided\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\rClockReopened\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"C\n\x0f\x43lockReassigned\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"a\n\tRungFired\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0f\n\x07rung_id\x18\x02 \x01(\t\x12\x11\n\tdelivered\x18\x03 \x01(\x08\";\n\x0c\x41lertChanged\x12+\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x1c.smarketing.api.sla.v1.Alert\"V\n\x11TakeoverRequested\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0f\n\x07rung_id\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"smarketing/api/sla/v1/events.proto\x12\x15smarketing.api.sla.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsmarketing/api/sla/v1/sla.proto\x1a#smarketing/api/terms/v1/terms.proto\"]\n\x17\x41greementVersionChanged\x12\x42\n\x11\x61greement_version\x18\x01 \x01(\x0b\x32\'.smarketing.api.sla.v1.AgreementVersion\"Z\n\x16\x43\x61lendarVersionCreated\x12@\n\x10\x63\x61lendar_version\x18\x01 \x01(\x0b\x32&.smarketing.api.sla.v1.CalendarVersion\";\n\x0cLeaveChanged\x12+\n\x05leave\x18\x01 \x01(\x0b\x32\x1c.smarketing.api.sla.v1.Leave\"\xa8\x04\n\nClockFacts\x12\r\n\x05\x63lock\x18\x01 \x01(\t\x12\x0f\n\x07handoff\x18\x02 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x03 \x01(\t\x12\x15\n\rcommitment_id\x18\x04 \x01(\t\x12/\n\x07parties\x18\x05 \x03(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x33\n\x04kind\x18\x06 \x01(\x0e\x32%.smarketing.api.sla.v1.CommitmentKind\x12/\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32 .smarketing.api.sla.v1.TimeBasis\x12\r\n\x05\x63ycle\x18\x08 \x01(\x05\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11original_due_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x0c\n\x04team\x18\r \x01(\t\x12\x12\n\nhistorical\x18\x0e \x01(\x08\x12\x32\n\x0ftarget_duration\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10\x63\x61lendar_version\x18\x10 \x01(\t\x12\x0e\n\x06origin\x18\x11 \x01(\x03\"@\n\x0c\x43lockStarted\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"?\n\x0b\x43lockPaused\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"@\n\x0c\x43lockResumed\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"q\n\x08\x43lockMet\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\rClockBreached\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"\xab\x01\n\x10\x43lockStoppedLate\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rlate_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"x\n\x0f\x42reachRetracted\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\x0b\x43lockVoided\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\rClockReopened\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"C\n\x0f\x43lockReassigned\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"a\n\tRungFired\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0f\n\x07rung_id\x18\x02 \x01(\t\x12\x11\n\tdelivered\x18\x03 \x01(\x08\";\n\x0c\x41lertChanged\x12+\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x1c.smarketing.api.sla.v1.Alert\"V\n\x11TakeoverRequested\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\x12\x0f\n\x07rung_id\x18\x02 \x01(\t\"A\n\rBreachExcused\x12\x30\n\x05\x63lock\x18\x01 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFacts\"\xde\x01\n\x0e\x43onsequenceDue\x12\x19\n\x11\x61greement_version\x18\x01 \x01(\t\x12\x15\n\rcommitment_id\x18\x02 \x01(\t\x12/\n\x07parties\x18\x03 \x03(\x0e\x32\x1e.smarketing.api.terms.v1.Party\x12\x37\n\x0b\x63onsequence\x18\x04 \x01(\x0b\x32\".smarketing.api.sla.v1.Consequence\x12\x30\n\x05\x63lock\x18\x05 \x01(\x0b\x32!.smarketing.api.sla.v1.ClockFactsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,31 +42,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEAVECHANGED']._serialized_start=383
   _globals['_LEAVECHANGED']._serialized_end=442
   _globals['_CLOCKFACTS']._serialized_start=445
-  _globals['_CLOCKFACTS']._serialized_end=981
-  _globals['_CLOCKSTARTED']._serialized_start=983
-  _globals['_CLOCKSTARTED']._serialized_end=1047
-  _globals['_CLOCKPAUSED']._serialized_start=1049
-  _globals['_CLOCKPAUSED']._serialized_end=1112
-  _globals['_CLOCKRESUMED']._serialized_start=1114
-  _globals['_CLOCKRESUMED']._serialized_end=1178
-  _globals['_CLOCKMET']._serialized_start=1180
-  _globals['_CLOCKMET']._serialized_end=1293
-  _globals['_CLOCKBREACHED']._serialized_start=1295
-  _globals['_CLOCKBREACHED']._serialized_end=1360
-  _globals['_CLOCKSTOPPEDLATE']._serialized_start=1363
-  _globals['_CLOCKSTOPPEDLATE']._serialized_end=1534
-  _globals['_BREACHRETRACTED']._serialized_start=1536
-  _globals['_BREACHRETRACTED']._serialized_end=1656
-  _globals['_CLOCKVOIDED']._serialized_start=1658
-  _globals['_CLOCKVOIDED']._serialized_end=1737
-  _globals['_CLOCKREOPENED']._serialized_start=1739
-  _globals['_CLOCKREOPENED']._serialized_end=1804
-  _globals['_CLOCKREASSIGNED']._serialized_start=1806
-  _globals['_CLOCKREASSIGNED']._serialized_end=1873
-  _globals['_RUNGFIRED']._serialized_start=1875
-  _globals['_RUNGFIRED']._serialized_end=1972
-  _globals['_ALERTCHANGED']._serialized_start=1974
-  _globals['_ALERTCHANGED']._serialized_end=2033
-  _globals['_TAKEOVERREQUESTED']._serialized_start=2035
-  _globals['_TAKEOVERREQUESTED']._serialized_end=2121
+  _globals['_CLOCKFACTS']._serialized_end=997
+  _globals['_CLOCKSTARTED']._serialized_start=999
+  _globals['_CLOCKSTARTED']._serialized_end=1063
+  _globals['_CLOCKPAUSED']._serialized_start=1065
+  _globals['_CLOCKPAUSED']._serialized_end=1128
+  _globals['_CLOCKRESUMED']._serialized_start=1130
+  _globals['_CLOCKRESUMED']._serialized_end=1194
+  _globals['_CLOCKMET']._serialized_start=1196
+  _globals['_CLOCKMET']._serialized_end=1309
+  _globals['_CLOCKBREACHED']._serialized_start=1311
+  _globals['_CLOCKBREACHED']._serialized_end=1376
+  _globals['_CLOCKSTOPPEDLATE']._serialized_start=1379
+  _globals['_CLOCKSTOPPEDLATE']._serialized_end=1550
+  _globals['_BREACHRETRACTED']._serialized_start=1552
+  _globals['_BREACHRETRACTED']._serialized_end=1672
+  _globals['_CLOCKVOIDED']._serialized_start=1674
+  _globals['_CLOCKVOIDED']._serialized_end=1753
+  _globals['_CLOCKREOPENED']._serialized_start=1755
+  _globals['_CLOCKREOPENED']._serialized_end=1820
+  _globals['_CLOCKREASSIGNED']._serialized_start=1822
+  _globals['_CLOCKREASSIGNED']._serialized_end=1889
+  _globals['_RUNGFIRED']._serialized_start=1891
+  _globals['_RUNGFIRED']._serialized_end=1988
+  _globals['_ALERTCHANGED']._serialized_start=1990
+  _globals['_ALERTCHANGED']._serialized_end=2049
+  _globals['_TAKEOVERREQUESTED']._serialized_start=2051
+  _globals['_TAKEOVERREQUESTED']._serialized_end=2137
+  _globals['_BREACHEXCUSED']._serialized_start=2139
+  _globals['_BREACHEXCUSED']._serialized_end=2204
+  _globals['_CONSEQUENCEDUE']._serialized_start=2207
+  _globals['_CONSEQUENCEDUE']._serialized_end=2429
 # @@protoc_insertion_point(module_scope)

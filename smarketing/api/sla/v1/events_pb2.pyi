@@ -121,6 +121,7 @@ class ClockFacts(_message.Message):
     HISTORICAL_FIELD_NUMBER: _builtins.int
     TARGET_DURATION_FIELD_NUMBER: _builtins.int
     CALENDAR_VERSION_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     clock: _builtins.str
     """The clock."""
     handoff: _builtins.str
@@ -143,6 +144,8 @@ class ClockFacts(_message.Message):
     """Part of imported history."""
     calendar_version: _builtins.str
     """The calendar version that it is counted in; empty for wall time."""
+    origin: _builtins.int
+    """Which of the handoff's clocks of this commitment it is, by what started it; 0 where there can be one only."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """Who promised."""
@@ -182,10 +185,11 @@ class ClockFacts(_message.Message):
         historical: _builtins.bool = ...,
         target_duration: _duration_pb2.Duration | None = ...,
         calendar_version: _builtins.str = ...,
+        origin: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "original_due_time", b"original_due_time", "start_time", b"start_time", "target_duration", b"target_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "calendar_version", b"calendar_version", "clock", b"clock", "commitment_id", b"commitment_id", "cycle", b"cycle", "due_time", b"due_time", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "start_time", b"start_time", "target_duration", b"target_duration", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "calendar_version", b"calendar_version", "clock", b"clock", "commitment_id", b"commitment_id", "cycle", b"cycle", "due_time", b"due_time", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "origin", b"origin", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "start_time", b"start_time", "target_duration", b"target_duration", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,3 +549,73 @@ class TakeoverRequested(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TakeoverRequested: _TypeAlias = TakeoverRequested  # noqa: Y015
+
+@_typing.final
+class BreachExcused(_message.Message):
+    """The other party excused a miss; `occur_time` is that of the miss. Nothing else changes: what is owed is still owed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLOCK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def clock(self) -> Global___ClockFacts:
+        """The clock."""
+
+    def __init__(
+        self,
+        *,
+        clock: Global___ClockFacts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreachExcused: _TypeAlias = BreachExcused  # noqa: Y015
+
+@_typing.final
+class ConsequenceDue(_message.Message):
+    """What the parties agreed to do is due: once for each clock, cycle and consequence on a rung, and once each time
+    that a budget gets so far. A reassignment is `TakeoverRequested` instead. Not in observe mode, not for history.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENT_VERSION_FIELD_NUMBER: _builtins.int
+    COMMITMENT_ID_FIELD_NUMBER: _builtins.int
+    PARTIES_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    agreement_version: _builtins.str
+    """The agreement version."""
+    commitment_id: _builtins.str
+    """The commitment's id."""
+    @_builtins.property
+    def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
+        """Who promised."""
+
+    @_builtins.property
+    def consequence(self) -> _sla_pb2.Consequence:
+        """What is due, and why."""
+
+    @_builtins.property
+    def clock(self) -> Global___ClockFacts:
+        """The clock whose rung fired; absent when a budget is the reason."""
+
+    def __init__(
+        self,
+        *,
+        agreement_version: _builtins.str = ...,
+        commitment_id: _builtins.str = ...,
+        parties: _abc.Iterable[_terms_pb2.Party.ValueType] | None = ...,
+        consequence: _sla_pb2.Consequence | None = ...,
+        clock: Global___ClockFacts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "consequence", b"consequence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "clock", b"clock", "commitment_id", b"commitment_id", "consequence", b"consequence", "parties", b"parties"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsequenceDue: _TypeAlias = ConsequenceDue  # noqa: Y015

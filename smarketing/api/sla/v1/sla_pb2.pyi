@@ -39,6 +39,18 @@ class _CommitmentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Commit
     """Sales: assignment to first follow-up."""
     COMMITMENT_KIND_FRESHNESS: _CommitmentKind.ValueType  # 4
     """Marketing: inquiry to submission."""
+    COMMITMENT_KIND_ATTEMPTS: _CommitmentKind.ValueType  # 5
+    """Sales: assignment to enough attempts, or to two-way contact or a final outcome before."""
+    COMMITMENT_KIND_DISPOSITION: _CommitmentKind.ValueType  # 6
+    """Sales: each follow-up to the outcome recorded; a further follow-up starts anew."""
+    COMMITMENT_KIND_FEEDBACK: _CommitmentKind.ValueType  # 7
+    """Sales: each rejection to its coded reason with evidence."""
+    COMMITMENT_KIND_DISPUTE_ANSWER: _CommitmentKind.ValueType  # 8
+    """Sales: each dispute to its answer."""
+    COMMITMENT_KIND_REVIEW: _CommitmentKind.ValueType  # 9
+    """Sales: an opportunity's making, or its last review, to its next review."""
+    COMMITMENT_KIND_NURTURE_RETURN: _CommitmentKind.ValueType  # 10
+    """Marketing: recycled to qualified again, by the date that was set; the target where none was."""
 
 class CommitmentKind(_CommitmentKind, metaclass=_CommitmentKindEnumTypeWrapper):
     """What kind of promise a commitment is."""
@@ -53,6 +65,18 @@ COMMITMENT_KIND_FIRST_FOLLOW_UP: CommitmentKind.ValueType  # 3
 """Sales: assignment to first follow-up."""
 COMMITMENT_KIND_FRESHNESS: CommitmentKind.ValueType  # 4
 """Marketing: inquiry to submission."""
+COMMITMENT_KIND_ATTEMPTS: CommitmentKind.ValueType  # 5
+"""Sales: assignment to enough attempts, or to two-way contact or a final outcome before."""
+COMMITMENT_KIND_DISPOSITION: CommitmentKind.ValueType  # 6
+"""Sales: each follow-up to the outcome recorded; a further follow-up starts anew."""
+COMMITMENT_KIND_FEEDBACK: CommitmentKind.ValueType  # 7
+"""Sales: each rejection to its coded reason with evidence."""
+COMMITMENT_KIND_DISPUTE_ANSWER: CommitmentKind.ValueType  # 8
+"""Sales: each dispute to its answer."""
+COMMITMENT_KIND_REVIEW: CommitmentKind.ValueType  # 9
+"""Sales: an opportunity's making, or its last review, to its next review."""
+COMMITMENT_KIND_NURTURE_RETURN: CommitmentKind.ValueType  # 10
+"""Marketing: recycled to qualified again, by the date that was set; the target where none was."""
 Global___CommitmentKind: _TypeAlias = CommitmentKind  # noqa: Y015
 
 class _TimeBasis:
@@ -97,6 +121,8 @@ class _RecipientRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recipie
     """Leadership."""
     RECIPIENT_ROLE_QUEUE: _RecipientRole.ValueType  # 5
     """The manager of the queue that the handoff waits in; of the owner's team once it has an owner."""
+    RECIPIENT_ROLE_PARTY: _RecipientRole.ValueType  # 6
+    """The managers of the party that promised; of both when the promise is joint, of none when it is the system's."""
 
 class RecipientRole(_RecipientRole, metaclass=_RecipientRoleEnumTypeWrapper):
     """Who is told on a rung; resolved when it fires."""
@@ -113,6 +139,8 @@ RECIPIENT_ROLE_LEADERSHIP: RecipientRole.ValueType  # 4
 """Leadership."""
 RECIPIENT_ROLE_QUEUE: RecipientRole.ValueType  # 5
 """The manager of the queue that the handoff waits in; of the owner's team once it has an owner."""
+RECIPIENT_ROLE_PARTY: RecipientRole.ValueType  # 6
+"""The managers of the party that promised; of both when the promise is joint, of none when it is the system's."""
 Global___RecipientRole: _TypeAlias = RecipientRole  # noqa: Y015
 
 class _RungDelivery:
@@ -162,6 +190,46 @@ RUNG_CONSEQUENCE_UNSPECIFIED: RungConsequence.ValueType  # 0
 RUNG_CONSEQUENCE_REASSIGN: RungConsequence.ValueType  # 1
 """The handoff is taken from its owner and given to the next, by `leads`."""
 Global___RungConsequence: _TypeAlias = RungConsequence  # noqa: Y015
+
+class _ConsequenceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConsequenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsequenceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONSEQUENCE_KIND_UNSPECIFIED: _ConsequenceKind.ValueType  # 0
+    """Never returned."""
+    CONSEQUENCE_KIND_ALERT: _ConsequenceKind.ValueType  # 1
+    """People are told; for a used budget. On a rung the rung itself tells them."""
+    CONSEQUENCE_KIND_REASSIGN: _ConsequenceKind.ValueType  # 2
+    """The handoff is taken from its owner and given to the next, by `leads`; on a rung at or after due."""
+    CONSEQUENCE_KIND_THROTTLE_INTAKE: _ConsequenceKind.ValueType  # 3
+    """Marketing's intake is let through in part."""
+    CONSEQUENCE_KIND_CHANGE_CAPACITY: _ConsequenceKind.ValueType  # 4
+    """The promising party's capacity changes."""
+    CONSEQUENCE_KIND_REVIEW: _ConsequenceKind.ValueType  # 5
+    """The parties review the agreement."""
+    CONSEQUENCE_KIND_PAYOUT_FACTOR: _ConsequenceKind.ValueType  # 6
+    """Payouts that hang on this agreement are multiplied."""
+
+class ConsequenceKind(_ConsequenceKind, metaclass=_ConsequenceKindEnumTypeWrapper):
+    """What may follow when a promise is not kept. The list is closed; `sla` says what is due, others do it."""
+
+CONSEQUENCE_KIND_UNSPECIFIED: ConsequenceKind.ValueType  # 0
+"""Never returned."""
+CONSEQUENCE_KIND_ALERT: ConsequenceKind.ValueType  # 1
+"""People are told; for a used budget. On a rung the rung itself tells them."""
+CONSEQUENCE_KIND_REASSIGN: ConsequenceKind.ValueType  # 2
+"""The handoff is taken from its owner and given to the next, by `leads`; on a rung at or after due."""
+CONSEQUENCE_KIND_THROTTLE_INTAKE: ConsequenceKind.ValueType  # 3
+"""Marketing's intake is let through in part."""
+CONSEQUENCE_KIND_CHANGE_CAPACITY: ConsequenceKind.ValueType  # 4
+"""The promising party's capacity changes."""
+CONSEQUENCE_KIND_REVIEW: ConsequenceKind.ValueType  # 5
+"""The parties review the agreement."""
+CONSEQUENCE_KIND_PAYOUT_FACTOR: ConsequenceKind.ValueType  # 6
+"""Payouts that hang on this agreement are multiplied."""
+Global___ConsequenceKind: _TypeAlias = ConsequenceKind  # noqa: Y015
 
 @_typing.final
 class AgreementVersion(_message.Message):
@@ -246,6 +314,41 @@ class AgreementVersion(_message.Message):
     MODE_ENFORCE: AgreementVersion.Mode.ValueType  # 2
     """It measures and alerts."""
 
+    class _Consent:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ConsentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AgreementVersion._Consent.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CONSENT_UNSPECIFIED: AgreementVersion._Consent.ValueType  # 0
+        """Never returned."""
+        CONSENT_PENDING: AgreementVersion._Consent.ValueType  # 1
+        """A word is missing."""
+        CONSENT_BOTH_PARTIES: AgreementVersion._Consent.ValueType  # 2
+        """Marketing and sales accepted it, each by a person of their own."""
+        CONSENT_ONE_PERSON_FOR_BOTH: AgreementVersion._Consent.ValueType  # 3
+        """One person, who manages both sides, accepted it for both."""
+        CONSENT_SINGLE_PARTY: AgreementVersion._Consent.ValueType  # 4
+        """One party accepted it; the other does not exist here."""
+        CONSENT_PROMISING_PARTIES: AgreementVersion._Consent.ValueType  # 5
+        """With a customer: the parties that promise accepted it, the customer signed elsewhere."""
+
+    class Consent(_Consent, metaclass=_ConsentEnumTypeWrapper):
+        """By whose word it holds."""
+
+    CONSENT_UNSPECIFIED: AgreementVersion.Consent.ValueType  # 0
+    """Never returned."""
+    CONSENT_PENDING: AgreementVersion.Consent.ValueType  # 1
+    """A word is missing."""
+    CONSENT_BOTH_PARTIES: AgreementVersion.Consent.ValueType  # 2
+    """Marketing and sales accepted it, each by a person of their own."""
+    CONSENT_ONE_PERSON_FOR_BOTH: AgreementVersion.Consent.ValueType  # 3
+    """One person, who manages both sides, accepted it for both."""
+    CONSENT_SINGLE_PARTY: AgreementVersion.Consent.ValueType  # 4
+    """One party accepted it; the other does not exist here."""
+    CONSENT_PROMISING_PARTIES: AgreementVersion.Consent.ValueType  # 5
+    """With a customer: the parties that promise accepted it, the customer signed elsewhere."""
+
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -259,6 +362,12 @@ class AgreementVersion(_message.Message):
     ACCEPTANCES_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     RETIRE_TIME_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    ABSENT_PARTIES_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REFERENCE_FIELD_NUMBER: _builtins.int
+    MARKETING_TERMS_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    PAUSE_REASONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/agreements/{agreement}/versions/{version}`."""
     etag: _builtins.str
@@ -273,6 +382,12 @@ class AgreementVersion(_message.Message):
     """Where it stands."""
     calendar_version: _builtins.str
     """The calendar version in whose open time business time is counted."""
+    scope: _builtins.str
+    """A condition: the handoffs that are under it; empty means all. Attributes and rules: docs/agreements.md."""
+    customer_reference: _builtins.str
+    """With a customer: the number of the contract that was signed; no name, no address."""
+    consent: Global___AgreementVersion.Consent.ValueType
+    """By whose word it holds."""
     @_builtins.property
     def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Commitment]:
         """What is promised."""
@@ -297,6 +412,20 @@ class AgreementVersion(_message.Message):
     def retire_time(self) -> _timestamp_pb2.Timestamp:
         """When a later version took its place."""
 
+    @_builtins.property
+    def absent_parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
+        """Parties that this tenant does not have: their word is not needed, and they promise nothing.
+        Refused while somebody could speak for them. Only in an internal agreement.
+        """
+
+    @_builtins.property
+    def marketing_terms(self) -> Global___MarketingTerms:
+        """What marketing's promises are counted by; both parties accept it with the rest."""
+
+    @_builtins.property
+    def pause_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___PauseReason]:
+        """For what a clock may stand still; for anything else it does not."""
+
     def __init__(
         self,
         *,
@@ -313,14 +442,145 @@ class AgreementVersion(_message.Message):
         acceptances: _abc.Iterable[Global___Acceptance] | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         retire_time: _timestamp_pb2.Timestamp | None = ...,
+        scope: _builtins.str = ...,
+        absent_parties: _abc.Iterable[_terms_pb2.Party.ValueType] | None = ...,
+        customer_reference: _builtins.str = ...,
+        marketing_terms: Global___MarketingTerms | None = ...,
+        consent: Global___AgreementVersion.Consent.ValueType = ...,
+        pause_reasons: _abc.Iterable[Global___PauseReason] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["back_date_limit_duration", b"back_date_limit_duration", "effective_time", b"effective_time", "retire_time", b"retire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["back_date_limit_duration", b"back_date_limit_duration", "effective_time", b"effective_time", "marketing_terms", b"marketing_terms", "retire_time", b"retire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "accepted_grades", b"accepted_grades", "back_date_limit_duration", b"back_date_limit_duration", "calendar_version", b"calendar_version", "commitments", b"commitments", "effective_time", b"effective_time", "etag", b"etag", "kind", b"kind", "mode", b"mode", "name", b"name", "retire_time", b"retire_time", "state", b"state", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_parties", b"absent_parties", "acceptances", b"acceptances", "accepted_grades", b"accepted_grades", "back_date_limit_duration", b"back_date_limit_duration", "calendar_version", b"calendar_version", "commitments", b"commitments", "consent", b"consent", "customer_reference", b"customer_reference", "effective_time", b"effective_time", "etag", b"etag", "kind", b"kind", "marketing_terms", b"marketing_terms", "mode", b"mode", "name", b"name", "pause_reasons", b"pause_reasons", "retire_time", b"retire_time", "scope", b"scope", "state", b"state", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementVersion: _TypeAlias = AgreementVersion  # noqa: Y015
+
+@_typing.final
+class MarketingTerms(_message.Message):
+    """What marketing's promises are counted by. Frozen with the version: results cannot move the yardstick."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MQL_DEFINITION_FIELD_NUMBER: _builtins.int
+    LEAD_VALUES_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
+    mql_definition: _builtins.str
+    """The name of the version of the MQL definition that both parties mean; empty when none is agreed."""
+    @_builtins.property
+    def lead_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeadValue]:
+        """What a lead is worth on average, by segment; each segment once, all in one currency."""
+
+    @_builtins.property
+    def quota(self) -> Global___MarketingQuota:
+        """How much of that value marketing hands over."""
+
+    def __init__(
+        self,
+        *,
+        mql_definition: _builtins.str = ...,
+        lead_values: _abc.Iterable[Global___LeadValue] | None = ...,
+        quota: Global___MarketingQuota | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead_values", b"lead_values", "mql_definition", b"mql_definition", "quota", b"quota"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketingTerms: _TypeAlias = MarketingTerms  # noqa: Y015
+
+@_typing.final
+class LeadValue(_message.Message):
+    """What a lead of a segment is worth on average."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    segment: _builtins.str
+    """The segment; empty for every lead of a segment that is not listed, and of none."""
+    @_builtins.property
+    def value(self) -> _terms_pb2.Money:
+        """More than nothing."""
+
+    def __init__(
+        self,
+        *,
+        segment: _builtins.str = ...,
+        value: _terms_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["segment", b"segment", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadValue: _TypeAlias = LeadValue  # noqa: Y015
+
+@_typing.final
+class MarketingQuota(_message.Message):
+    """How much implied lead value marketing hands over in a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Period:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MarketingQuota._Period.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PERIOD_UNSPECIFIED: MarketingQuota._Period.ValueType  # 0
+        """Never returned."""
+        PERIOD_MONTH: MarketingQuota._Period.ValueType  # 1
+        """A calendar month."""
+        PERIOD_QUARTER: MarketingQuota._Period.ValueType  # 2
+        """Three months, from January, April, July and October."""
+        PERIOD_YEAR: MarketingQuota._Period.ValueType  # 3
+        """A calendar year."""
+
+    class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
+        """How long a period is, in the tenant's zone."""
+
+    PERIOD_UNSPECIFIED: MarketingQuota.Period.ValueType  # 0
+    """Never returned."""
+    PERIOD_MONTH: MarketingQuota.Period.ValueType  # 1
+    """A calendar month."""
+    PERIOD_QUARTER: MarketingQuota.Period.ValueType  # 2
+    """Three months, from January, April, July and October."""
+    PERIOD_YEAR: MarketingQuota.Period.ValueType  # 3
+    """A calendar year."""
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    MINIMUM_PACE_PERCENT_FIELD_NUMBER: _builtins.int
+    MAXIMUM_PACE_PERCENT_FIELD_NUMBER: _builtins.int
+    period: Global___MarketingQuota.Period.ValueType
+    """How long a period is."""
+    minimum_pace_percent: _builtins.int
+    """Below this pace, in percent, marketing is behind; 0 means 80."""
+    maximum_pace_percent: _builtins.int
+    """Above this pace, in percent, sales is flooded; 0 means 125."""
+    @_builtins.property
+    def value(self) -> _terms_pb2.Money:
+        """More than nothing, in the currency of the lead values."""
+
+    def __init__(
+        self,
+        *,
+        period: Global___MarketingQuota.Period.ValueType = ...,
+        value: _terms_pb2.Money | None = ...,
+        minimum_pace_percent: _builtins.int = ...,
+        maximum_pace_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_pace_percent", b"maximum_pace_percent", "minimum_pace_percent", b"minimum_pace_percent", "period", b"period", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketingQuota: _TypeAlias = MarketingQuota  # noqa: Y015
 
 @_typing.final
 class Acceptance(_message.Message):
@@ -368,6 +628,12 @@ class Commitment(_message.Message):
     TIERS_FIELD_NUMBER: _builtins.int
     OBJECTIVE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     RUNGS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    RESPONSIBILITIES_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
+    ERROR_BUDGET_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    OWNER_TARGET_DURATION_FIELD_NUMBER: _builtins.int
     commitment_id: _builtins.str
     """Its id within the agreement, kept over versions."""
     title: _builtins.str
@@ -378,6 +644,8 @@ class Commitment(_message.Message):
     """How its time is counted."""
     objective_basis_points: _builtins.int
     """The share of clocks that shall be met, in basis points: 9,000 is 90 %. 1 to 9,999."""
+    condition: _builtins.str
+    """A condition: the handoffs that are meant at all; empty means all of the agreement's scope."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """Who promises. Several parties: a joint promise, counted for each."""
@@ -390,6 +658,26 @@ class Commitment(_message.Message):
     def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
         """Steps of the escalation ladder, in order."""
 
+    @_builtins.property
+    def responsibilities(self) -> Global___Responsibilities:
+        """Who answers for it, who does it, who is asked and who is told; by default as docs/agreements.md says."""
+
+    @_builtins.property
+    def consequences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consequence]:
+        """What follows when it is not kept."""
+
+    @_builtins.property
+    def error_budget(self) -> Global___ErrorBudgetTerms:
+        """By what its error budget is judged; absent means the defaults of docs/agreements.md."""
+
+    @_builtins.property
+    def attempts(self) -> Global___AttemptsRule:
+        """How often to try; only for `COMMITMENT_KIND_ATTEMPTS`."""
+
+    @_builtins.property
+    def owner_target_duration(self) -> _duration_pb2.Duration:
+        """What each owner is given from their own assignment on; absent: the whole target again."""
+
     def __init__(
         self,
         *,
@@ -401,14 +689,233 @@ class Commitment(_message.Message):
         tiers: _abc.Iterable[Global___Tier] | None = ...,
         objective_basis_points: _builtins.int = ...,
         rungs: _abc.Iterable[Global___Rung] | None = ...,
+        condition: _builtins.str = ...,
+        responsibilities: Global___Responsibilities | None = ...,
+        consequences: _abc.Iterable[Global___Consequence] | None = ...,
+        error_budget: Global___ErrorBudgetTerms | None = ...,
+        attempts: Global___AttemptsRule | None = ...,
+        owner_target_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "error_budget", b"error_budget", "owner_target_duration", b"owner_target_duration", "responsibilities", b"responsibilities"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "commitment_id", b"commitment_id", "kind", b"kind", "objective_basis_points", b"objective_basis_points", "parties", b"parties", "rungs", b"rungs", "tiers", b"tiers", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "basis", b"basis", "commitment_id", b"commitment_id", "condition", b"condition", "consequences", b"consequences", "error_budget", b"error_budget", "kind", b"kind", "objective_basis_points", b"objective_basis_points", "owner_target_duration", b"owner_target_duration", "parties", b"parties", "responsibilities", b"responsibilities", "rungs", b"rungs", "tiers", b"tiers", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Commitment: _TypeAlias = Commitment  # noqa: Y015
+
+@_typing.final
+class AttemptsRule(_message.Message):
+    """How often, on how many days and channels somebody is to try."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    SPACING_DURATION_FIELD_NUMBER: _builtins.int
+    DISTINCT_DATES_FIELD_NUMBER: _builtins.int
+    DISTINCT_CHANNELS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """Follow-ups that count, 1 to 100."""
+    distinct_dates: _builtins.int
+    """Distinct dates, in the zone of the clock's calendar; 0 is 1."""
+    distinct_channels: _builtins.int
+    """Distinct channels; 0 is 1."""
+    @_builtins.property
+    def spacing_duration(self) -> _duration_pb2.Duration:
+        """A follow-up counts when it comes so much wall time after the last one that counted."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        spacing_duration: _duration_pb2.Duration | None = ...,
+        distinct_dates: _builtins.int = ...,
+        distinct_channels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spacing_duration", b"spacing_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "distinct_channels", b"distinct_channels", "distinct_dates", b"distinct_dates", "spacing_duration", b"spacing_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttemptsRule: _TypeAlias = AttemptsRule  # noqa: Y015
+
+@_typing.final
+class PauseReason(_message.Message):
+    """A reason for which a clock may stand still."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    CAP_DURATION_FIELD_NUMBER: _builtins.int
+    GRANTORS_FIELD_NUMBER: _builtins.int
+    ACCOUNTABLE_PARTY_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Its code."""
+    accountable_party: _terms_pb2.Party.ValueType
+    """Whose the paused time is; unspecified means the buyer's."""
+    @_builtins.property
+    def cap_duration(self) -> _duration_pb2.Duration:
+        """The most of the clock's own time that one such pause may last; absent: no limit."""
+
+    @_builtins.property
+    def grantors(self) -> _containers.RepeatedScalarFieldContainer[Global___RecipientRole.ValueType]:
+        """Who may grant it; empty means managers."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        cap_duration: _duration_pb2.Duration | None = ...,
+        grantors: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+        accountable_party: _terms_pb2.Party.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cap_duration", b"cap_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accountable_party", b"accountable_party", "cap_duration", b"cap_duration", "code", b"code", "grantors", b"grantors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseReason: _TypeAlias = PauseReason  # noqa: Y015
+
+@_typing.final
+class Responsibilities(_message.Message):
+    """Who has which part in a commitment, by role; resolved to people whenever it is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTABLE_FIELD_NUMBER: _builtins.int
+    RESPONSIBLE_FIELD_NUMBER: _builtins.int
+    CONSULTED_FIELD_NUMBER: _builtins.int
+    INFORMED_FIELD_NUMBER: _builtins.int
+    accountable: Global___RecipientRole.ValueType
+    """Answers for it: exactly one role."""
+    @_builtins.property
+    def responsible(self) -> _containers.RepeatedScalarFieldContainer[Global___RecipientRole.ValueType]:
+        """Do it: at least one role."""
+
+    @_builtins.property
+    def consulted(self) -> _containers.RepeatedScalarFieldContainer[Global___RecipientRole.ValueType]:
+        """Are asked before it is changed."""
+
+    @_builtins.property
+    def informed(self) -> _containers.RepeatedScalarFieldContainer[Global___RecipientRole.ValueType]:
+        """Are told how it goes."""
+
+    def __init__(
+        self,
+        *,
+        accountable: Global___RecipientRole.ValueType = ...,
+        responsible: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+        consulted: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+        informed: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accountable", b"accountable", "consulted", b"consulted", "informed", b"informed", "responsible", b"responsible"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Responsibilities: _TypeAlias = Responsibilities  # noqa: Y015
+
+@_typing.final
+class Consequence(_message.Message):
+    """What follows when a promise is not kept, once each time that its trigger is reached."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSEQUENCE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RUNG_ID_FIELD_NUMBER: _builtins.int
+    BUDGET_USED_PERCENT_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    consequence_id: _builtins.str
+    """Its id within the commitment."""
+    kind: Global___ConsequenceKind.ValueType
+    """What is to happen."""
+    rung_id: _builtins.str
+    """A rung of the commitment's ladder fires on a clock."""
+    budget_used_percent: _builtins.int
+    """So much of the error budget is used: 1 to 1,000 percent, 100 is all of it."""
+    percent: _builtins.int
+    """How much. Throttle: the share of intake let through, 0 to 99. Capacity: by how much, −100 to 500, not 0.
+    Payout: the factor, 0 to 200, not 100. The others have none.
+    """
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[Global___RecipientRole.ValueType]:
+        """Whom an alert tells; the others have none."""
+
+    def __init__(
+        self,
+        *,
+        consequence_id: _builtins.str = ...,
+        kind: Global___ConsequenceKind.ValueType = ...,
+        rung_id: _builtins.str = ...,
+        budget_used_percent: _builtins.int = ...,
+        percent: _builtins.int | None = ...,
+        recipients: _abc.Iterable[Global___RecipientRole.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "budget_used_percent", b"budget_used_percent", "percent", b"percent", "rung_id", b"rung_id", "trigger", b"trigger"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "budget_used_percent", b"budget_used_percent", "consequence_id", b"consequence_id", "kind", b"kind", "percent", b"percent", "recipients", b"recipients", "rung_id", b"rung_id", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    _WhichOneofReturnType_trigger: _TypeAlias = _typing.Literal["rung_id", "budget_used_percent"]  # noqa: Y015
+    _WhichOneofArgType_trigger: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_trigger) -> _WhichOneofReturnType_trigger | None: ...
+
+Global___Consequence: _TypeAlias = Consequence  # noqa: Y015
+
+@_typing.final
+class ErrorBudgetTerms(_message.Message):
+    """By what an error budget is judged, in the commitment's own time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_WINDOW_FIELD_NUMBER: _builtins.int
+    FAST_SHARE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    FAST_WINDOW_FIELD_NUMBER: _builtins.int
+    SLOW_WINDOW_FIELD_NUMBER: _builtins.int
+    MINIMUM_SETTLED_FIELD_NUMBER: _builtins.int
+    fast_share_basis_points: _builtins.int
+    """The share of the budget, in basis points, that sets off the fast alert when it is used in the fast window;
+    0 means 1,000.
+    """
+    minimum_settled: _builtins.int
+    """With fewer settled clocks in a window, exact chances stand in for ratios; 0 means 30."""
+    @_builtins.property
+    def budget_window(self) -> _duration_pb2.Duration:
+        """The window over which the budget is given; absent means 160 hours."""
+
+    @_builtins.property
+    def fast_window(self) -> _duration_pb2.Duration:
+        """The fast window; absent means 8 hours. Its short window is a twelfth of it."""
+
+    @_builtins.property
+    def slow_window(self) -> _duration_pb2.Duration:
+        """The slow window, over which the alert's burn is 1; absent means five business days. Its short one is a fifth."""
+
+    def __init__(
+        self,
+        *,
+        budget_window: _duration_pb2.Duration | None = ...,
+        fast_share_basis_points: _builtins.int = ...,
+        fast_window: _duration_pb2.Duration | None = ...,
+        slow_window: _duration_pb2.Duration | None = ...,
+        minimum_settled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget_window", b"budget_window", "fast_window", b"fast_window", "slow_window", b"slow_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_window", b"budget_window", "fast_share_basis_points", b"fast_share_basis_points", "fast_window", b"fast_window", "minimum_settled", b"minimum_settled", "slow_window", b"slow_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErrorBudgetTerms: _TypeAlias = ErrorBudgetTerms  # noqa: Y015
 
 @_typing.final
 class Tier(_message.Message):
@@ -418,6 +925,14 @@ class Tier(_message.Message):
 
     MATCH_FIELD_NUMBER: _builtins.int
     TARGET_DURATION_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    TARGET_BUSINESS_DAYS_FIELD_NUMBER: _builtins.int
+    condition: _builtins.str
+    """A condition; where `match` is given too, both must hold."""
+    target_business_days: _builtins.int
+    """The target in business days, 1 to 366, instead of a duration: so many times the day length of the
+    agreement's calendar. Turned into `target_duration` when the version is made.
+    """
     @_builtins.property
     def match(self) -> Global___TierMatch:
         """Which handoffs; absent means all."""
@@ -431,10 +946,12 @@ class Tier(_message.Message):
         *,
         match: Global___TierMatch | None = ...,
         target_duration: _duration_pb2.Duration | None = ...,
+        condition: _builtins.str = ...,
+        target_business_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["match", b"match", "target_duration", b"target_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["match", b"match", "target_duration", b"target_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "match", b"match", "target_business_days", b"target_business_days", "target_duration", b"target_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -763,6 +1280,7 @@ class Clock(_message.Message):
     FIRED_RUNGS_FIELD_NUMBER: _builtins.int
     HISTORICAL_FIELD_NUMBER: _builtins.int
     VOID_REASON_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/clocks/{clock}`."""
     etag: _builtins.str
@@ -789,6 +1307,8 @@ class Clock(_message.Message):
     """Part of imported history: it alerts nobody."""
     void_reason: _builtins.str
     """Why it is void; empty otherwise."""
+    origin: _builtins.int
+    """Which of the handoff's clocks of this commitment it is, by what started it; 0 where there can be one only."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """Who promised."""
@@ -860,10 +1380,11 @@ class Clock(_message.Message):
         fired_rungs: _abc.Iterable[_builtins.str] | None = ...,
         historical: _builtins.bool = ...,
         void_reason: _builtins.str = ...,
+        origin: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breach_time", b"breach_time", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "original_due_time", b"original_due_time", "paused_duration", b"paused_duration", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "stop_time", b"stop_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "breach_time", b"breach_time", "commitment_id", b"commitment_id", "cycle", b"cycle", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "etag", b"etag", "fired_rungs", b"fired_rungs", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "name", b"name", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "paused_duration", b"paused_duration", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "team", b"team", "void_reason", b"void_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "breach_time", b"breach_time", "commitment_id", b"commitment_id", "cycle", b"cycle", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "etag", b"etag", "fired_rungs", b"fired_rungs", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "name", b"name", "origin", b"origin", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "paused_duration", b"paused_duration", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "team", b"team", "void_reason", b"void_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1276,10 +1797,13 @@ class ProposeAgreementRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     AGREEMENT_VERSION_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}/agreements/{agreement}`."""
     request_id: _builtins.str
     """UUID chosen by the caller."""
+    validate_only: _builtins.bool
+    """Look for faults only: nothing is written, and the answer is the version as it would be, without a name."""
     @_builtins.property
     def agreement_version(self) -> Global___AgreementVersion:
         """The version; its name is given by the service. An equal proposal of the newest version returns that."""
@@ -1290,10 +1814,11 @@ class ProposeAgreementRequest(_message.Message):
         parent: _builtins.str = ...,
         request_id: _builtins.str = ...,
         agreement_version: Global___AgreementVersion | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "parent", b"parent", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
