@@ -28,7 +28,7 @@ from smarketing.client import LeadsClient, ReportsClient
 from tests.builders.processes import Installation, an_installation, until
 from tests.e2e.company import Company, settled_in
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from smarketing import wallclock
 from tests.builders.processes import an_installation, until
 from tests.e2e.company import settled_in
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 LEAD = json.dumps(
     {

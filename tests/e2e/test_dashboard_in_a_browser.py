@@ -13,7 +13,7 @@ from smarketing.server.http import HttpHost
 from smarketing.server.settings import ServerConfig
 from tests.contract.web.board import a_board, token_of
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.needs("chromium")
 
 _ARGUMENTS = [
     "--headless=new",

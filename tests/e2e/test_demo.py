@@ -29,7 +29,7 @@ from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.eventlog.reading import head, read
 from smarketing.sql import Connection, open_database
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(420)]
+pytestmark = pytest.mark.timeout(420)
 
 TENANT = "tenants/default"
 _PAYLOADS = {

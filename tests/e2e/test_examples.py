@@ -10,14 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.client import LeadsClient
 from tests.builders.processes import ROOT, Finished, Installation, finished
 from tests.e2e.company import Company, settled_in
-
-pytestmark = pytest.mark.xdist_group("e2e")
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES: Final = ROOT / "examples"

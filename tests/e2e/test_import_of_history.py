@@ -24,8 +24,6 @@ from smarketing.client import LeadsClient, SlaClient
 from tests.builders.processes import ROOT, Finished, Installation, until
 from tests.e2e.company import Company, settled_in
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 EXAMPLES: Final = ROOT / "examples"
 BRAZIL: Final = ZoneInfo("America/Sao_Paulo")
 

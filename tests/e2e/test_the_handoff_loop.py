@@ -22,8 +22,6 @@ from tests.builders.processes import Installation, until
 from tests.builders.webhooks import Received, Receiver
 from tests.e2e.company import Company, settled_in
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 TARGET = timedelta(seconds=5)
 
 

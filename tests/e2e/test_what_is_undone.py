@@ -16,7 +16,7 @@ from smarketing.client import LeadsClient, ReportsClient, SlaClient
 from tests.builders.processes import Installation, an_installation, until
 from tests.e2e.company import Company, settled_in
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(170)]
+pytestmark = pytest.mark.timeout(170)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,6 @@ WORKERS: Final = 8
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 pytestmark = [
-    pytest.mark.xdist_group("e2e"),
     pytest.mark.timeout(1_700 if FULL else 170),
     pytest.mark.skipif(sys.platform != "linux", reason="finds the services' processes in /proc"),
 ]

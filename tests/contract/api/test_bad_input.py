@@ -34,7 +34,7 @@ from smarketing.server.policy import Policy
 from tests.builders.processes import ROOT, SERVICES, Installation, an_installation
 from tests.e2e.company import Company, settled_in
 
-pytestmark = [pytest.mark.xdist_group("bad-input"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 EXAMPLES: Final = int(os.environ.get("BAD_INPUT_EXAMPLES", "12"))
 DEADLINE_SECONDS: Final = 10.0

@@ -28,7 +28,6 @@ from tests.builders.many_handoffs import (
 )
 
 # In one worker, so that the shelves are filled once.
-pytestmark = pytest.mark.xdist_group("lists")
 
 SOME: Final = 2_000
 FEW: Final = 10_000

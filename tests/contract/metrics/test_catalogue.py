@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.metrics.installation import CANARIES, SHOWN, Pages, Seen, is_caught_up, looked_at
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("e2e")]
+pytestmark = pytest.mark.timeout(180)
 
 CATALOGUE = Path(__file__).parents[3] / "docs" / "metrics.md"
 MOST_SERIES = 2_000
