@@ -9,8 +9,9 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sla.domain.agreement import AgreementVersion, Attributes, CommitmentKind, Rung
+from services.sla.domain.agreement import AgreementVersion, CommitmentKind, Rung
 from services.sla.domain.clock import ClockState, evaluate
+from services.sla.domain.condition import Attributes
 from services.sla.domain.course import Mark, Outcome, Step, instant_of, run, typed_intervals
 from services.sla.domain.events import ClockBreached, ClockEvent, RungFired
 from services.sla.domain.recording import RecordedClock, changes, record

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 
+from services.sla.domain.condition import ANY, Attributes, Condition
 from services.sla.domain.errors import BadAgreement
 from smarketing.businesstime import BusinessTime
 
@@ -48,6 +49,8 @@ class Role(Enum):
     OTHER_PARTY = "OTHER_PARTY"
     LEADERSHIP = "LEADERSHIP"
     QUEUE = "QUEUE"
+    PARTY = "PARTY"
+    """The managers of the party that promised."""
 
 
 class Delivery(Enum):
@@ -67,48 +70,6 @@ class Grade(Enum):
     IMPORTED = "IMPORTED"
     SELF_REPORTED = "SELF_REPORTED"
     BACK_DATED = "BACK_DATED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
-    """What is known of a handoff that a condition may ask about."""
-
-    source_channel: str | None = None
-    segment: str | None = None
-    region: str | None = None
-    score: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Which handoffs are meant; an empty part asks nothing, the bounds of the score are inside."""
-
-    source_channels: frozenset[str] = frozenset()
-    segments: frozenset[str] = frozenset()
-    regions: frozenset[str] = frozenset()
-    min_score: int | None = None
-    max_score: int | None = None
-
-    def matches(self, attributes: Attributes) -> bool:
-        """Tell whether a handoff is meant; an unknown attribute meets no question about it."""
-        named = (
-            (self.source_channels, attributes.source_channel),
-            (self.segments, attributes.segment),
-            (self.regions, attributes.region),
-        )
-        if any(wanted and value not in wanted for wanted, value in named):
-            return False
-        if self.min_score is None and self.max_score is None:
-            return True
-        score = attributes.score
-        return (
-            score is not None
-            and (self.min_score is None or score >= self.min_score)
-            and (self.max_score is None or score <= self.max_score)
-        )
-
-
-ANY = Condition()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

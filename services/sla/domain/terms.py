@@ -7,13 +7,11 @@ from decimal import Decimal
 from enum import Enum
 
 from services.sla.domain.agreement import (
-    ANY,
     ENOUGH_BY_DEFAULT,
     AgreementVersion,
     Attempts,
     Commitment,
     CommitmentKind,
-    Condition,
     Delivery,
     Grade,
     Party,
@@ -23,6 +21,7 @@ from services.sla.domain.agreement import (
     Tier,
     TimeBasis,
 )
+from services.sla.domain.condition import ANY, Condition
 from smarketing.businesstime import BusinessTime
 
 NOTHING = BusinessTime()

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
-from services.sla.domain.agreement import Attributes, CommitmentKind, Grade, Party, TimeBasis
+from services.sla.domain.agreement import CommitmentKind, Grade, Party, TimeBasis
 from services.sla.domain.alert import Alert, AlertState, ResolveReason
+from services.sla.domain.condition import Attributes
 from services.sla.domain.course import Outcome
 from services.sla.domain.history import Told
 from services.sla.domain.recorded import Clock
@@ -203,10 +205,9 @@ def _attributes_text(attributes: Attributes | None) -> str | None:
         return None
     return json.dumps(
         {
-            "source_channel": attributes.source_channel,
-            "segment": attributes.segment,
-            "region": attributes.region,
-            "score": attributes.score,
+            each.name: value
+            for each in fields(attributes)
+            if (value := getattr(attributes, each.name)) is not None
         }
     )
 

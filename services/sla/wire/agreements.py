@@ -7,7 +7,6 @@ from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import (
     Attempts,
     CommitmentKind,
-    Condition,
     Delivery,
     Grade,
     Party,
@@ -15,6 +14,7 @@ from services.sla.domain.agreement import (
     Role,
     TimeBasis,
 )
+from services.sla.domain.condition import Condition
 from services.sla.domain.terms import AgreementKind, Mode, Promise, Step, Target, Terms
 from services.sla.wire.instants import amount, duration, stamp, stamp_or_none
 from smarketing.api.sla.v1 import sla_pb2 as slapb

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from services.sla.domain.agreement import Attributes
+from services.sla.domain.condition import Attributes
 from services.sla.domain.history import Told
 from services.sla.domain.timeline import Fact, FactKind
 from services.sla.wire.agreements import grade_of
@@ -76,6 +76,13 @@ def _attributes(of: leadspb.Qualification) -> Attributes:
         segment=of.segment or None,
         region=of.region or None,
         score=of.score if of.HasField("score") else None,
+        source=of.source or None,
+        product=of.product or None,
+        lead_type=of.lead_type or None,
+        language=of.language or None,
+        definition=of.definition or None,
+        value=of.value.minor_units if of.HasField("value") else None,
+        currency=of.value.currency_code or None,
     )
 
 

@@ -1,8 +1,8 @@
 """A source channel that a newer peer has added stops nobody, and is neither lost nor taken for another."""
 
 from services.reports.consumers.lead_events import words_of
-from services.reports.domain.handoffs import Submitted
-from services.sla.domain.agreement import Condition
+from services.reports.domain.words import Submitted
+from services.sla.domain.condition import Condition
 from services.sla.wire.facts import told_of
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb

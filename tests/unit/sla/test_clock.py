@@ -5,9 +5,7 @@ import pytest
 
 from services.sla.domain.agreement import (
     AgreementVersion,
-    Attributes,
     CommitmentKind,
-    Condition,
     Grade,
     Rung,
     Tier,
@@ -15,6 +13,7 @@ from services.sla.domain.agreement import (
     agreement_for,
 )
 from services.sla.domain.clock import ClockState, evaluate
+from services.sla.domain.condition import Attributes, Condition
 from services.sla.domain.course import IntervalKind, Outcome
 from services.sla.domain.errors import BadAgreement
 from services.sla.domain.timeline import Fact, FactKind
