@@ -18,7 +18,6 @@ __all__ = [
     "BudgetPolicy",
     "BudgetState",
     "BurnPair",
-    "Consequence",
     "Count",
     "Counts",
     "burn_threshold",
@@ -43,18 +42,6 @@ class BudgetState(Enum):
     """Nothing more may be missed."""
 
 
-class Consequence(Enum):
-    """What was agreed to do when a budget gets into a state; `sla` says it, people or systems do it."""
-
-    NONE = "NONE"
-    ALERT = "ALERT"
-    ROUTE_CHANGE = "ROUTE_CHANGE"
-    EXTRA_STAFFING = "EXTRA_STAFFING"
-    THROTTLE_INTAKE = "THROTTLE_INTAKE"
-    REVIEW = "REVIEW"
-    PAYOUT_FACTOR = "PAYOUT_FACTOR"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BurnPair:
     """A long window that must burn, and a short one that must still burn, at a threshold."""
@@ -75,8 +62,6 @@ class BudgetPolicy:
     fast: BurnPair
     slow: BurnPair
     minimum_settled: int = 30
-    on_warn: Consequence = Consequence.ALERT
-    on_exhausted: Consequence = Consequence.REVIEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +93,6 @@ class Budget:
     """
 
     state: BudgetState
-    consequence: Consequence
     is_burning_fast: bool
     is_burning_slowly: bool
     remaining: Fraction | None
@@ -178,7 +162,6 @@ def judge(policy: BudgetPolicy, objective_basis_points: int, counts: Counts) -> 
     slow_burn = _burn(counts.slow_long, allowed)
     return Budget(
         state=state,
-        consequence=_consequence(policy, state),
         is_burning_fast=fast,
         is_burning_slowly=slow,
         remaining=expected,
@@ -214,16 +197,6 @@ def _fires(
     allowed = Fraction(_BASIS_POINTS - objective_basis_points, _BASIS_POINTS)
     burns = (_burn(long, allowed), _burn(short, allowed))
     return all(burn is not None and burn >= pair.threshold for burn in burns)
-
-
-def _consequence(policy: BudgetPolicy, state: BudgetState) -> Consequence:
-    match state:
-        case BudgetState.OK:
-            return Consequence.NONE
-        case BudgetState.WARN:
-            return policy.on_warn
-        case BudgetState.EXHAUSTED:
-            return policy.on_exhausted
 
 
 def _time_left(

@@ -8,7 +8,6 @@ from services.sla.domain.agreement import TimeBasis
 from services.sla.domain.budget import (
     Budget,
     BudgetState,
-    Consequence,
     Count,
     Counts,
     burn_threshold,
@@ -75,7 +74,6 @@ def test_a_budget_without_a_settled_clock_has_no_ratio_and_nothing_to_say() -> N
 
     assert budget == Budget(
         state=BudgetState.OK,
-        consequence=Consequence.NONE,
         is_burning_fast=False,
         is_burning_slowly=False,
         remaining=None,
@@ -107,7 +105,7 @@ def test_a_fast_burn_warns_only_while_the_short_window_burns_too() -> None:
     silent = judged(window=(1000, 30), fast_long=(40, 8))
     slower = judged(window=(1000, 30), fast_long=(40, 7), fast_short=(5, 1))
 
-    assert (going_on.state, going_on.consequence) == (BudgetState.WARN, Consequence.ALERT)
+    assert going_on.state is BudgetState.WARN
     assert going_on.fast_burn == 2
     assert [each.state for each in (over, silent, slower)] == [BudgetState.OK] * 3
 
@@ -133,7 +131,7 @@ def test_a_budget_overspent_by_a_single_miss_of_a_single_clock_is_not_called_exh
 
     # One of one is ten times what may be missed, but one chance in ten.
     assert (single.remaining, single.state) == (Fraction(-9), BudgetState.OK)
-    assert (many.state, many.consequence) == (BudgetState.EXHAUSTED, Consequence.REVIEW)
+    assert many.state is BudgetState.EXHAUSTED
 
 
 def test_exhaustion_is_as_far_off_as_the_rest_lasts_at_the_pace_of_five_days() -> None:
