@@ -18,23 +18,27 @@ from services.sla.domain.course import (
     IntervalKind,
     Mark,
     Outcome,
-    Step,
     instant_of,
-    run,
     typed_intervals,
 )
-from services.sla.domain.plots import PLOTS, mark_of
+from services.sla.domain.course import run as run_course
+from services.sla.domain.runs import Run, Runs
 from services.sla.domain.timeline import Fact, FactKind, Timeline, with_implied_acceptance
+from services.sla.domain.unions import United
 from smarketing.businesstime import BusinessTime, Openings, from_us, to_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockKey:
-    """Which clock: one commitment of one agreement on one handoff."""
+    """Which clock: one commitment of one agreement on one handoff.
+
+    `origin` tells apart the clocks of a kind that has several: the position of the fact that started it.
+    """
 
     handoff: str
     agreement: str
     commitment: str
+    origin: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,13 @@ class ClockPause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockCycle:
-    """An earlier cycle: met at `stop_time`, undone at `reopen_time`."""
+    """An earlier cycle: met at `stop_time`, or void then for a reason, and undone at `reopen_time`."""
 
     number: int
     stop_time: datetime
     due_time: datetime
     reopen_time: datetime
+    void_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +141,7 @@ def evaluate(
     """
     facts = tuple(with_implied_acceptance(iter(standing_facts(agreement, calendars, timeline))))
     case = _Case(agreement, calendars, timeline, facts, as_of, with_intervals)
-    states = (case.state(commitment) for commitment in agreement.commitments)
-    return tuple(state for state in states if state is not None)
+    return tuple(state for commitment in agreement.commitments for state in case.states(commitment))
 
 
 def standing_facts(agreement: AgreementVersion, calendars: Calendars, timeline: Timeline) -> list[Fact]:
@@ -169,46 +173,76 @@ class _Case:
     as_of: datetime
     with_intervals: bool
 
-    def state(self, commitment: Commitment) -> ClockState | None:
-        start = self._start(commitment)
-        if start is None:
+    def states(self, commitment: Commitment) -> Iterator[ClockState]:
+        """Yield the commitment's clocks that have started, the first one first."""
+        facts = [fact for fact in self.facts if fact.occur_time <= self.as_of]
+        runs = Runs(self.agreement, commitment)
+        if any(fact.kind is FactKind.UNITED for fact in facts) and not runs.plot.recurs:
+            yield from self._united(runs, facts)
+            return
+        own = [fact for fact in facts if fact.source is None]
+        for run in runs.found(own):
+            measure = self._measure(commitment, run.start)
+            if measure is not None:
+                yield from self._read(commitment, run, measure, runs.marks(run, own, measure.zone))
+
+    def _united(self, runs: Runs, facts: Sequence[Fact]) -> Iterator[ClockState]:
+        """Yield the one clock of a handoff that goes on, or went on, for another."""
+        commitment = runs.commitment
+        zone = "Etc/UTC"
+
+        def course_of(run: Run, marks: Sequence[Mark], at: int) -> Course | None:
+            measure = self._measure(commitment, run.start)
+            if measure is None:
+                return None
+            return run_course(measure.openings, measure.target.microseconds, marks, at)
+
+        starts = (fact for fact in facts if fact.kind in runs.plot.start)
+        first = next((self._measure(commitment, fact) for fact in starts), None)
+        if first is not None:
+            zone = first.zone
+        found = United(runs, facts, zone, course_of).run_and_marks()
+        if found is not None:
+            run, marks = found
+            measure = self._measure(commitment, run.start)
+            if measure is not None:
+                yield from self._read(commitment, run, measure, marks)
+
+    def _measure(self, commitment: Commitment, start: Fact) -> "_Measure | None":
+        """Return by what a clock with this start is measured; None when it is under no promise."""
+        if not self.agreement.is_in_force(start.occur_time):
             return None
         target = commitment.target_for(self.timeline.attributes_at(start.record_time))
-        calendar = self._calendar(commitment, start)
+        own = self.calendars.in_force(start.team, start.occur_time)
+        calendar = WALL if commitment.basis is TimeBasis.WALL else own
         if target is None or calendar is None:
             return None
-        now = to_us(self.as_of)
         # Looked up once: finding it again means to hash the whole calendar.
         openings = calendar.openings
-        course = run(openings, target.microseconds, self._marks(commitment, start), now)
+        if commitment.kind is CommitmentKind.NURTURE_RETURN and start.until is not None:
+            target = max(openings.between(start.occur_time, start.until), BusinessTime())
+        return _Measure(calendar, openings, target, (own or calendar).calendar.zone)
+
+    def _read(
+        self, commitment: Commitment, run: Run, measure: "_Measure", marks: Sequence[Mark]
+    ) -> Iterator[ClockState]:
+        now = to_us(self.as_of)
+        course = run_course(measure.openings, measure.target.microseconds, marks, now)
         if course is None:
-            return None
-        reading = _Reading(
-            self.agreement, commitment, calendar, openings, target, course, start, self.facts, now
-        )
+            return
+        reading = _Reading(self.agreement, commitment, measure, course, run, self.facts, now)
         state = reading.state(self.timeline.handoff, self.timeline.next_time(self.as_of))
-        return replace(state, intervals=reading.intervals()) if self.with_intervals else state
+        yield replace(state, intervals=reading.intervals()) if self.with_intervals else state
 
-    def _start(self, commitment: Commitment) -> Fact | None:
-        kinds = PLOTS[commitment.kind].start
-        start = next((fact for fact in self.facts if fact.kind in kinds and not fact.is_archived), None)
-        if start is None or start.occur_time > self.as_of or not self.agreement.is_in_force(start.occur_time):
-            return None
-        return start
 
-    def _calendar(self, commitment: Commitment, start: Fact) -> CalendarVersion | None:
-        if commitment.basis is TimeBasis.WALL:
-            return WALL
-        return self.calendars.in_force(start.team, start.occur_time)
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """By what a clock is measured: its calendar, compiled, what it is given, and in whose zone dates are."""
 
-    def _marks(self, commitment: Commitment, start: Fact) -> Iterator[Mark]:
-        for fact in self.facts:
-            if fact is start:
-                yield Mark(to_us(start.occur_time), Step.START)
-                continue
-            mark = mark_of(fact, commitment, self.agreement)
-            if mark is not None:
-                yield mark
+    calendar: CalendarVersion
+    openings: Openings
+    target: BusinessTime
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,28 +251,32 @@ class _Reading:
 
     agreement: AgreementVersion
     commitment: Commitment
-    calendar: CalendarVersion
-    openings: Openings
-    target: BusinessTime
+    measure: _Measure
     course: Course
-    start: Fact
+    run: Run
     facts: Sequence[Fact]
     now: int
 
     def state(self, handoff: str, next_fact: datetime | None) -> ClockState:
-        course, openings = self.course, self.openings
+        course, openings = self.course, self.measure.openings
+        calendar = self.measure.calendar
         outcome = self._outcome()
         rungs = self._rungs()
         is_breach = course.outcome is Outcome.BREACHED
         late = openings.between_us(course.due, course.stop) if is_breach and course.stop is not None else None
         return ClockState(
-            key=ClockKey(handoff=handoff, agreement=self.agreement.name, commitment=self.commitment.id),
+            key=ClockKey(
+                handoff=handoff,
+                agreement=self.agreement.name,
+                commitment=self.commitment.id,
+                origin=self.run.origin,
+            ),
             kind=self.commitment.kind,
             party=self.commitment.party,
             agreement_version=self.agreement.version,
-            calendar=self.calendar.name,
-            calendar_version=self.calendar.version,
-            target=self.target,
+            calendar=calendar.name,
+            calendar_version=calendar.version,
+            target=self.measure.target,
             outcome=outcome,
             start_time=from_us(course.start),
             original_due_time=from_us(course.original_due),
@@ -258,20 +296,21 @@ class _Reading:
                     stop_time=from_us(cycle.stop),
                     due_time=from_us(cycle.due),
                     reopen_time=from_us(cycle.reopen),
+                    void_reason=cycle.void_reason,
                 )
                 for cycle in course.earlier
             ),
             rungs=rungs,
             intervals=(),
             next_instant=self._next_instant(rungs, next_fact),
-            is_history=self.start.is_history,
+            is_history=self.run.start.is_history,
         )
 
     def intervals(self) -> tuple[ClockInterval, ...]:
         """Return what became of every stretch of the clock's time."""
         return tuple(
             ClockInterval(kind=kind, start_time=from_us(a), end_time=from_us(b))
-            for kind, a, b in typed_intervals(self.course, self.openings)
+            for kind, a, b in typed_intervals(self.course, self.measure.openings)
         )
 
     def _outcome(self) -> Outcome:
@@ -283,6 +322,7 @@ class _Reading:
         return (
             fact.kind is FactKind.EXCUSED
             and fact.commitment == self.commitment.id
+            and fact.about in (None, self.run.origin)
             and to_us(fact.occur_time) <= self.now
             and (fact.excuse is None or fact.excuse.covers(self.agreement.name, from_us(self.course.due)))
         )
@@ -290,13 +330,7 @@ class _Reading:
     def _void_reason(self) -> str | None:
         if self.course.outcome is not Outcome.VOID:
             return None
-        exits = PLOTS[self.commitment.kind].steps
-        left = next(
-            fact
-            for fact in self.facts
-            if exits.get(fact.kind) is Step.EXIT and to_us(fact.occur_time) == self.course.end
-        )
-        return f"{left.kind.value}:{left.reason}" if left.reason else left.kind.value
+        return str(self.course.exit_key)
 
     def _pauses(self) -> tuple[ClockPause, ...]:
         """Return the pauses that hold the clock back: not the gap of a reopening, not those from due on."""
@@ -313,8 +347,8 @@ class _Reading:
     def _rungs(self) -> tuple[RungState, ...]:
         states = []
         for rung in self.commitment.rungs:
-            counted = rung.counted(self.target).microseconds
-            at = instant_of(self.course, self.openings, self.target.microseconds, counted)
+            counted = rung.counted(self.measure.target).microseconds
+            at = instant_of(self.course, self.measure.openings, self.measure.target.microseconds, counted)
             states.append(
                 RungState(
                     id=rung.id, time=from_us(at), is_passed=self._passed(at), recipients=rung.recipients

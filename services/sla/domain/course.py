@@ -21,6 +21,8 @@ class Step(Enum):
     EXIT = "EXIT"
     """The handoff leaves without a stop: until due nothing was owed any more, later the breach stays."""
     REOPEN = "REOPEN"
+    RESTORE = "RESTORE"
+    """The exit with the same key is undone, as a stop is by a reopening."""
     PAUSE = "PAUSE"
     RESUME = "RESUME"
 
@@ -45,7 +47,11 @@ class IntervalKind(Enum):
 
 
 class Mark(NamedTuple):
-    """A step at an instant. `key` tells pauses apart, None resumes all; `cap` is a pause's most open time."""
+    """A step at an instant.
+
+    `key` tells pauses apart, None resumes all; of an exit it is the reason. `cap` is the most open time of
+    a pause.
+    """
 
     at: int
     step: Step
@@ -62,12 +68,13 @@ class Pause(NamedTuple):
 
 
 class Cycle(NamedTuple):
-    """An earlier cycle of the clock: it had met, and its stop was undone."""
+    """An earlier cycle of the clock: it had met, or was void for a reason, and that was undone."""
 
     number: int
     stop: int
     due: int
     reopen: int
+    void_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +84,7 @@ class Course:
     `end` is where the clock stands: its stop or exit (then `is_ended`), else the instant asked about.
     `elapsed` leaves out every pause; `remaining` is the target less `elapsed`. `pauses` lie between `start`
     and `end`; one that goes on ends at `end`, and then `pause_start` says when it began and `pause_expiry`
-    when its cap ends it.
+    when its cap ends it. `exit_key` is the reason of an exit.
     """
 
     outcome: Outcome
@@ -94,6 +101,7 @@ class Course:
     pause_start: int | None
     pause_expiry: int | None
     earlier: tuple[Cycle, ...]
+    exit_key: str | int | None = None
 
     @property
     def breach(self) -> int | None:
@@ -171,6 +179,7 @@ class _Track:
         self._stop: int | None = None
         self._settled: Outcome | None = None
         self._has_left = False
+        self._exit_key: str | int | None = None
         self._held: dict[str | int, int | None] = {}
         """Open pauses by key, with the instant at which their cap ends them."""
         self._pause_start: int | None = None
@@ -181,6 +190,7 @@ class _Track:
             Step.STOP: self._end,
             Step.EXIT: self._leave,
             Step.REOPEN: self._reopen,
+            Step.RESTORE: self._restore,
             Step.PAUSE: self._pause,
             Step.RESUME: self._resume,
         }
@@ -219,6 +229,7 @@ class _Track:
             pause_start=self._pause_start,
             pause_expiry=min(expiries, default=None) if self._pause_start is not None else None,
             earlier=tuple(self._earlier),
+            exit_key=self._exit_key,
         )
 
     def _open_outcome(self, now: int) -> Outcome:
@@ -248,6 +259,7 @@ class _Track:
         if self._is_running:
             self._close(mark.at)
             self._has_left = True
+            self._exit_key = mark.key
             self._settled = Outcome.VOID if mark.at <= self._due else Outcome.BREACHED
 
     def _close(self, at: int) -> None:
@@ -258,11 +270,20 @@ class _Track:
     def _reopen(self, mark: Mark) -> None:
         if self._settled is not Outcome.MET or self._stop is None:
             return
-        self._earlier.append(Cycle(len(self._earlier) + 1, self._stop, self._due, mark.at))
-        self._pause_start, self._stop, self._settled = self._stop, None, None
-        self._unpause(mark.at, is_gap=True)
+        self._run_on(self._stop, mark.at, None)
+
+    def _restore(self, mark: Mark) -> None:
+        if self._settled is Outcome.VOID and self._stop is not None and self._exit_key == mark.key:
+            self._has_left, self._exit_key = False, None
+            self._run_on(self._stop, mark.at, str(mark.key))
+
+    def _run_on(self, stop: int, at: int, void_reason: str | None) -> None:
+        """Begin the next cycle; the time since the end of the last one counts as a pause."""
+        self._earlier.append(Cycle(len(self._earlier) + 1, stop, self._due, at, void_reason))
+        self._pause_start, self._stop, self._settled = stop, None, None
+        self._unpause(at, is_gap=True)
         if self._held:
-            self._pause_start = mark.at
+            self._pause_start = at
 
     def _pause(self, mark: Mark) -> None:
         if mark.key is None or mark.key in self._held:

@@ -17,6 +17,9 @@ from smarketing.businesstime import BusinessTime
 Measuring = Callable[[str], tuple[Terms, AgreementVersion, Calendars]]
 """Gives what an agreement version, by name, measures by."""
 
+_Which = tuple[str, int]
+"""A commitment, and which of its clocks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -47,9 +50,10 @@ def decide(
     return _Deciding(history, clocks, measuring, as_of=as_of, now=now).decided(accords)
 
 
-def clock_id(handoff: str, agreement: str, commitment_id: str) -> str:
-    """Return the one id that the clock of a commitment on a handoff can have."""
-    return hashlib.sha256(f"{handoff}\n{agreement}\n{commitment_id}".encode()).hexdigest()[:26]
+def clock_id(handoff: str, agreement: str, commitment_id: str, origin: int = 0) -> str:
+    """Return the one id that a clock of a commitment on a handoff can have."""
+    which = f"\n{origin}" if origin else ""
+    return hashlib.sha256(f"{handoff}\n{agreement}\n{commitment_id}{which}".encode()).hexdigest()[:26]
 
 
 class _Deciding:
@@ -71,7 +75,7 @@ class _Deciding:
         self._as_of = as_of
         self._now = now
         self._holder = history.holder
-        self._states: dict[str, dict[str, ClockState]] = {}
+        self._states: dict[str, dict[_Which, ClockState]] = {}
 
     def decided(self, accords: Iterable[Accord]) -> list[Decision]:
         found = [self._moved(clock) for clock in self._clocks]
@@ -79,7 +83,7 @@ class _Deciding:
         return [decision for decision in (*found, *begun) if decision is not None]
 
     def _moved(self, clock: Clock) -> Decision | None:
-        state = self._evaluated(clock.agreement_version).get(clock.commitment_id)
+        state = self._evaluated(clock.agreement_version).get((clock.commitment_id, clock.origin))
         if state is None:
             # What started it does not count any more; what was said of it stays said.
             if clock.next_time is None:
@@ -93,19 +97,19 @@ class _Deciding:
 
     def _begun(self, accords: Iterable[Accord]) -> list[Decision]:
         """Start the clocks that the record does not have, all of the first agreement that starts any."""
-        known = {clock.commitment_id for clock in self._clocks}
+        known = {(clock.commitment_id, clock.origin) for clock in self._clocks}
         bound = self._clocks[0].agreement if self._clocks else ""
-        begun: dict[str, Decision] = {}
+        begun: dict[_Which, Decision] = {}
         for accord in accords:
             if accord.terms.kind is not AgreementKind.INTERNAL or (bound and accord.agreement != bound):
                 continue
             if not any(accord.is_in_force(told.fact.occur_time) for told in self._history.told):
                 continue
-            for commitment_id, state in self._evaluated(accord.name).items():
-                new = commitment_id not in known and commitment_id not in begun
+            for which, state in self._evaluated(accord.name).items():
+                new = which not in known and which not in begun
                 if new and self._starts(accord, state):
                     bound = accord.agreement
-                    begun[commitment_id] = self._start(accord, state)
+                    begun[which] = self._start(accord, state)
         return list(begun.values())
 
     def _starts(self, accord: Accord, state: ClockState) -> bool:
@@ -124,13 +128,14 @@ class _Deciding:
         assert promise.basis is not None, promise.id  # noqa: S101 - checked when it was proposed
         return Clock(
             tenant=accord.tenant,
-            id=clock_id(self._history.handoff, accord.agreement, promise.id),
+            id=clock_id(self._history.handoff, accord.agreement, promise.id, state.key.origin),
             handoff=self._history.handoff,
             agreement=accord.agreement,
             agreement_version=accord.name,
             # Wall time is in no calendar; the agreement's stands for it.
             calendar_version=state.calendar or accord.terms.calendar_version,
             commitment_id=promise.id,
+            origin=state.key.origin,
             kind=state.kind,
             basis=promise.basis,
             parties=promise.parties,
@@ -144,11 +149,11 @@ class _Deciding:
             silent=state.is_history or accord.is_late_for(state.start_time),
         )
 
-    def _evaluated(self, version: str) -> dict[str, ClockState]:
+    def _evaluated(self, version: str) -> dict[_Which, ClockState]:
         if version not in self._states:
             _, agreement, calendars = self._measuring(version)
             states = evaluate(agreement, calendars, self._timeline, self._as_of, with_intervals=False)
-            self._states[version] = {state.key.commitment: state for state in states}
+            self._states[version] = {(state.key.commitment, state.key.origin): state for state in states}
         return self._states[version]
 
     def _enforced(self, version: str) -> bool:

@@ -99,7 +99,7 @@ class ClockVoided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReopened:
-    """The stop of a met clock was undone: it runs on as this cycle."""
+    """The stop of a met clock was undone, or the merge that made it void: it runs on as this cycle."""
 
     clock: ClockKey
     cycle: int

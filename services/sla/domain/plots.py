@@ -1,13 +1,12 @@
-"""Which facts start, stop, end and reopen the clock of each kind of commitment."""
+"""Which facts start, stop, end and reopen the clocks of each kind of commitment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.sla.domain.agreement import AgreementVersion, Commitment, CommitmentKind
-from services.sla.domain.course import Mark, Step
+from services.sla.domain.agreement import Commitment, CommitmentKind
+from services.sla.domain.course import Step
 from services.sla.domain.timeline import Fact, FactKind
-from smarketing.businesstime import to_us
 
 _TAKEN_UP = frozenset(
     {
@@ -21,13 +20,36 @@ _TAKEN_UP = frozenset(
 )
 """Facts that show sales to have had the handoff: steps may be skipped forwards."""
 
+OUTCOMES = frozenset(
+    {
+        FactKind.QUALIFIED,
+        FactKind.CONVERTED,
+        FactKind.CLOSED,
+        FactKind.RECYCLED,
+        FactKind.REJECTED,
+    }
+)
+"""What can be recorded as what came of a handoff."""
+
+UNDONE: Final[Mapping[FactKind, frozenset[FactKind]]] = {
+    FactKind.DISPUTE_OVERTURNED: frozenset({FactKind.REJECTED}),
+    FactKind.REOPENED: frozenset({FactKind.CLOSED}),
+}
+"""Which stops a fact undoes: a clock that was stopped otherwise goes on being stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """The part that each kind of fact plays for one kind of commitment; all others play none."""
+    """The part that each kind of fact plays for one kind of commitment; all others play none.
+
+    `recurs`: each start has a clock of its own, else the first one alone. After one of `bars` nothing starts
+    until that is undone.
+    """
 
     start: frozenset[FactKind]
     steps: Mapping[FactKind, Step]
+    recurs: bool = False
+    bars: frozenset[FactKind] = frozenset()
 
 
 PLOTS: Final[Mapping[CommitmentKind, Plot]] = {
@@ -64,26 +86,63 @@ PLOTS: Final[Mapping[CommitmentKind, Plot]] = {
             FactKind.VOIDED: Step.EXIT,
         },
     ),
+    # Of follow-ups only the one stops it with which there were enough; whoever answered, or is known not to
+    # buy, need not be tried again.
+    CommitmentKind.ATTEMPTS: Plot(
+        frozenset({FactKind.ACCEPTED, FactKind.ASSIGNED}),
+        {
+            **dict.fromkeys((*OUTCOMES, FactKind.FOLLOW_UP, FactKind.CONTACTED), Step.STOP),
+            FactKind.VOIDED: Step.EXIT,
+        },
+    ),
+    # A further follow-up in time takes the place of the one before, whose clock is void; after due it starts
+    # another clock, and the miss stays.
+    CommitmentKind.DISPOSITION: Plot(
+        frozenset({FactKind.FOLLOW_UP}),
+        {
+            **dict.fromkeys(OUTCOMES, Step.STOP),
+            FactKind.FOLLOW_UP: Step.EXIT,
+            FactKind.DISPUTE_OVERTURNED: Step.REOPEN,
+            FactKind.VOIDED: Step.EXIT,
+        },
+        recurs=True,
+        bars=OUTCOMES,
+    ),
+    # An overturned rejection leaves every figure of rejections; nobody owes its reasons any more.
+    CommitmentKind.FEEDBACK: Plot(
+        frozenset({FactKind.REJECTED}),
+        {
+            FactKind.EVIDENCED: Step.STOP,
+            FactKind.DISPUTE_OVERTURNED: Step.EXIT,
+            FactKind.VOIDED: Step.EXIT,
+        },
+        recurs=True,
+    ),
+    CommitmentKind.DISPUTE_ANSWER: Plot(
+        frozenset({FactKind.DISPUTED}),
+        {
+            FactKind.DISPUTE_UPHELD: Step.STOP,
+            FactKind.DISPUTE_OVERTURNED: Step.STOP,
+            FactKind.VOIDED: Step.EXIT,
+        },
+        recurs=True,
+    ),
+    # Each review asks for the next one. The end of the opportunity is its last review.
+    CommitmentKind.REVIEW: Plot(
+        frozenset({FactKind.CONVERTED, FactKind.REVIEWED}),
+        {
+            FactKind.REVIEWED: Step.STOP,
+            FactKind.CLOSED: Step.STOP,
+            FactKind.REOPENED: Step.REOPEN,
+            FactKind.VOIDED: Step.EXIT,
+        },
+        recurs=True,
+        bars=frozenset({FactKind.CLOSED}),
+    ),
+    CommitmentKind.NURTURE_RETURN: Plot(
+        frozenset({FactKind.RECYCLED}), {FactKind.REQUALIFIED: Step.STOP, FactKind.VOIDED: Step.EXIT}
+    ),
 }
-
-
-def mark_of(fact: Fact, commitment: Commitment, agreement: AgreementVersion) -> Mark | None:
-    """Return what a fact does to the clock of a commitment; None when it plays no part in it."""
-    at = to_us(fact.occur_time)
-    if fact.commitment not in (None, commitment.id):
-        return None
-    if fact.kind is FactKind.RESUMED:
-        return Mark(at, Step.RESUME, fact.reason)
-    if fact.kind is FactKind.PAUSED:
-        reason = agreement.pause_reason(fact.reason)
-        # A reason that the agreement does not know pauses nothing.
-        if reason is None:
-            return None
-        return Mark(at, Step.PAUSE, reason.code, reason.cap.microseconds if reason.cap else None)
-    step = PLOTS[commitment.kind].steps.get(fact.kind)
-    if step is None or (fact.kind is FactKind.FOLLOW_UP and not is_enough(fact, commitment)):
-        return None
-    return Mark(at, step)
 
 
 def is_enough(fact: Fact, commitment: Commitment) -> bool:

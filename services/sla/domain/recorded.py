@@ -55,6 +55,7 @@ class Clock:
     agreement_version: str
     calendar_version: str
     commitment_id: str
+    origin: int = 0
     kind: CommitmentKind
     basis: TimeBasis
     parties: tuple[Party, ...]
@@ -101,7 +102,10 @@ class Clock:
         """Return what the log says of the clock's course."""
         return RecordedClock(
             key=ClockKey(
-                handoff=self.handoff, agreement=self.agreement_version, commitment=self.commitment_id
+                handoff=self.handoff,
+                agreement=self.agreement_version,
+                commitment=self.commitment_id,
+                origin=self.origin,
             ),
             agreement_version=version_number(self.agreement_version),
             calendar=self.calendar_version,

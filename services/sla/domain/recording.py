@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from services.sla.domain.clock import ClockKey, ClockState
+from services.sla.domain.clock import ClockCycle, ClockKey, ClockState
 from services.sla.domain.course import Outcome
 from services.sla.domain.events import (
     BreachExcused,
@@ -77,7 +77,7 @@ class RecordedClock:
             case ClockVoided():
                 return replace(self, outcome=Outcome.VOID)
             case ClockReopened(cycle=cycle):
-                runs_on = self.outcome is not Outcome.MET
+                runs_on = self.outcome not in (Outcome.MET, Outcome.VOID)
                 return replace(
                     self, outcome=Outcome.RUNNING, cycle=cycle, retractions=self.retractions + runs_on
                 )
@@ -91,7 +91,8 @@ def changes(previous: Sequence[RecordedClock], now: Sequence[ClockState]) -> lis
     """Return what happened to the clocks since they were recorded, in order for each clock.
 
     Asking again with the record that these events leave gives none. A met clock changes only by a reopening,
-    a void one never; a breach gives way only to evidence that it was none, or to an excuse.
+    a void one only when what made it void is taken back; a breach gives way only to evidence that it was
+    none, or to an excuse.
     """
     known = {record.key: record for record in previous}
     return [event for state in now for event in _changes(known.get(state.key), state)]
@@ -132,9 +133,9 @@ def _changes(known: RecordedClock | None, state: ClockState) -> list[ClockEvent]
 
 def _is_final(known: RecordedClock, state: ClockState) -> bool:
     cycle = state.cycle + known.retractions
-    if known.outcome is Outcome.VOID or cycle < known.cycle:
+    if cycle < known.cycle:
         return True
-    return known.outcome is Outcome.MET and cycle == known.cycle
+    return known.outcome in (Outcome.MET, Outcome.VOID) and cycle == known.cycle
 
 
 def _retraction(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
@@ -197,9 +198,16 @@ def _pauses(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
 def _cycles(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:
     for cycle in state.earlier[known.cycle - known.retractions - 1 :]:
         number = cycle.number + known.retractions
-        if number > known.cycle or known.outcome is not Outcome.MET:
-            yield ClockMet(clock=state.key, cycle=number, occur_time=cycle.stop_time, due_time=cycle.due_time)
+        if number > known.cycle or known.outcome not in (Outcome.MET, Outcome.VOID):
+            yield _end_of(cycle, state, number)
         yield ClockReopened(clock=state.key, cycle=number + 1, occur_time=cycle.reopen_time)
+
+
+def _end_of(cycle: ClockCycle, state: ClockState, number: int) -> ClockEvent:
+    at = cycle.stop_time
+    if cycle.void_reason is not None:
+        return ClockVoided(clock=state.key, cycle=number, occur_time=at, reason=cycle.void_reason)
+    return ClockMet(clock=state.key, cycle=number, occur_time=at, due_time=cycle.due_time)
 
 
 def _verdict(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]:

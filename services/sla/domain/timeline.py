@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from services.sla.domain.agreement import Attributes, Grade
+from services.sla.domain.agreement import Grade
+from services.sla.domain.condition import Attributes
 
 
 class FactKind(Enum):
@@ -38,6 +39,23 @@ class FactKind(Enum):
     """A closed opportunity was opened again."""
     APPROVED = "APPROVED"
     """The other party approved a back-dated fact, the one at position `about`."""
+    EVIDENCED = "EVIDENCED"
+    """A rejection's coded reason was proved."""
+    DISPUTED = "DISPUTED"
+    DISPUTE_UPHELD = "DISPUTE_UPHELD"
+    REVIEWED = "REVIEWED"
+    """The fields of an opportunity were gone through."""
+    REQUALIFIED = "REQUALIFIED"
+    """The recycled lead qualified again, as another handoff."""
+    BELOW_DEFINITION = "BELOW_DEFINITION"
+    """The lead does not meet the agreed MQL definition: sales owes nothing."""
+    MEETS_DEFINITION = "MEETS_DEFINITION"
+    UNITED = "UNITED"
+    """From now on this handoff goes on for the one named in `source`, whose facts are here too."""
+    SEPARATED = "SEPARATED"
+    """It does so no more."""
+    RESTORED = "RESTORED"
+    """A handoff that was void for the given reason stands again."""
     EXCUSED = "EXCUSED"
     """The other party's manager approved an exception for `commitment`."""
 
@@ -64,7 +82,8 @@ class Fact:
     """One thing that happened, known by its position among the handoff's facts.
 
     `is_history` marks an import of the past, which may be as old as it is; `is_archived` a submission nobody
-    is to work on until it is taken up.
+    is to work on until it is taken up. `source` is the handoff on which it happened, where that is another
+    one; `until` the date that was set with it; `is_contact` a follow-up at which the lead answered.
     """
 
     position: int
@@ -79,6 +98,10 @@ class Fact:
     commitment: str | None = None
     about: int | None = None
     excuse: Excuse | None = None
+    channel: str | None = None
+    is_contact: bool = False
+    until: datetime | None = None
+    source: str | None = None
     is_history: bool = False
     is_archived: bool = False
 
@@ -122,6 +145,9 @@ def with_implied_acceptance(facts: Iterator[Fact]) -> Iterator[Fact]:
     """
     offer: Fact | None = None
     for fact in facts:
+        if fact.source is not None:
+            yield fact
+            continue
         if fact.kind is FactKind.OFFERED:
             offer = fact
         elif (

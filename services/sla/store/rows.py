@@ -39,6 +39,7 @@ CLOCK_CHANGES: Final = tuple(
         "parties",
         "historical",
         "silent",
+        "origin",
     }
 )
 """What changes over a clock's life; the rest is pinned when it starts."""
@@ -86,6 +87,7 @@ def clock_values(clock: Clock) -> dict[str, Any]:
         "void_reason": clock.void_reason,
         "retractions": clock.retractions,
         "next_time": clock.next_time,
+        "origin": clock.origin,
     }
 
 
@@ -134,13 +136,19 @@ def told_row(told: Told) -> tuple[Any, ...]:
         _attributes_text(fact.attributes),
         int(fact.is_history),
         int(fact.is_archived),
+        fact.channel,
+        int(fact.is_contact),
+        fact.until,
+        fact.source,
+        fact.commitment,
+        fact.about,
     )
 
 
 def told_of_row(row: Sequence[Any]) -> Told:
     """Return the fact of a row of `schema.fact`."""
-    handoff, position, kind, occur, record, person, team, assignee, grade, reason, attributes, *flags = row
-    is_history, is_archived = flags
+    handoff, position, kind, occur, record, person, team, assignee, grade, reason, attributes, *more = row
+    is_history, is_archived, channel, is_contact, until, source, commitment, about = more
     fact = Fact(
         position=position,
         kind=_FACT_KINDS[kind],
@@ -153,6 +161,12 @@ def told_of_row(row: Sequence[Any]) -> Told:
         reason=reason,
         is_history=bool(is_history),
         is_archived=bool(is_archived),
+        channel=channel,
+        is_contact=bool(is_contact),
+        until=until,
+        source=source,
+        commitment=commitment,
+        about=about,
     )
     return Told(handoff=handoff, fact=fact, assignee=assignee or "")
 

@@ -126,6 +126,14 @@ fact: Final = Table(
     Column("attributes", Text),
     Column("is_history", Integer, nullable=False),
     Column("is_archived", Integer, nullable=False),
+    Column("channel", Text),
+    Column("is_contact", Integer, nullable=False, server_default=sql_text("0")),
+    Column("until_time", UtcMicros),
+    # The handoff on which it happened, where that is another one that this goes on for.
+    Column("source", Text),
+    # Of a pause: the commitment, and which of its clocks.
+    Column("commitment_id", Text),
+    Column("about", BigInt),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -167,6 +175,8 @@ clock: Final = Table(
     Column("retractions", Integer, nullable=False),
     # NULL when nothing will happen by itself, and while quarantined.
     Column("next_time", UtcMicros),
+    # Which of the handoff's clocks of the commitment; 0 where there can be one only.
+    Column("origin", BigInt, nullable=False, server_default=sql_text("0")),
     Column("attempts", Integer, nullable=False),
     Column("quarantine_time", UtcMicros),
     sqlite_strict=True,
@@ -178,7 +188,14 @@ Index(
     sqlite_where=sql_text("next_time IS NOT NULL"),
     postgresql_where=sql_text("next_time IS NOT NULL"),
 )
-Index("clock_by_handoff", clock.c.handoff, clock.c.agreement, clock.c.commitment_id, unique=True)
+Index(
+    "clock_by_handoff",
+    clock.c.handoff,
+    clock.c.agreement,
+    clock.c.commitment_id,
+    clock.c.origin,
+    unique=True,
+)
 Index("clock_by_due", clock.c.tenant, clock.c.due_time, clock.c.id)
 Index("clock_by_owner", clock.c.tenant, clock.c.owner, clock.c.due_time)
 # What the gauges count: open clocks only, few beside all there ever were.

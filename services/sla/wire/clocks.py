@@ -48,6 +48,7 @@ def facts_of(clock: Clock) -> slaeventspb.ClockFacts:
         historical=clock.historical,
         target_duration=duration(clock.target),
         calendar_version=clock.calendar_version,
+        origin=clock.origin,
     )
 
 
@@ -116,6 +117,7 @@ def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
         fired_rungs=clock.fired,
         historical=clock.historical,
         void_reason=clock.void_reason,
+        origin=clock.origin,
     )
 
 
