@@ -23,6 +23,7 @@ STARTED: Final = "started"
 SETTLED: Final = "settled"
 RETRACTED: Final = "retracted"
 RUNG: Final = "rung"
+EXCEPTION: Final = "exception"
 
 _add: Final = UpsertRows(
     schema.tally, key=["tenant", "what", "commitment_id", "team", "label"], add=["count"]
@@ -54,6 +55,10 @@ class Tallies:
                 self._add(clock, RUNG, label=rung)
             case _:
                 return
+
+    def count_exception(self, tenant: str, commitment_id: str, label: str) -> None:
+        """Count what became of a request for an exception."""
+        self._counts[tenant, EXCEPTION, commitment_id, "", label] += 1
 
     def flush(self, connection: Connection) -> None:
         """Add the counts to the totals."""

@@ -5,6 +5,7 @@ from typing import Final
 from smarketing.names import Pattern
 
 LEAVE: Final = Pattern("tenants/{tenant}/people/{person}/leave/{leave}")
+EXCEPTION: Final = Pattern("tenants/{tenant}/exceptions/{exception}")
 ALERT_CHANNEL: Final = Pattern("tenants/{tenant}/people/{person}/alertChannels/{alert_channel}")
 
 _MOST_DIGITS: Final = 9

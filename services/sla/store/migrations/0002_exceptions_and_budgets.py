@@ -47,10 +47,7 @@ def _exceptions() -> None:
     op.create_index(
         "exception_lapse", "exception", ["lapse_time"], sqlite_where=waits, postgresql_where=waits
     )
-    holds = text("state = 'APPROVED'")
-    op.create_index(
-        "exception_approved", "exception", ["tenant", "handoff"], sqlite_where=holds, postgresql_where=holds
-    )
+    op.create_index("exception_by_handoff", "exception", ["tenant", "handoff", "state"])
 
 
 def _budgets() -> None:
