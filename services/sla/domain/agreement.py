@@ -152,6 +152,8 @@ class Commitment:
     objective: Decimal = Decimal("0.95")
     attempts: Attempts | None = None
     """Of a promise of attempts; without it one is enough."""
+    scope: Condition = ANY
+    """Of its agreement."""
     owner_target: BusinessTime | None = None
     """What each owner is given from their assignment on; None: the whole target again."""
 
@@ -165,7 +167,7 @@ class Commitment:
 
     def target_for(self, attributes: Attributes) -> BusinessTime | None:
         """Return the target of the first tier that means the handoff; None when the commitment does not."""
-        if not self.condition.matches(attributes):
+        if not (self.scope.matches(attributes) and self.condition.matches(attributes)):
             return None
         return next((tier.target for tier in self.tiers if tier.condition.matches(attributes)), None)
 

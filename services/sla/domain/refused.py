@@ -13,7 +13,7 @@ Refused
 
 from collections.abc import Sequence
 
-from services.sla.domain.terms import Fault
+from services.sla.domain.fault import Fault
 
 
 class Refused(Exception):

@@ -17,6 +17,6 @@ def takeover_of(decision: Decision, terms: Terms) -> RungFired | None:
         return None
     if terms.mode is not Mode.ENFORCE:
         return None
-    steps = {step.id for step in terms.promise(clock.commitment_id).steps if step.reassigns}
+    steps = terms.promise(clock.commitment_id).reassigning
     asking = [rung for rung in fired if rung.rung in steps]
     return max(asking, key=lambda rung: rung.occur_time, default=None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 from services.sla.domain.agreement import (
     ENOUGH_BY_DEFAULT,
@@ -21,7 +22,13 @@ from services.sla.domain.agreement import (
     Tier,
     TimeBasis,
 )
-from services.sla.domain.condition import ANY, Condition
+from services.sla.domain.budget_terms import BudgetTerms, faults_of_budget
+from services.sla.domain.condition import ANY, Condition, fault_of_expression
+from services.sla.domain.consequence import Consequence, faults_of_consequences, reassigning
+from services.sla.domain.fault import Fault
+from services.sla.domain.ladder import faults_of_order, faults_of_tiers
+from services.sla.domain.marketing_terms import MarketingTerms, faults_of_marketing
+from services.sla.domain.responsibility import Responsibilities, faults_of_responsibilities
 from smarketing.businesstime import BusinessTime
 
 NOTHING = BusinessTime()
@@ -29,6 +36,7 @@ ALWAYS = datetime(1, 1, 2, tzinfo=UTC)
 _BASIS_POINTS = 10_000
 _MOST_PERCENT = 1_000
 _DUE_PERCENT = 100
+_LONGEST_REFERENCE = 200
 
 
 class AgreementKind(Enum):
@@ -43,14 +51,6 @@ class Mode(Enum):
 
     OBSERVE = "OBSERVE"
     ENFORCE = "ENFORCE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that cannot be agreed to: where it stands, and what a right value looks like."""
-
-    path: str
-    description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,16 @@ class Promise:
     steps: tuple[Step, ...] = ()
     attempts: Attempts | None = None
     owner_target: BusinessTime | None = None
+    condition: Condition = ANY
+    """Which handoffs of the agreement's scope it means at all."""
+    responsibilities: Responsibilities | None = None
+    consequences: tuple[Consequence, ...] = ()
+    budget: BudgetTerms | None = None
+
+    @property
+    def reassigning(self) -> frozenset[str]:
+        """The rungs on which a handoff is taken from its owner, however that was written."""
+        return reassigning(self.consequences) | {step.id for step in self.steps if step.reassigns}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +116,19 @@ class Terms:
     accepted_grades: frozenset[Grade] = frozenset()
     """Empty means all but back-dated."""
     pause_reasons: tuple[PauseReason, ...] = ()
+    scope: Condition = ANY
+    absent: tuple[Party, ...] = ()
+    """Parties that the tenant does not have."""
+    customer_reference: str = ""
+    marketing: MarketingTerms | None = None
+
+    @property
+    def needed(self) -> tuple[Party, ...]:
+        """The parties without whose word the terms do not hold; with a customer those that promise."""
+        if self.kind is AgreementKind.CUSTOMER:
+            promising = {party for promise in self.promises for party in promise.parties}
+            return tuple(party for party in BOTH if party in promising)
+        return tuple(party for party in BOTH if party not in self.absent)
 
     def step(self, commitment_id: str, rung_id: str) -> Step | None:
         """Return the rung as written; None for the miss itself, which nobody has to write."""
@@ -115,6 +138,9 @@ class Terms:
     def promise(self, commitment_id: str) -> Promise:
         """Return the promise with this id; the agreement that a clock pins always has it."""
         return next(promise for promise in self.promises if promise.id == commitment_id)
+
+
+BOTH: Final = (Party.MARKETING, Party.SALES)
 
 
 def faults_of(terms: Terms, *, calendar_exists: bool) -> list[Fault]:
@@ -133,7 +159,52 @@ def faults_of(terms: Terms, *, calendar_exists: bool) -> list[Fault]:
     faults += _repeated([promise.id for promise in terms.promises], "commitments", "commitment_id")
     for at, promise in enumerate(terms.promises):
         faults += _faults_of_promise(promise, f"commitments[{at}]")
-    return faults
+        faults += _faults_of_what_follows(promise, f"commitments[{at}]")
+    return [*faults, *_faults_of_sides(terms), *faults_of_marketing(terms.marketing)]
+
+
+def _faults_of_sides(terms: Terms) -> Iterator[Fault]:
+    """Yield what is wrong with between whom it is, and about what."""
+    fault = fault_of_expression(terms.scope.expression)
+    if fault is not None:
+        yield Fault(path="scope", description=fault)
+    is_customer = terms.kind is AgreementKind.CUSTOMER
+    if is_customer != bool(terms.customer_reference):
+        description = "the number of the signed contract; only of an agreement with a customer"
+        yield Fault(path="customer_reference", description=description)
+    elif len(terms.customer_reference) > _LONGEST_REFERENCE:
+        yield Fault(path="customer_reference", description=f"at most {_LONGEST_REFERENCE} characters")
+    if is_customer and not terms.needed:
+        description = "marketing or sales promises something to the customer"
+        yield Fault(path="commitments", description=description)
+    yield from _faults_of_absence(terms, is_customer=is_customer)
+
+
+def _faults_of_absence(terms: Terms, *, is_customer: bool) -> Iterator[Fault]:
+    absent = set(terms.absent)
+    if terms.absent and (is_customer or len(terms.absent) > 1 or not absent <= set(BOTH)):
+        description = "marketing or sales, one of them, in an internal agreement"
+        yield Fault(path="absent_parties", description=description)
+    for at, promise in enumerate(terms.promises):
+        if absent & set(promise.parties):
+            yield Fault(path=f"commitments[{at}].parties", description="who is absent promises nothing")
+
+
+def _faults_of_what_follows(promise: Promise, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with whom it is for, who answers for it and what follows from it."""
+    fault = fault_of_expression(promise.condition.expression)
+    if fault is not None:
+        yield Fault(path=f"{path}.condition", description=fault)
+    yield from faults_of_tiers(promise.targets, f"{path}.tiers")
+    yield from faults_of_order(promise.steps, promise.targets, f"{path}.rungs")
+    yield from faults_of_responsibilities(promise.responsibilities, f"{path}.responsibilities")
+    rungs = [step.id for step in promise.steps]
+    yield from faults_of_consequences(promise.consequences, rungs, f"{path}.consequences")
+    yield from faults_of_budget(promise.budget, promise.objective_basis_points, f"{path}.error_budget")
+    by_consequence = reassigning(promise.consequences)
+    for at, step in enumerate(promise.steps):
+        if step.id in by_consequence and not step.reassigns:
+            yield from _faults_of_takeover(step, promise, f"{path}.rungs[{at}]")
 
 
 def agreed(terms: Terms, *, name: str, number: int) -> AgreementVersion:
@@ -144,6 +215,7 @@ def agreed(terms: Terms, *, name: str, number: int) -> AgreementVersion:
         effective_time=ALWAYS,
         back_date_limit=terms.back_date_limit or None,
         pause_reasons=terms.pause_reasons,
+        scope=terms.scope,
         commitments=tuple(commitment_of(terms, promise) for promise in terms.promises),
     )
 
@@ -169,6 +241,8 @@ def commitment_of(terms: Terms, promise: Promise) -> Commitment:
         objective=Decimal(promise.objective_basis_points) / _BASIS_POINTS,
         attempts=promise.attempts,
         owner_target=promise.owner_target,
+        scope=terms.scope,
+        condition=promise.condition,
     )
 
 
