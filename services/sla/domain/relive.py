@@ -83,12 +83,16 @@ def _last_activated(accords: Iterable[Accord]) -> dict[str, Accord]:
 
 
 def is_same_course(one: Clock, other: Clock) -> bool:
-    """Tell whether two records of a clock say the same, but for when it was found out and looked at."""
+    """Tell whether two records of a clock say the same of its course.
+
+    When it was found out and is looked at next is left out, and so is who had the handoff: a record names
+    whoever had it when this service read of it.
+    """
     return _course(one) == _course(other)
 
 
 def _course(clock: Clock) -> Clock:
-    return replace(clock, generation=0, detect_time=None, next_time=None)
+    return replace(clock, generation=0, detect_time=None, next_time=None, owner="", team="")
 
 
 def _arrivals(
