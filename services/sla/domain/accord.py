@@ -7,9 +7,7 @@ from enum import Enum
 
 from services.sla.domain.agreement import AgreementVersion, Party
 from services.sla.domain.refused import EtagStale, NotAcceptedByBoth, StateForbids
-from services.sla.domain.terms import Terms, agreed
-
-BOTH = (Party.MARKETING, Party.SALES)
+from services.sla.domain.terms import BOTH, AgreementKind, Terms, agreed
 
 
 class AccordState(Enum):
@@ -19,6 +17,16 @@ class AccordState(Enum):
     ACCEPTED = "ACCEPTED"
     ACTIVE = "ACTIVE"
     RETIRED = "RETIRED"
+
+
+class Consent(Enum):
+    """By whose word a version holds."""
+
+    PENDING = "PENDING"
+    BOTH_PARTIES = "BOTH_PARTIES"
+    ONE_PERSON_FOR_BOTH = "ONE_PERSON_FOR_BOTH"
+    SINGLE_PARTY = "SINGLE_PARTY"
+    PROMISING_PARTIES = "PROMISING_PARTIES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +67,23 @@ class Accord:
         """Changes with every change."""
         return f"{self.number}.{self.revision}"
 
+    @property
+    def spoken(self) -> frozenset[Party]:
+        """The parties that gave their word."""
+        return frozenset(acceptance.party for acceptance in self.acceptances)
+
+    @property
+    def consent(self) -> Consent:
+        """By whose word it holds: where one person spoke for both sides, or one side alone, that is said."""
+        if self._missing():
+            return Consent.PENDING
+        if self.terms.kind is AgreementKind.CUSTOMER:
+            return Consent.PROMISING_PARTIES
+        if self.terms.absent:
+            return Consent.SINGLE_PARTY
+        speakers = {each.principal for each in self.acceptances if each.party in self.terms.needed}
+        return Consent.ONE_PERSON_FOR_BOTH if len(speakers) == 1 else Consent.BOTH_PARTIES
+
     def require_etag(self, etag: str) -> None:
         """Refuse a caller who looked at an older state.
 
@@ -90,13 +115,12 @@ class Accord:
         """
         if self.state is AccordState.RETIRED:
             raise StateForbids(self.name, self.state.value)
-        spoken = {acceptance.party for acceptance in self.acceptances}
-        new = [party for party in BOTH if party in set(parties) - spoken]
+        new = [party for party in BOTH if party in set(parties) - self.spoken]
         if not new:
             return self
         given = tuple(Acceptance(party=party, principal=principal, accept_time=now) for party in new)
         acceptances = (*self.acceptances, *given)
-        complete = {acceptance.party for acceptance in acceptances} >= set(BOTH)
+        complete = {acceptance.party for acceptance in acceptances} >= set(self.terms.needed)
         state = AccordState.ACCEPTED if complete and self.state is AccordState.PROPOSED else self.state
         return replace(self, acceptances=acceptances, state=state, revision=self.revision + 1)
 
@@ -131,5 +155,4 @@ class Accord:
         )
 
     def _missing(self) -> list[Party]:
-        spoken = {acceptance.party for acceptance in self.acceptances}
-        return [party for party in BOTH if party not in spoken]
+        return [party for party in self.terms.needed if party not in self.spoken]

@@ -150,6 +150,9 @@ class Staff:
                 return frozenset({self.managers.get(owner) or self.managers.get(team, "")})
             case Role.LEADERSHIP:
                 return self.leadership
+            case Role.PARTY:
+                of_sales = self.sales_managers if "SALES" in parties else frozenset()
+                return of_sales | (self.marketing_managers if "MARKETING" in parties else frozenset())
             case Role.OTHER_PARTY:
                 if parties == {"SALES"}:
                     return self.marketing_managers

@@ -24,6 +24,7 @@ from services.sla.store.archive import Archive
 from services.sla.store.calendars import page_of_calendars, page_of_leave
 from services.sla.store.clocks import ClockFilter, find_clock, page_of_clocks
 from services.sla.store.commands import unit_of
+from services.sla.store.tx import SlaTx
 from services.sla.store.webhooks import page_of_endpoints
 from services.sla.usecases import agreements, alerts, calendars, webhooks
 from services.sla.usecases.explain import states_of
@@ -33,6 +34,7 @@ from services.sla.wire.clocks import alert_message, clock_message, explanation_m
 from services.sla.wire.endpoints import created_message, endpoint_message
 from services.sla.wire.instants import instant, instant_in
 from services.sla.wire.names import LEAVE
+from services.sla.wire.strangers import strangers_in
 from smarketing import names, wallclock
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.sla.v1.sla_pb2_grpc import SlaServiceServicer
@@ -96,8 +98,19 @@ class SlaServicer(Reaching, SlaServiceServicer):
             terms=terms_of(request.agreement_version),
             principal=current_call().caller.actor,
             parties=parties_of(current_call().caller),
+            strangers=tuple(strangers_in(request.agreement_version)),
         )
-        return await self._run(self._propose, request, wanted, slapb.AgreementVersion)
+        if not request.validate_only:
+            return await self._run(self._propose, request, wanted, slapb.AgreementVersion)
+        now = self._now()
+
+        def look(connection: Connection) -> Accord:
+            return agreements.look(SlaTx(connection, self._archive, now=now), wanted, now=now)
+
+        seen = agreement_message(await self._writer.read(look))
+        for field in ("name", "etag", "state", "acceptances", "consent"):
+            seen.ClearField(field)
+        return seen
 
     async def AcceptAgreement(  # noqa: N802 -- the contract names it
         self, request: slapb.AcceptAgreementRequest, context: _Context

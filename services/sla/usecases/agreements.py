@@ -7,8 +7,17 @@ from typing import TypeVar
 
 from services.sla.domain.accord import Accord, AccordState
 from services.sla.domain.agreement import Party
+from services.sla.domain.calendar import openings_of
+from services.sla.domain.fault import Fault
+from services.sla.domain.openness import faults_of_calendar
 from services.sla.domain.parameters import faults_of_parameters, in_durations
-from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, NoParty, Refused
+from services.sla.domain.refused import (
+    AgreementInvalid,
+    AgreementUnknown,
+    NoParty,
+    NotAcceptedByBoth,
+    Refused,
+)
 from services.sla.domain.terms import Terms, faults_of
 from services.sla.store.accords import accords_of, add_accord, find_accord, save_accord
 from services.sla.store.replays import begin_replay
@@ -20,13 +29,17 @@ Q = TypeVar("Q")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """Somebody wants these terms; their party thereby accepts them."""
+    """Somebody wants these terms; their party thereby accepts them.
+
+    `strangers` are the faults that were found when the terms were read.
+    """
 
     tenant: str
     agreement: str
     terms: Terms
     principal: str
     parties: tuple[Party, ...]
+    strangers: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,30 +87,67 @@ def _tried(
 
 
 def _propose(tx: SlaTx, request: Propose, now: datetime) -> Accord:
-    if not request.parties:
-        raise NoParty
-    calendar = tx.calendar(request.tenant, request.terms.calendar_version)
-    terms = request.terms if calendar is None else in_durations(request.terms, calendar.calendar)
-    faults = [*faults_of(terms, calendar_exists=calendar is not None), *faults_of_parameters(terms)]
-    if faults:
-        raise AgreementInvalid(faults)
+    terms = _sound(tx, request, now)
     versions = accords_of(tx.connection, request.tenant, request.agreement)
     newest = versions[0] if versions else None
     if newest is not None and newest.terms == terms and newest.state is not AccordState.RETIRED:
         return newest
-    accord = Accord(
+    accord = _proposed(request, terms, newest.number + 1 if newest else 1, now)
+    add_accord(tx.connection, accord)
+    tx.say(accord.tenant, accord.name, agreement_changed(accord), actor=request.principal)
+    return accord
+
+
+def look(tx: SlaTx, request: Propose, *, now: datetime) -> Accord:
+    """Return the version that these terms would make; nothing is written.
+
+    Raises:
+        AgreementInvalid: with every fault.
+        NoParty: when the caller speaks for neither party.
+    """
+    return _proposed(request, _sound(tx, request, now), 0, now)
+
+
+def _sound(tx: SlaTx, request: Propose, now: datetime) -> Terms:
+    """Return the terms with every target as a duration, and without fault."""
+    if not request.parties:
+        raise NoParty
+    calendar = tx.calendar(request.tenant, request.terms.calendar_version)
+    terms = request.terms if calendar is None else in_durations(request.terms, calendar.calendar)
+    faults = [
+        *request.strangers,
+        *faults_of(terms, calendar_exists=calendar is not None),
+        *faults_of_parameters(terms),
+    ]
+    if calendar is not None:
+        faults += faults_of_calendar(terms, openings_of(calendar.calendar), now=now)
+    for at, party in enumerate(terms.absent):
+        if party in _present(tx, request.tenant):
+            description = f"{party.value.lower()} has a manager here, whose word is needed"
+            faults.append(Fault(path=f"absent_parties[{at}]", description=description))
+    if faults:
+        raise AgreementInvalid(faults)
+    return terms
+
+
+def _present(tx: SlaTx, tenant: str) -> set[Party]:
+    """Return the parties for which somebody can speak."""
+    staff = tx.staff(tenant)
+    managers = {Party.MARKETING: staff.marketing_managers, Party.SALES: staff.sales_managers}
+    return {party for party, people in managers.items() if people}
+
+
+def _proposed(request: Propose, terms: Terms, number: int, now: datetime) -> Accord:
+    return Accord(
         tenant=request.tenant,
         agreement=request.agreement,
-        number=newest.number + 1 if newest else 1,
+        number=number,
         revision=1,
         state=AccordState.PROPOSED,
         terms=terms,
         acceptances=(),
         propose_time=now,
     ).accept(request.parties, request.principal, now=now)
-    add_accord(tx.connection, accord)
-    tx.say(accord.tenant, accord.name, agreement_changed(accord), actor=request.principal)
-    return accord
 
 
 def _accept(tx: SlaTx, request: Accept, now: datetime) -> Accord:
@@ -111,6 +161,10 @@ def _accept(tx: SlaTx, request: Accept, now: datetime) -> Accord:
 def _activate(tx: SlaTx, request: Activate, now: datetime) -> Accord:
     accord = _found(tx, request.name, request.etag)
     effective = request.effective_time or now
+    appeared = _present(tx, accord.tenant) & set(accord.terms.absent) - accord.spoken
+    if accord.state is AccordState.ACCEPTED and appeared:
+        # There was nobody to ask when it was proposed; now there is.
+        raise NotAcceptedByBoth(accord.name, tuple(sorted(party.value for party in appeared)))
     active = accord.activate(effective_time=effective, now=now)
     if active is accord:
         return accord

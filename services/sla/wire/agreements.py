@@ -1,6 +1,7 @@
 """Agreements: what is proposed, what is kept, what is shown."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from services.sla.domain.accord import Accord
@@ -14,8 +15,20 @@ from services.sla.domain.agreement import (
     Role,
     TimeBasis,
 )
-from services.sla.domain.condition import Condition
+from services.sla.domain.condition import ANY, Condition
 from services.sla.domain.terms import AgreementKind, Mode, Promise, Step, Target, Terms
+from services.sla.wire.clauses import (
+    ROLE_VALUES,
+    ROLES,
+    budget_terms_message,
+    budget_terms_of,
+    consequence_message,
+    consequence_of,
+    marketing_terms_message,
+    marketing_terms_of,
+    responsibilities_message,
+    responsibilities_of,
+)
 from services.sla.wire.instants import amount, duration, stamp, stamp_or_none
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -42,14 +55,6 @@ _KINDS = {
 _KIND_VALUES = {kind: value for value, kind in _KINDS.items()}
 _BASES = {slapb.TIME_BASIS_BUSINESS: TimeBasis.BUSINESS, slapb.TIME_BASIS_WALL: TimeBasis.WALL}
 _BASIS_VALUES = {basis: value for value, basis in _BASES.items()}
-_ROLES = {
-    slapb.RECIPIENT_ROLE_OWNER: Role.OWNER,
-    slapb.RECIPIENT_ROLE_MANAGER: Role.MANAGER,
-    slapb.RECIPIENT_ROLE_OTHER_PARTY: Role.OTHER_PARTY,
-    slapb.RECIPIENT_ROLE_LEADERSHIP: Role.LEADERSHIP,
-    slapb.RECIPIENT_ROLE_QUEUE: Role.QUEUE,
-}
-_ROLE_VALUES = {role: value for value, role in _ROLES.items()}
 _DELIVERIES = {
     slapb.RUNG_DELIVERY_COVER: Delivery.COVER,
     slapb.RUNG_DELIVERY_AT_ONCE: Delivery.AT_ONCE,
@@ -101,6 +106,12 @@ def terms_of(message: slapb.AgreementVersion) -> Terms:
         back_date_limit=amount(message.back_date_limit_duration),
         accepted_grades=frozenset(_GRADES[value] for value in message.accepted_grades if value in _GRADES),
         pause_reasons=tuple(_pause_reason(reason) for reason in message.pause_reasons),
+        scope=Condition(expression=message.scope.strip()),
+        absent=tuple(_PARTIES[value] for value in message.absent_parties if value in _PARTIES),
+        customer_reference=message.customer_reference,
+        marketing=(
+            marketing_terms_of(message.marketing_terms) if message.HasField("marketing_terms") else None
+        ),
     )
 
 
@@ -132,6 +143,7 @@ def agreement_message(accord: Accord) -> slapb.AgreementVersion:
         ],
         effective_time=stamp_or_none(accord.effective_time),
         retire_time=stamp_or_none(accord.retire_time),
+        consent=slapb.AgreementVersion.Consent.Value(f"CONSENT_{accord.consent.value}"),
     )
     _write_terms(accord.terms, message)
     return message
@@ -147,6 +159,12 @@ def _promise(message: slapb.Commitment) -> Promise:
         targets=tuple(_target(tier) for tier in message.tiers),
         objective_basis_points=message.objective_basis_points,
         steps=tuple(_step(rung) for rung in message.rungs),
+        condition=Condition(expression=message.condition.strip()),
+        responsibilities=(
+            responsibilities_of(message.responsibilities) if message.HasField("responsibilities") else None
+        ),
+        consequences=tuple(consequence_of(each) for each in message.consequences),
+        budget=budget_terms_of(message.error_budget) if message.HasField("error_budget") else None,
         attempts=_attempts(message.attempts) if message.HasField("attempts") else None,
         owner_target=(
             amount(message.owner_target_duration) if message.HasField("owner_target_duration") else None
@@ -168,7 +186,7 @@ def _pause_reason(message: slapb.PauseReason) -> PauseReason:
     return PauseReason(
         code=message.code,
         cap=amount(message.cap_duration) if message.HasField("cap_duration") else None,
-        grantors=tuple(_ROLES[value] for value in message.grantors if value in _ROLES) or (Role.MANAGER,),
+        grantors=tuple(ROLES[value] for value in message.grantors if value in ROLES) or (Role.MANAGER,),
         side=(
             termspb.Party.Name(named).removeprefix("PARTY_") if named in termspb.Party.values() else "UNKNOWN"
         ),
@@ -179,7 +197,7 @@ def _pause_reason_message(reason: PauseReason) -> slapb.PauseReason:
     return slapb.PauseReason(
         code=reason.code,
         cap_duration=None if reason.cap is None else duration(reason.cap),
-        grantors=[_ROLE_VALUES[role] for role in reason.grantors],
+        grantors=[ROLE_VALUES[role] for role in reason.grantors],
         accountable_party=party_value_of(reason.side),
     )
 
@@ -198,6 +216,7 @@ def _target(message: slapb.Tier) -> Target:
             segments=frozenset(match.segments),
             regions=frozenset(match.regions),
             min_score=match.minimum_score if match.HasField("minimum_score") else None,
+            expression=message.condition.strip(),
         ),
     )
 
@@ -208,7 +227,7 @@ def _step(message: slapb.Rung) -> Step:
         id=message.rung_id,
         percent=message.percent_of_target if instant == "percent_of_target" else None,
         offset=amount(message.offset_from_due_duration) if instant == "offset_from_due_duration" else None,
-        recipients=tuple(_ROLES[value] for value in message.recipients if value in _ROLES),
+        recipients=tuple(ROLES[value] for value in message.recipients if value in ROLES),
         delivery=_DELIVERIES.get(message.delivery, Delivery.IN_HOURS),
         reassigns=message.consequence == slapb.RUNG_CONSEQUENCE_REASSIGN,
     )
@@ -225,6 +244,11 @@ def _write_terms(terms: Terms, message: slapb.AgreementVersion) -> None:
     message.accepted_grades.extend(sorted(_GRADE_VALUES[grade] for grade in terms.accepted_grades))
     message.commitments.extend(_commitment(promise) for promise in terms.promises)
     message.pause_reasons.extend(_pause_reason_message(reason) for reason in terms.pause_reasons)
+    message.scope = terms.scope.expression
+    message.absent_parties.extend(party_values(terms.absent))
+    message.customer_reference = terms.customer_reference
+    if terms.marketing is not None:
+        message.marketing_terms.CopyFrom(marketing_terms_message(terms.marketing))
 
 
 def _commitment(promise: Promise) -> slapb.Commitment:
@@ -237,6 +261,12 @@ def _commitment(promise: Promise) -> slapb.Commitment:
         tiers=[_tier(target) for target in promise.targets],
         objective_basis_points=promise.objective_basis_points,
         rungs=[_rung(step) for step in promise.steps],
+        condition=promise.condition.expression,
+        responsibilities=(
+            None if promise.responsibilities is None else responsibilities_message(promise.responsibilities)
+        ),
+        consequences=[consequence_message(each) for each in promise.consequences],
+        error_budget=None if promise.budget is None else budget_terms_message(promise.budget),
         attempts=None if promise.attempts is None else _attempts_rule(promise.attempts),
         owner_target_duration=None if promise.owner_target is None else duration(promise.owner_target),
     )
@@ -256,8 +286,9 @@ def _tier(target: Target) -> slapb.Tier:
     message = slapb.Tier(
         target_duration=None if target.amount is None else duration(target.amount),
         target_business_days=target.business_days,
+        condition=condition.expression,
     )
-    if condition == Condition():
+    if replace(condition, expression="") == ANY:
         return message
     message.match.source_channels.extend(
         sorted(termspb.SourceChannel.Value(f"SOURCE_CHANNEL_{each}") for each in condition.source_channels)
@@ -270,7 +301,7 @@ def _tier(target: Target) -> slapb.Tier:
 
 
 def _rung(step: Step) -> slapb.Rung:
-    message = slapb.Rung(rung_id=step.id, recipients=[_ROLE_VALUES[role] for role in step.recipients])
+    message = slapb.Rung(rung_id=step.id, recipients=[ROLE_VALUES[role] for role in step.recipients])
     # What holds where nothing is said is not written, so that equal terms have equal bytes.
     message.delivery = _DELIVERY_VALUES.get(step.delivery, slapb.RUNG_DELIVERY_UNSPECIFIED)
     if step.reassigns:
