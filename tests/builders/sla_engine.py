@@ -45,6 +45,8 @@ MONDAY_NINE = datetime(2026, 9, 21, 0, 0, tzinfo=UTC)
 """Nine o'clock in Seoul, on a working day."""
 
 _NOT_OF_CLOCKS = {
+    "BudgetStateChanged",
+    "ExceptionChanged",
     "AgreementVersionChanged",
     "CalendarAssigned",
     "CalendarVersionCreated",

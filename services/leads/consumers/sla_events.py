@@ -53,6 +53,7 @@ IGNORED: Final = frozenset(
         slaeventspb.AlertChanged,
         # The clock stays due as it was, until somebody stops it.
         slaeventspb.ClockBreached,
+        slaeventspb.BreachExcused,
         slaeventspb.RungFired,
     )
 )

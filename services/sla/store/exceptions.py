@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from services.sla.domain.agreement import Party
 from services.sla.domain.course import Outcome
@@ -170,10 +170,7 @@ def wake_excused(connection: Connection, exception: SlaException, *, now: dateti
     statement = update(_clock).where(
         *which, _clock.c.outcome.in_(_EXCUSABLE), _clock.c.quarantine_time.is_(None)
     )
-    soonest = case((_clock.c.next_time < now, _clock.c.next_time), else_=now)
-    return connection.execute(
-        statement.values(next_time=soonest, generation=_clock.c.generation + 1)
-    ).rowcount
+    return connection.execute(statement.values(next_time=now, generation=_clock.c.generation + 1)).rowcount
 
 
 _LABELS: Final = {

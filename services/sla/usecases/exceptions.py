@@ -185,7 +185,7 @@ def _for_span(tx: SlaTx, request: AskForSpan, now: datetime) -> SlaException:
 
 
 def _in_force(tx: SlaTx, request: AskForSpan) -> tuple[Measure, tuple[Party, ...]]:
-    """Return by what the commitment is measured, and who promised it: in force, else in the newest version."""
+    """Return by what the commitment is measured, and who promised it: in force, else the newest."""
     tenant, agreement = AGREEMENT.parse(request.agreement)
     versions = accords_of(tx.connection, tenant, agreement) if tenant == request.tenant else []
     active = [each for each in versions if each.state is AccordState.ACTIVE]

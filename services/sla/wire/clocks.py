@@ -10,6 +10,7 @@ from services.sla.domain.alert import Alert
 from services.sla.domain.clock import ClockInterval, ClockState
 from services.sla.domain.course import IntervalKind
 from services.sla.domain.events import (
+    BreachExcused,
     BreachRetracted,
     ClockBreached,
     ClockMet,
@@ -73,6 +74,7 @@ _MESSAGES: Final[dict[type[object], Callable[[slaeventspb.ClockFacts, Clock, Any
     BreachRetracted: lambda facts, clock, _: _EVENTS.BreachRetracted(
         clock=facts, elapsed_duration=duration(clock.elapsed)
     ),
+    BreachExcused: lambda facts, _clock, _: _EVENTS.BreachExcused(clock=facts),
     ClockVoided: lambda facts, _, void: _EVENTS.ClockVoided(clock=facts, reason=void.reason),
     ClockReopened: lambda facts, _clock, _: _EVENTS.ClockReopened(clock=facts),
     ClockReassigned: lambda facts, _clock, _: _EVENTS.ClockReassigned(clock=facts),
