@@ -184,6 +184,7 @@ async def _built(
         authenticator=authenticator,
         denials=denials,
         telemetry=telemetry,
+        now=now,
     )
     http = _http(config, telemetry, authenticator)
     return Process(
@@ -265,6 +266,7 @@ def _sweeper(
     now: Callable[[], datetime],
 ) -> "Sweeper":
     from services.sla.consumers.leads_log import CaughtUp
+    from services.sla.usecases.foresight import Foresight
     from services.sla.usecases.sweep import Sweeper, WallGuard
     from smarketing.wallclock import monotonic
 
@@ -276,6 +278,7 @@ def _sweeper(
         may_fire=CaughtUp(leads, now=now, monotonic=monotonic, read_until=lambda: log.read_until),
         observer=timers,
         batch_clocks=config.sweep_batch_clocks,
+        foresight=Foresight(archive),
     )
 
 

@@ -22,6 +22,14 @@ _NEXT: Final = (
 )
 
 
+_COMING: Final = (
+    select(_clock.c.handoff, _clock.c.next_time)
+    .where(_clock.c.next_time > bindparam("after"), _clock.c.next_time <= bindparam("until"))
+    .order_by(_clock.c.next_time)
+    .limit(bindparam("limit"))
+)
+
+
 def due_clocks(connection: Connection, *, now: datetime, limit: int) -> list[tuple[str, str]]:
     """Return clocks to look at and their handoffs, the one due first at the head."""
     return [(clock, handoff) for clock, handoff in connection.execute(DUE, {"now": now, "limit": limit})]
@@ -31,3 +39,11 @@ def next_due(connection: Connection) -> datetime | None:
     """Return when the next clock must be looked at; None when none has to."""
     found: datetime | None = connection.execute(_NEXT).scalar_one_or_none()
     return found
+
+
+def coming_clocks(
+    connection: Connection, *, after: datetime, until: datetime, limit: int
+) -> list[tuple[str, datetime]]:
+    """Return the handoffs of clocks to look at between two instants, and when; the first at the head."""
+    rows = connection.execute(_COMING, {"after": after, "until": until, "limit": limit})
+    return [(handoff, at) for handoff, at in rows]

@@ -1,6 +1,6 @@
 """One unit of work: loads in batches, collects what changed, and writes it in a few statements at the end."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -9,15 +9,18 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from services.sla.domain.accord import Accord
-from services.sla.domain.agreement import Delivery
+from services.sla.domain.agreement import AgreementVersion, Delivery
 from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.almanac import MadeCalendar
+from services.sla.domain.calendar import Calendars
 from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock
 from services.sla.domain.rota import Rota
+from services.sla.domain.terms import Terms
 from services.sla.store import schema
 from services.sla.store.archive import Archive, Measure
+from services.sla.store.exceptions import excuses_for
 from services.sla.store.notices import drop_notices, plan_notices
 from services.sla.store.planning import rota_of
 from services.sla.store.rows import (
@@ -32,6 +35,7 @@ from services.sla.store.rows import (
 )
 from services.sla.store.said import SELF, Moved, Said, said_of
 from services.sla.store.staff import staff_of
+from services.sla.store.stamps import counts_of
 from services.sla.store.tallies import Tallies
 from services.sla.wire.changes import alert_changed
 from services.sla.wire.clocks import takeover_requested
@@ -71,6 +75,10 @@ _change_alerts: Final = UpdateRows(
 )
 
 
+Stamp = tuple[object, ...]
+"""Says, when it is equal to an earlier one, that nothing about a handoff came between."""
+
+
 class ClockMoved(Exception):
     """A clock is not as it was when it was read: somebody else decided it meanwhile."""
 
@@ -104,6 +112,8 @@ class SlaTx:
         for row in _find_facts.find(self.connection, [(handoff,) for handoff in told]):
             each = told_of_row(row)
             told[each.handoff].append(each)
+        for handoff, excuses in excuses_for(self.connection, told).items():
+            told[handoff] += excuses
         return {handoff: History.of(handoff, facts) for handoff, facts in told.items()}
 
     def clocks(self, handoffs: Iterable[str]) -> dict[str, list[Clock]]:
@@ -116,6 +126,12 @@ class SlaTx:
             clocks.sort(key=lambda each: (each.start_time, each.id))
         return found
 
+    def stamps(self, handoffs: Collection[str]) -> dict[str, Stamp]:
+        """Return by handoff what differs as soon as `histories` or `clocks` would return anything else."""
+        excuses = excuses_for(self.connection, handoffs)
+        counted = counts_of(self.connection, handoffs)
+        return {handoff: (*counts, tuple(excuses.get(handoff, ()))) for handoff, counts in counted.items()}
+
     def accords(self, tenants: Iterable[str]) -> dict[str, list[Accord]]:
         """Return every agreement version that was put in force, by tenant, in the tenant's order."""
         return {tenant: self._archive.accords(self.connection, tenant) for tenant in tenants}
@@ -127,11 +143,19 @@ class SlaTx:
             known = self._measures[version] = self._measure(self._archive.measure(self.connection, version))
         return known
 
-    def _measure(self, plain: Measure) -> Measure:
-        tenant = plain.calendar.tenant
+    def measuring(self, version: str) -> tuple[Terms, AgreementVersion, Calendars]:
+        """Return what of a measure a decision needs."""
+        measure = self.measure(version)
+        return measure.terms, measure.agreement, measure.calendars
+
+    def rota(self, tenant: str) -> Rota:
+        """Return who has which calendar of their own in a tenant."""
         if tenant not in self._rotas:
             self._rotas[tenant] = rota_of(self.connection, tenant)
-        rota = self._rotas[tenant]
+        return self._rotas[tenant]
+
+    def _measure(self, plain: Measure) -> Measure:
+        rota = self.rota(plain.calendar.tenant)
         if not rota.by_holder:
             return plain
         return replace(plain, calendars=rota.with_teams(plain.calendar, self._calendar))

@@ -1,19 +1,18 @@
 """Bring the clocks of some handoffs up to date: the one path by which clocks start, stop, warn and miss."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
-from services.sla.domain.agreement import AgreementVersion
 from services.sla.domain.alert import Alert, alert_id
-from services.sla.domain.calendar import Calendars
 from services.sla.domain.decide import Decision, decide
 from services.sla.domain.history import History, Told
-from services.sla.domain.terms import Terms
 from services.sla.store.quarantine import quarantine
+from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.takeovers import ask_for_takeover
+from services.sla.usecases.uniting import with_shared
 from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
@@ -36,6 +35,7 @@ def record(
     by_handoff: dict[str, list[Told]] = {}
     for each in told:
         by_handoff.setdefault(each.handoff, []).append(each)
+    by_handoff = with_shared(tx, by_handoff)
     histories = tx.histories(by_handoff)
     touched: dict[str, History] = {}
     for handoff, new in by_handoff.items():
@@ -55,6 +55,19 @@ def settle(tx: SlaTx, handoffs: Sequence[str], *, observe: Observer | None = Non
     _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, strict=True)
 
 
+def settle_decided(
+    tx: SlaTx, decided: Iterable[tuple[Decision, Moved]], *, observe: Observer | None = None
+) -> None:
+    """Keep what was decided and written out before; nothing may have come between."""
+    decisions = []
+    for decision, moved in decided:
+        tx.move(moved)
+        decisions.append(decision)
+    _act_on(tx, decisions)
+    if observe is not None:
+        _observe(tx, decisions, observe)
+
+
 def _settle(
     tx: SlaTx,
     histories: Mapping[str, History],
@@ -66,17 +79,12 @@ def _settle(
 ) -> None:
     clocks = tx.clocks(histories)
     accords = tx.accords({tenant_of(handoff) for handoff in histories})
-
-    def measuring(version: str) -> tuple[Terms, AgreementVersion, Calendars]:
-        measure = tx.measure(version)
-        return measure.terms, measure.agreement, measure.calendars
-
     decisions: list[tuple[Decision, Cause | None]] = []
     for handoff, history in histories.items():
         known = clocks.get(handoff, [])
         in_order = accords.get(tenant_of(handoff), [])
         try:
-            found = decide(history, known, in_order, measuring, as_of=as_of, now=tx.now)
+            found = decide(history, known, in_order, tx.measuring, as_of=as_of, now=tx.now)
         except BusinessTimeError:
             if strict:
                 raise
@@ -93,8 +101,12 @@ def _settle(
 def _keep(tx: SlaTx, decisions: Sequence[tuple[Decision, Cause | None]]) -> None:
     for decision, cause in decisions:
         tx.advance(decision.before, decision.change, cause)
-    _resolve(tx, [decision for decision, _ in decisions])
-    for decision, _ in decisions:
+    _act_on(tx, [decision for decision, _ in decisions])
+
+
+def _act_on(tx: SlaTx, decisions: Sequence[Decision]) -> None:
+    _resolve(tx, decisions)
+    for decision in decisions:
         _alert(tx, decision)
         ask_for_takeover(tx, decision)
 

@@ -14,7 +14,8 @@ from services.sla.store.archive import Archive
 from services.sla.store.due import due_clocks, next_due
 from services.sla.store.quarantine import count_failure
 from services.sla.store.tx import SlaTx
-from services.sla.usecases.settle import settle
+from services.sla.usecases.foresight import Foresight
+from services.sla.usecases.settle import settle, settle_decided
 from smarketing.sql import Connection, StorageError, Writer
 
 _log = structlog.get_logger(__name__)
@@ -80,7 +81,9 @@ class Sweeper:
         may_fire: Callable[[], bool] = lambda: True,
         observer: SweepObserver | None = None,
         batch_clocks: int = 256,
+        foresight: Foresight | None = None,
     ) -> None:
+        """Take what sweeps; with a `foresight` it decides ahead while nothing is due."""
         self._writer = writer
         self._archive = archive
         self._guard = guard
@@ -88,6 +91,7 @@ class Sweeper:
         self._may_fire = may_fire
         self._observer = observer
         self._batch_clocks = batch_clocks
+        self._foresight = foresight
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -119,15 +123,24 @@ class Sweeper:
         """Sweep, and return how long nothing will be due."""
         try:
             await self.sweep()
+            is_more_ahead = await self._look_ahead()
             following = await self._writer.read(next_due)
             if self._observer is not None:
                 self._observer.turned()
         except StorageError as error:
             _log.warning("sweep_failed", problem=str(error))
             return _LONGEST_SLEEP_SECONDS
+        if is_more_ahead:
+            return 0.0
         if following is None:
             return _LONGEST_SLEEP_SECONDS
         return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
+
+    async def _look_ahead(self) -> bool:
+        """Decide a few clocks before they are due; return whether there are others to come soon."""
+        if self._foresight is None or not self._may_fire():
+            return False
+        return await self._foresight.look(self._writer, now=self._now)
 
     async def _is_due(self) -> bool:
         # Asked by a reader first: a commit of our own that found nothing would wake us again, for ever.
@@ -155,6 +168,8 @@ class Sweeper:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever a clock made of itself must not stop the others
             self._archive.forget()
+            if self._foresight is not None:
+                self._foresight.forget()
             if limit > 1:
                 return 0, limit // 2, True
             (quarantined,) = await self._writer.run(self._put_aside, [None])
@@ -166,7 +181,14 @@ class Sweeper:
 
     def _unit(self, connection: Connection, limits: Sequence[int], now: datetime) -> list[int]:
         return [
-            sweep_batch(connection, self._archive, limit, now=now, observer=self._observer)
+            sweep_batch(
+                connection,
+                self._archive,
+                limit,
+                now=now,
+                observer=self._observer,
+                foresight=self._foresight,
+            )
             for limit in limits
         ]
 
@@ -183,13 +205,18 @@ def sweep_batch(
     *,
     now: datetime,
     observer: SweepObserver | None = None,
+    foresight: Foresight | None = None,
 ) -> int:
     """Settle the clocks due first, in one transaction; return how many."""
     due = due_clocks(connection, now=now, limit=limit)
     if not due:
         return 0
     tx = SlaTx(connection, archive, now=now)
+    observe = None if observer is None else observer.timer_fired
     handoffs = list(dict.fromkeys(handoff for _, handoff in due))
-    settle(tx, handoffs, observe=None if observer is None else observer.timer_fired)
+    foreseen = foresight.valid(tx, handoffs) if foresight is not None else {}
+    decided = [each for handoff in foreseen for each in foreseen[handoff].decided]
+    settle_decided(tx, decided, observe=observe)
+    settle(tx, [handoff for handoff in handoffs if handoff not in foreseen], observe=observe)
     tx.flush()
     return len(due)

@@ -212,7 +212,7 @@ def test_every_clock_is_what_its_timeline_says_whatever_happened_on_the_way(seed
         )
     )
     waiting: list[Any] = []
-    for event in _story(engine, dice):
+    for event in a_story(engine, dice):
         waiting.append(event)
         if dice.random() < 0.5:
             engine.deliver(waiting)
@@ -259,7 +259,7 @@ def _each_once(engine: Engine, clocks: int) -> None:
     assert set(verdicts.values()) <= {0, 1}
 
 
-def _story(engine: Engine, dice: random.Random) -> Iterator[Any]:
+def a_story(engine: Engine, dice: random.Random) -> Iterator[Any]:
     """Tell of fifteen handoffs at once: offered, assigned, followed up in time, late, after the fact."""
     stages = dict.fromkeys(range(15), 0)
     latest = dict.fromkeys(range(15), engine.now)
