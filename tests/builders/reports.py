@@ -9,13 +9,16 @@ from typing import Any
 from sqlalchemy import MetaData, select
 
 from services.reports.domain.clocks import ClockChange, ClockEvent
-from services.reports.domain.handoffs import Origin, Submitted
 from services.reports.domain.periods import Micros, micros_of
+from services.reports.domain.words import Origin, Submitted
 from services.reports.store.fold import LeadWord, ReadModel, SlaWord
 from services.reports.store.schema import Tables, define_tables
 from smarketing.sql.engine import Database
 
 TENANT = "tenants/default"
+# The model holds no data, only statements, which are rendered once for all ledgers.
+_TABLES = define_tables(MetaData())
+_MODEL = ReadModel(_TABLES)
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -102,12 +105,10 @@ class Ledger:
 @contextmanager
 def a_ledger() -> Iterator[Ledger]:
     """Give an empty read model."""
-    metadata = MetaData()
-    tables = define_tables(metadata)
     with Database.in_memory() as database:
         with database.writer_engine.begin() as connection:
-            metadata.create_all(connection)
-        yield Ledger(database, tables, ReadModel(tables))
+            _TABLES.metadata.create_all(connection, checkfirst=False)
+        yield Ledger(database, _TABLES, _MODEL)
 
 
 def cut(words: Sequence[Any], sizes: Iterable[int]) -> list[Sequence[Any]]:

@@ -8,13 +8,21 @@ from hypothesis import strategies as st
 
 from services.reports.consumers.lead_events import LeadEvents
 from services.reports.domain.agreements import TenantSet
-from services.reports.domain.clocks import ClockChange
-from services.reports.domain.handoffs import (
+from services.reports.domain.clocks import AlertTold, ClockChange, RungTold
+from services.reports.domain.field_notes import FeedbackGiven, FeedbackMoved
+from services.reports.domain.opportunities import OpportunityStep
+from services.reports.domain.words import (
     Accepted,
+    Behaved,
     Closed,
     Converted,
+    DisputeAnswered,
+    Disputed,
     Disqualified,
     FollowedUp,
+    Follows,
+    Joined,
+    Merged,
     Offered,
     OfferEnded,
     OfferOutcome,
@@ -22,7 +30,14 @@ from services.reports.domain.handoffs import (
     Qualified,
     Recycled,
     Rejected,
+    Reopened,
+    Replied,
+    Restored,
+    Returned,
     Revised,
+    State,
+    TakenOver,
+    Unmerged,
     Voided,
 )
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -34,6 +49,8 @@ _words = st.sampled_from([None, "", "unknown", "webform", "expo"])
 _teams = st.sampled_from(["", f"{TENANT}/teams/north", f"{TENANT}/teams/south"])
 _offers = st.sampled_from(["", "o1", "o2"])
 _reasons = st.sampled_from(["", "bad_data", "no_budget"])
+_channels = st.sampled_from(["call", "email"])
+_grades = st.sampled_from(["confirmed", "self_reported", "back_dated"])
 _parties = st.sampled_from(["marketing", "sales", ""])
 
 
@@ -50,7 +67,7 @@ def _origins() -> st.SearchStrategy[Origin]:
 def _closed(name: str) -> st.SearchStrategy[Any]:
     amount = st.one_of(st.tuples(st.sampled_from(["EUR", "KRW"]), st.integers(-5, 10**12)), st.just(("", 0)))
     return st.builds(
-        lambda time, won, sold, segment: Closed(TENANT, name, time, won, *sold, "price", segment),
+        lambda time, won, sold, segment: Closed(TENANT, name, time, won, sold[0], sold[1], "price", segment),
         _times,
         st.booleans(),
         amount,
@@ -68,23 +85,76 @@ def _lead_word(name: str) -> st.SearchStrategy[Any]:
         of(Offered, _offers, somebody, _teams),
         of(OfferEnded, _offers, st.sampled_from(OfferOutcome)),
         of(Accepted, _offers, somebody, _teams, st.sampled_from(["", "before"])),
-        of(Rejected, _offers, _reasons, _parties),
-        of(FollowedUp, st.booleans(), st.booleans()),
+        of(Rejected, _offers, _reasons, _parties, st.booleans()),
+        of(FollowedUp, st.booleans(), st.booleans(), _channels, _grades),
         of(Qualified),
-        of(Disqualified, _reasons, _parties),
+        of(Disqualified, _reasons, _parties, st.booleans()),
         of(Recycled, _reasons, _parties),
         of(Converted, somebody),
         _closed(name),
         of(Voided, st.just("test")),
+        of(Joined, _origins(), st.booleans()),
+        of(TakenOver, somebody),
+        of(Disputed),
+        of(DisputeAnswered, st.booleans()),
+        of(Follows, st.just(handoff(9)), st.booleans()),
+        of(Returned),
+        of(Replied, _channels, st.booleans()),
+        of(Behaved),
+        of(Reopened, somebody),
+        _side_word(name),
     )
+
+
+def _side_word(name: str) -> st.SearchStrategy[Any]:
+    feedback = st.sampled_from(["f1", "f2"])
+    step = st.builds(
+        OpportunityStep,
+        st.just(TENANT),
+        st.just(name),
+        _times,
+        st.just(f"{name}/opportunity"),
+        st.sampled_from(["opened", "changed", "won", "lost", "reopened"]),
+        stage=st.sampled_from(["", "proposal", "contract"]),
+        currency=st.sampled_from(["", "EUR"]),
+        minor_units=st.integers(0, 10**9),
+        probability=st.none() | st.integers(0, 100),
+        close_day=st.none() | st.integers(739_000, 740_000),
+    )
+    given = st.builds(
+        FeedbackGiven, st.just(TENANT), st.just(name), _times, feedback, st.just("price"), _reasons
+    )
+    statuses = st.sampled_from(["acknowledged", "done", "declined"])
+    moved = st.builds(FeedbackMoved, st.just(TENANT), st.just(name), _times, feedback, statuses)
+    return st.one_of(step, given, moved)
+
+
+@st.composite
+def _merge_word(draw: st.DrawFn, begun: set[int], merged: dict[int, int]) -> Any:
+    """Return a merge of two that stand for themselves, or the way back of one; None where neither can be."""
+    free = sorted(begun - merged.keys())
+    if len(free) > 1 and (not merged or draw(st.booleans())):
+        kept, other = draw(st.permutations(free))[:2]
+        merged[other] = kept
+        return Merged(TENANT, handoff(kept), draw(_times), (handoff(other),))
+    if not merged:
+        return None
+    other = draw(st.sampled_from(sorted(merged)))
+    kept = merged.pop(other)
+    restored = Restored(handoff(other), draw(st.sampled_from(State)), "somebody", "")
+    return Unmerged(TENANT, handoff(kept), draw(_times), (restored,))
 
 
 @st.composite
 def _leads_log(draw: st.DrawFn) -> list[Any]:
     log: list[Any] = []
     begun: set[int] = set()
-    for number in draw(st.lists(st.integers(0, 4), max_size=30)):
-        if number == 0:
+    merged: dict[int, int] = {}
+    for number in draw(st.lists(st.integers(-1, 4), max_size=40)):
+        if number == -1:
+            word = draw(_merge_word(begun, merged))
+            log += [word] if word is not None else []
+        elif number == 0:
             zone = draw(st.sampled_from(["Asia/Seoul", "America/New_York", "Etc/UTC"]))
             log.append(TenantSet(TENANT, zone, "EUR"))
         elif number not in begun:
@@ -103,11 +173,41 @@ def _leads_log(draw: st.DrawFn) -> list[Any]:
     return log
 
 
+def _ladder_word() -> st.SearchStrategy[Any]:
+    clocks = st.sampled_from(["c1", "c2"])
+    rung = st.builds(
+        RungTold,
+        st.just(TENANT),
+        clocks,
+        _times,
+        st.integers(1, 2),
+        st.sampled_from(["half", "due"]),
+        st.booleans(),
+    )
+    alert = st.builds(
+        AlertTold,
+        st.sampled_from(["a1", "a2"]),
+        st.just(TENANT),
+        st.just(handoff(1)),
+        st.just("first-follow-up"),
+        st.just("due"),
+        st.none(),
+        st.sampled_from(["open", "acknowledged"]),
+        _times,
+        st.none() | _times,
+        st.none(),
+    )
+    return st.one_of(rung, alert)
+
+
 @st.composite
 def _sla_log(draw: st.DrawFn) -> list[Any]:
     log: list[Any] = []
     begun: set[int] = set()
-    for number in draw(st.lists(st.integers(1, 4), max_size=20)):
+    for number in draw(st.lists(st.integers(-1, 4), max_size=20)):
+        if number < 1:
+            log.append(draw(_ladder_word()))
+            continue
         change = draw(st.sampled_from(ClockChange)) if number in begun else ClockChange.STARTED
         begun.add(number)
         log.append(
@@ -116,6 +216,8 @@ def _sla_log(draw: st.DrawFn) -> list[Any]:
                 draw(_times),
                 number,
                 due_time=draw(_times),
+                elapsed=draw(st.none() | st.integers(0, 10**12)),
+                agreement_version=draw(st.sampled_from(_VERSIONS)),
                 team=draw(_teams) or None,
                 parties=draw(st.sampled_from([",sales,", ",marketing,sales,"]))
                 if len(begun) == 0
@@ -125,6 +227,7 @@ def _sla_log(draw: st.DrawFn) -> list[Any]:
     return log
 
 
+_VERSIONS = (f"{TENANT}/agreements/main/versions/1", f"{TENANT}/agreements/key/versions/4")
 _sizes = st.lists(st.integers(1, 7), max_size=12)
 
 

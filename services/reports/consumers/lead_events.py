@@ -1,18 +1,27 @@
 """What the leads log says, in the words of reports."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Final, TypeAlias
+from datetime import date, datetime
+from typing import Any, Final, TypeAlias, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.reports.domain.agreements import TenantSet
-from services.reports.domain.handoffs import (
+from services.reports.domain.field_notes import FeedbackGiven, FeedbackMoved
+from services.reports.domain.opportunities import OpportunityStep
+from services.reports.domain.periods import Days, Micros
+from services.reports.domain.words import (
     Accepted,
+    Behaved,
     Closed,
     Converted,
+    DisputeAnswered,
+    Disputed,
     Disqualified,
     FollowedUp,
+    Follows,
+    Joined,
+    Merged,
     Offered,
     OfferEnded,
     OfferOutcome,
@@ -20,15 +29,23 @@ from services.reports.domain.handoffs import (
     Qualified,
     Recycled,
     Rejected,
+    Reopened,
+    Replied,
+    Restored,
+    Returned,
     Revised,
+    State,
     Submitted,
+    TakenOver,
+    Unmerged,
     Voided,
 )
-from services.reports.domain.periods import Micros
 from services.reports.store.fold import Folded, FoldedTenant, LeadWord, ReadModel
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.eventlog.directory import DIRECTORY_TYPES
 from smarketing.eventlog.reading import view_log_id
@@ -46,13 +63,29 @@ __all__ = [
     "words_of",
 ]
 
-_Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord]
+_Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord | tuple[LeadWord, ...]]
 
 _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_").lower() for name, number in termspb.SourceChannel.items()
 }
 _PARTIES: Final[dict[int, str]] = {
     number: name.removeprefix("PARTY_").lower() for name, number in termspb.Party.items()
+}
+_TOUCH_CHANNELS: Final[dict[int, str]] = {
+    number: name.removeprefix("FOLLOW_UP_CHANNEL_").lower()
+    for name, number in termspb.FollowUpChannel.items()
+}
+_GRADES: Final[dict[int, str]] = {
+    number: name.removeprefix("EVIDENCE_GRADE_").lower() for name, number in termspb.EvidenceGrade.items()
+}
+_STATES: Final[dict[int, State]] = {
+    leadspb.Handoff.State.Value(f"STATE_{state.name}"): state for state in State
+}
+_FEEDBACK_KINDS: Final[dict[int, str]] = {
+    number: name.removeprefix("TYPE_").lower() for name, number in workpb.Feedback.Type.items()
+}
+_FEEDBACK_STATUSES: Final[dict[int, str]] = {
+    number: name.removeprefix("STATUS_").lower() for name, number in workpb.Feedback.Status.items()
 }
 _OUTCOMES: Final = {
     leadspb.Offer.STATE_DECLINED: OfferOutcome.DECLINED,
@@ -109,7 +142,10 @@ def words_of(events: Sequence[eventlogpb.Event]) -> list[LeadWord]:
         known = _TRANSLATIONS.get(event.payload.type_url.rpartition("/")[2])
         if known is not None:
             parse, translate = known
-            words.append(translate(event.tenant, micros_from(event.occur_time), parse(event.payload.value)))
+            said = translate(event.tenant, micros_from(event.occur_time), parse(event.payload.value))
+            # A word is a tuple too, of a class of its own; several are a plain one.
+            several = said if type(said) is tuple else (said,)
+            words.extend(cast("tuple[LeadWord, ...]", several))
     return words
 
 
@@ -147,7 +183,18 @@ def _tenant(tenant: str, _time: Micros, said: leadeventspb.TenantChanged) -> Ten
 
 def _submitted(tenant: str, time: Micros, said: leadeventspb.HandoffSubmitted) -> Submitted:
     origin = _origin(said.qualification)
-    return Submitted(tenant, said.handoff, time, said.lead, origin, said.historical, said.archived)
+    value = said.qualification.value
+    return Submitted(
+        tenant,
+        said.handoff,
+        time,
+        said.lead,
+        origin,
+        said.historical,
+        said.archived,
+        value.currency_code,
+        value.minor_units,
+    )
 
 
 def _revised(tenant: str, time: Micros, said: leadeventspb.HandoffRevised) -> Revised:
@@ -171,12 +218,14 @@ def _accepted(tenant: str, time: Micros, said: leadeventspb.HandoffAccepted) -> 
 
 def _rejected(tenant: str, time: Micros, said: leadeventspb.HandoffRejected) -> Rejected:
     party = party_word(said.accountable_party)
-    return Rejected(tenant, said.handoff, time, said.offer, said.reason_code, party)
+    return Rejected(tenant, said.handoff, time, said.offer, said.reason_code, party, said.with_evidence)
 
 
 def _followed_up(tenant: str, time: Micros, said: leadeventspb.FollowUpLogged) -> FollowedUp:
     counts = said.grade != termspb.EVIDENCE_GRADE_BACK_DATED
-    return FollowedUp(tenant, said.handoff, time, said.contact, counts)
+    channel = _TOUCH_CHANNELS.get(said.channel, f"unknown_{said.channel}")
+    grade = _GRADES.get(said.grade, f"unknown_{said.grade}")
+    return FollowedUp(tenant, said.handoff, time, said.contact, counts, channel, grade)
 
 
 def _qualified(tenant: str, time: Micros, said: leadeventspb.HandoffQualified) -> Qualified:
@@ -184,34 +233,148 @@ def _qualified(tenant: str, time: Micros, said: leadeventspb.HandoffQualified) -
 
 
 def _disqualified(tenant: str, time: Micros, said: leadeventspb.HandoffDisqualified) -> Disqualified:
-    return Disqualified(tenant, said.handoff, time, said.reason_code, party_word(said.accountable_party))
+    party = party_word(said.accountable_party)
+    return Disqualified(tenant, said.handoff, time, said.reason_code, party, said.with_evidence)
 
 
 def _recycled(tenant: str, time: Micros, said: leadeventspb.HandoffRecycled) -> Recycled:
     return Recycled(tenant, said.handoff, time, said.reason_code, party_word(said.accountable_party))
 
 
-def _converted(tenant: str, time: Micros, said: leadeventspb.HandoffConverted) -> Converted:
-    return Converted(tenant, said.handoff, time, said.owner)
-
-
-def _closed(tenant: str, time: Micros, said: leadeventspb.OpportunityClosed) -> Closed:
-    known = said.HasField("amount")
-    return Closed(
+def _converted(tenant: str, time: Micros, said: leadeventspb.HandoffConverted) -> tuple[LeadWord, ...]:
+    step = OpportunityStep(
         tenant,
         said.handoff,
         time,
-        said.state == leadspb.Opportunity.STATE_WON,
-        said.amount.currency_code if known else "",
-        said.amount.minor_units if known else 0,
+        said.opportunity,
+        "opened",
+        said.owner,
+        currency=said.amount.currency_code,
+        minor_units=said.amount.minor_units,
+        probability=said.probability_percent if said.HasField("probability_percent") else None,
+        close_day=_day(said.expected_close_date),
+    )
+    return Converted(tenant, said.handoff, time, said.owner), step
+
+
+def _changed(tenant: str, time: Micros, said: leadeventspb.OpportunityChanged) -> OpportunityStep:
+    change = said.change
+    # What stands in a proposal or a contract is not yet what the opportunity is worth.
+    amount = change.amount if change.kind == workpb.OpportunityChange.KIND_UPDATED else termspb.Money()
+    return OpportunityStep(
+        tenant,
+        said.handoff,
+        time,
+        said.opportunity,
+        "changed",
+        said.owner,
+        change.stage,
+        amount.currency_code,
+        amount.minor_units,
+        change.probability_percent if change.HasField("probability_percent") else None,
+        _day(change.expected_close_date),
+    )
+
+
+def _reopened(tenant: str, time: Micros, said: leadeventspb.OpportunityReopened) -> tuple[LeadWord, ...]:
+    step = OpportunityStep(tenant, said.handoff, time, said.opportunity, "reopened", said.owner)
+    return Reopened(tenant, said.handoff, time, said.owner), step
+
+
+def _closed(tenant: str, time: Micros, said: leadeventspb.OpportunityClosed) -> tuple[LeadWord, ...]:
+    known = said.HasField("amount")
+    currency = said.amount.currency_code if known else ""
+    minor_units = said.amount.minor_units if known else 0
+    won = said.state == leadspb.Opportunity.STATE_WON
+    closed = Closed(
+        tenant,
+        said.handoff,
+        time,
+        won,
+        currency,
+        minor_units,
         said.reason_code,
         said.segment,
         said.lead_type,
     )
+    step = OpportunityStep(
+        tenant,
+        said.handoff,
+        time,
+        said.opportunity,
+        "won" if won else "lost",
+        said.owner,
+        currency=currency,
+        minor_units=minor_units,
+    )
+    return closed, step
 
 
 def _voided(tenant: str, time: Micros, said: leadeventspb.HandoffVoided) -> Voided:
     return Voided(tenant, said.handoff, time, said.reason_code)
+
+
+def _joined(tenant: str, time: Micros, said: leadeventspb.SubmissionJoined) -> Joined:
+    return Joined(tenant, said.handoff, time, _origin(said.qualification), said.correction)
+
+
+def _taken_over(tenant: str, time: Micros, said: leadeventspb.HandoffTakenOver) -> TakenOver:
+    return TakenOver(tenant, said.handoff, time, said.previous_owner)
+
+
+def _disputed(tenant: str, time: Micros, said: leadeventspb.RejectionDisputed) -> Disputed:
+    return Disputed(tenant, said.handoff, time)
+
+
+def _dispute_answered(tenant: str, time: Micros, said: leadeventspb.DisputeResolved) -> DisputeAnswered:
+    overturned = said.state == disputespb.Dispute.STATE_OVERTURNED
+    return DisputeAnswered(tenant, said.handoff, time, overturned)
+
+
+def _requalified(tenant: str, time: Micros, said: leadeventspb.HandoffRequalified) -> tuple[LeadWord, ...]:
+    follows = Follows(tenant, said.handoff, time, said.previous_handoff, continued=False)
+    return follows, Returned(tenant, said.previous_handoff, time)
+
+
+def _continued(tenant: str, time: Micros, said: leadeventspb.HandoffContinued) -> Follows:
+    return Follows(tenant, said.handoff, time, said.previous_handoff, continued=True)
+
+
+def _replied(tenant: str, time: Micros, said: leadeventspb.ReplyRecorded) -> Replied:
+    channel = _TOUCH_CHANNELS.get(said.channel, f"unknown_{said.channel}")
+    return Replied(tenant, said.handoff, time, channel, said.contact)
+
+
+def _behaved(tenant: str, time: Micros, said: leadeventspb.BehaviourRecorded) -> Behaved:
+    return Behaved(tenant, said.handoff, time)
+
+
+def _merged(tenant: str, time: Micros, said: leadeventspb.LeadsMerged) -> Merged:
+    return Merged(tenant, said.handoff, time, tuple(said.merged_handoffs))
+
+
+def _unmerged(tenant: str, time: Micros, said: leadeventspb.LeadsUnmerged) -> Unmerged:
+    restored = tuple(
+        Restored(each.handoff, _STATES[each.state], each.owner, each.queue) for each in said.restored_handoffs
+    )
+    return Unmerged(tenant, said.handoff, time, restored)
+
+
+def _feedback(tenant: str, time: Micros, said: leadeventspb.FeedbackRecorded) -> FeedbackGiven:
+    kind = _FEEDBACK_KINDS.get(said.type, f"unknown_{said.type}")
+    return FeedbackGiven(tenant, said.handoff, time, said.feedback, kind, said.theme)
+
+
+def _feedback_status(tenant: str, time: Micros, said: leadeventspb.FeedbackStatusChanged) -> FeedbackMoved:
+    status = _FEEDBACK_STATUSES.get(said.status, f"unknown_{said.status}")
+    return FeedbackMoved(tenant, said.handoff, time, said.feedback, status)
+
+
+def _day(said: Any) -> Days | None:
+    """Return a date of the wire; None where there is none, or one without a day."""
+    if not (said.year and said.month and said.day):
+        return None
+    return date(said.year, said.month, said.day).toordinal()
 
 
 _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
@@ -231,6 +394,20 @@ _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
         (leadeventspb.HandoffConverted, _converted),
         (leadeventspb.OpportunityClosed, _closed),
         (leadeventspb.HandoffVoided, _voided),
+        (leadeventspb.SubmissionJoined, _joined),
+        (leadeventspb.HandoffTakenOver, _taken_over),
+        (leadeventspb.RejectionDisputed, _disputed),
+        (leadeventspb.DisputeResolved, _dispute_answered),
+        (leadeventspb.HandoffRequalified, _requalified),
+        (leadeventspb.HandoffContinued, _continued),
+        (leadeventspb.ReplyRecorded, _replied),
+        (leadeventspb.BehaviourRecorded, _behaved),
+        (leadeventspb.LeadsMerged, _merged),
+        (leadeventspb.LeadsUnmerged, _unmerged),
+        (leadeventspb.OpportunityChanged, _changed),
+        (leadeventspb.OpportunityReopened, _reopened),
+        (leadeventspb.FeedbackRecorded, _feedback),
+        (leadeventspb.FeedbackStatusChanged, _feedback_status),
     )
 }
 
@@ -238,31 +415,17 @@ HANDLED: Final = frozenset(_TRANSLATIONS) | DIRECTORY_TYPES
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
-        leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
-        leadeventspb.DisputeResolved,
-        leadeventspb.FeedbackRecorded,
-        leadeventspb.FeedbackStatusChanged,
-        leadeventspb.HandoffContinued,
         leadeventspb.HandoffRated,
-        leadeventspb.HandoffRequalified,
-        leadeventspb.HandoffTakenOver,
         leadeventspb.HandoffsRerated,
-        leadeventspb.LeadsMerged,
-        leadeventspb.LeadsUnmerged,
         leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
-        leadeventspb.OpportunityChanged,
-        leadeventspb.OpportunityReopened,
         leadeventspb.PlaybookChanged,
         leadeventspb.QueueChanged,
-        leadeventspb.RejectionDisputed,
-        leadeventspb.ReplyRecorded,
         leadeventspb.RoutingChanged,
         leadeventspb.ScoreModelActivated,
         leadeventspb.SubjectErased,
-        leadeventspb.SubmissionJoined,
     )
 )
-"""Passed over knowingly: they say nothing to reports."""
+"""Passed over knowingly: they say nothing to reports. An erasure changes no figure: none rests on a name."""
 PAYLOAD_TYPES: Final = HANDLED | IGNORED

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.reports.consumers.lead_events import micros_from, party_word, progress, progress_of_tenants
 from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment
-from services.reports.domain.clocks import ClockChange, ClockEvent
+from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.periods import Micros
 from services.reports.store.fold import ReadModel, SlaWord
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -24,6 +24,9 @@ _KINDS: Final = {
 _BASES: Final = {number: name.removeprefix("TIME_BASIS_").lower() for name, number in slapb.TimeBasis.items()}
 _STATES: Final = {
     number: name.removeprefix("STATE_").lower() for name, number in slapb.AgreementVersion.State.items()
+}
+_ALERT_STATES: Final = {
+    number: name.removeprefix("STATE_").lower() for name, number in slapb.Alert.State.items()
 }
 
 
@@ -47,7 +50,12 @@ def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:
         known = _CLOCKS.get(event.payload.type_url.rpartition("/")[2])
         if known is not None:
             parse, change = known
-            words.append(_clock(event, change, parse(event.payload.value)))
+            said = parse(event.payload.value)
+            words.append(_clock(event, change, said))
+            if change is ClockChange.WARNED:
+                words.append(_rung(event, said))
+        elif event.payload.Is(slaeventspb.AlertChanged.DESCRIPTOR):
+            words.append(_alert(event.tenant, slaeventspb.AlertChanged.FromString(event.payload.value)))
         elif event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
             words.append(
                 _agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))
@@ -77,6 +85,29 @@ def _clock(event: eventlogpb.Event, change: ClockChange, said: Any) -> ClockEven
         facts.team or None,
         facts.historical,
         _micros(said.elapsed_duration) if change in _WITH_ELAPSED else None,
+        _micros(said.late_duration) if change is ClockChange.STOPPED_LATE else None,
+    )
+
+
+def _rung(event: eventlogpb.Event, said: slaeventspb.RungFired) -> RungTold:
+    clock = said.clock
+    time = micros_from(event.occur_time)
+    return RungTold(event.tenant, clock.clock, time, clock.cycle, said.rung_id, said.delivered)
+
+
+def _alert(tenant: str, said: slaeventspb.AlertChanged) -> AlertTold:
+    alert = said.alert
+    return AlertTold(
+        alert.name,
+        tenant,
+        alert.handoff,
+        alert.commitment_id,
+        alert.rung_id,
+        alert.team or None,
+        _ALERT_STATES.get(alert.state, ""),
+        micros_from(alert.create_time),
+        micros_from(alert.acknowledge_time) if alert.HasField("acknowledge_time") else None,
+        micros_from(alert.resolve_time) if alert.HasField("resolve_time") else None,
     )
 
 
@@ -146,22 +177,23 @@ _CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
         (slaeventspb.ClockBreached, ClockChange.BREACHED),
         (slaeventspb.ClockStoppedLate, ClockChange.STOPPED_LATE),
         (slaeventspb.BreachRetracted, ClockChange.RETRACTED),
+        (slaeventspb.BreachExcused, ClockChange.EXCUSED),
         (slaeventspb.ClockVoided, ClockChange.VOIDED),
         (slaeventspb.ClockReopened, ClockChange.REOPENED),
         (slaeventspb.ClockReassigned, ClockChange.REASSIGNED),
+        (slaeventspb.RungFired, ClockChange.WARNED),
     )
 }
 
 HANDLED: Final = frozenset(_CLOCKS) | {
     slaeventspb.AgreementVersionChanged.DESCRIPTOR.full_name,
+    slaeventspb.AlertChanged.DESCRIPTOR.full_name,
     slaeventspb.CalendarVersionCreated.DESCRIPTOR.full_name,
 }
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
-        slaeventspb.AlertChanged,
         slaeventspb.LeaveChanged,
-        slaeventspb.RungFired,
         slaeventspb.TakeoverRequested,
     )
 )

@@ -10,12 +10,14 @@ from services.reports.domain.periods import LocalDays, Micros
 __all__ = [
     "CLOCK_COUNTERS",
     "DUE",
+    "AlertTold",
     "ClockChange",
     "ClockEvent",
     "ClockFact",
     "ClockMark",
     "ClockState",
     "ClockTally",
+    "RungTold",
     "begin_clock",
     "clock_cell",
     "clock_marks",
@@ -48,6 +50,7 @@ class ClockChange(enum.StrEnum):
     VOIDED = "voided"
     REOPENED = "reopened"
     REASSIGNED = "reassigned"
+    WARNED = "warned"
 
 
 class ClockEvent(NamedTuple):
@@ -71,6 +74,34 @@ class ClockEvent(NamedTuple):
     team: str | None
     historical: bool
     elapsed: Micros | None = None
+    late: Micros | None = None
+    """Of one done late: how late, in the clock's own time."""
+
+
+class RungTold(NamedTuple):
+    """A rung of a clock's ladder was reached."""
+
+    tenant: str
+    clock: str
+    time: Micros
+    cycle: int
+    rung_id: str
+    delivered: bool
+
+
+class AlertTold(NamedTuple):
+    """An alert is now like this; also the row in which it is kept."""
+
+    alert: str
+    tenant: str
+    handoff: str
+    commitment_id: str
+    rung_id: str
+    team: str | None
+    state: str
+    create_time: Micros
+    acknowledge_time: Micros | None
+    resolve_time: Micros | None
 
 
 @dataclass(slots=True)
@@ -97,6 +128,13 @@ class ClockFact:
     pause_time: Micros | None = None
     elapsed: Micros | None = None
     retracted: bool = False
+    late: Micros | None = None
+    warned: bool = False
+    """Whether a rung was reached before it was due."""
+    undone_due_time: Micros | None = None
+    """When it is due, while it is not done: an index holds these alone."""
+    agreement: str = ""
+    """The agreement whose version it pins."""
 
 
 class ClockMark(enum.IntFlag):
@@ -111,6 +149,8 @@ class ClockMark(enum.IntFlag):
     UNSERVED = 64
     RETRACTED = 128
     MET_ORIGINAL = 256
+    WARNED = 512
+    WARNED_MET = 1024
 
 
 CLOCK_COUNTERS: Final = ("items", *(mark.name.lower() for mark in ClockMark if mark.name))
@@ -130,6 +170,9 @@ class ClockTally(NamedTuple):
     unserved: int = 0
     retracted: int = 0
     met_original: int = 0
+    warned: int = 0
+    """Warned before they were due, and settled."""
+    warned_met: int = 0
     running_late: int = 0
     """Of the running ones, those past due that the sla log has not settled yet."""
 
@@ -174,14 +217,22 @@ _STOPS: Final = {ClockChange.MET, ClockChange.STOPPED_LATE, ClockChange.RETRACTE
 
 def begin_clock(event: ClockEvent) -> ClockFact:
     """Return the fact of a clock of which nothing was known, before its first event is folded in."""
-    return ClockFact(event.clock, event.tenant, *event[4:16])
+    agreement = event.agreement_version.partition("/versions/")[0]
+    return ClockFact(event.clock, event.tenant, *event[4:16], agreement=agreement)
 
 
 def fold_clock(fact: ClockFact, event: ClockEvent) -> None:
     """Take one event into the fact."""
+    _take(fact, event)
+    done = fact.stop_time is not None or fact.state == ClockState.VOID.value
+    fact.undone_due_time = None if done else fact.due_time
+
+
+def _take(fact: ClockFact, event: ClockEvent) -> None:
     fact.original_due_time, fact.due_time = event.original_due_time, event.due_time
     fact.owner, fact.team = event.owner, event.team
     change = event.change
+    fact.warned = fact.warned or (change is ClockChange.WARNED and event.time < event.due_time)
     if change is ClockChange.EXCUSED and fact.state != ClockState.BREACHED.value:
         return
     state = _STATE_OF.get(change)
@@ -192,9 +243,9 @@ def fold_clock(fact: ClockFact, event: ClockEvent) -> None:
         fact.pause_time = event.time
     elif change in _STOPS:
         fact.pause_time = None
-        fact.stop_time, fact.elapsed = event.time, event.elapsed
+        fact.stop_time, fact.elapsed, fact.late = event.time, event.elapsed, event.late
     elif change in (ClockChange.RESUMED, ClockChange.REOPENED):
-        fact.pause_time = fact.stop_time = fact.elapsed = None
+        fact.pause_time = fact.stop_time = fact.elapsed = fact.late = None
     fact.retracted = fact.retracted or change is ClockChange.RETRACTED
 
 
@@ -207,12 +258,16 @@ def clock_marks(fact: ClockFact) -> int:
         mark |= ClockMark.UNSERVED
     if fact.retracted:
         mark |= ClockMark.RETRACTED
+    if fact.warned and mark & (ClockMark.MET | ClockMark.BREACHED):
+        mark |= ClockMark.WARNED
+        if mark & ClockMark.MET:
+            mark |= ClockMark.WARNED_MET
     return mark.value
 
 
 def clock_cell(fact: ClockFact, labels: Labels, days: LocalDays) -> Cell:
     """Return where the clock is counted: on the day it is due, by its handoff's labels and its own team."""
-    group = (*labels[:-1], fact.team, fact.commitment_id, fact.parties)
+    group = (*labels[:-1], fact.team, fact.commitment_id, fact.parties, fact.agreement)
     return fact.tenant, DUE, days.day_of(fact.due_time), group
 
 

@@ -4,232 +4,53 @@ Events come in the order of the leads log, which begins each handoff with `Submi
 is decided by when it happened, never by when it was told: an import may tell the past last.
 """
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from services.reports.domain.labels import Labels
 from services.reports.domain.periods import Micros
-
-__all__ = [
-    "Accepted",
-    "Closed",
-    "Converted",
-    "Disqualified",
-    "FollowedUp",
-    "HandoffEvent",
-    "HandoffFact",
-    "OfferEnd",
-    "OfferEnded",
-    "OfferOutcome",
-    "Offered",
-    "Origin",
-    "Qualified",
-    "Recycled",
-    "Rejected",
-    "Revised",
-    "State",
-    "Submitted",
-    "Voided",
-    "begin",
-    "fold",
-]
-
-
-class State(enum.StrEnum):
-    """Where a handoff stands."""
-
-    SUBMITTED = "submitted"
-    OFFERED = "offered"
-    ACCEPTED = "accepted"
-    WORKING = "working"
-    QUALIFIED = "qualified"
-    CONVERTED = "converted"
-    WON = "won"
-    LOST = "lost"
-    REJECTED = "rejected"
-    DISQUALIFIED = "disqualified"
-    RECYCLED = "recycled"
-    VOID = "void"
-
-
-_OWNED_STATES = {State.OFFERED, State.ACCEPTED, State.WORKING, State.QUALIFIED, State.CONVERTED}
-_BEFORE_WORK = {State.SUBMITTED, State.OFFERED, State.ACCEPTED}
-
-
-class OfferOutcome(enum.StrEnum):
-    """How an offer ended."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    DECLINED = "declined"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-
-
-class Origin(NamedTuple):
-    """What marketing says of a handoff, as far as figures are grouped by it."""
-
-    source: str | None = None
-    source_channel: str | None = None
-    segment: str | None = None
-    region: str | None = None
-    product: str | None = None
-    lead_type: str | None = None
-    inquire_time: Micros | None = None
-
-
-class Submitted(NamedTuple):
-    """A handoff began."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    lead: str
-    origin: Origin
-    historical: bool = False
-    archived: bool = False
-
-
-class Revised(NamedTuple):
-    """Marketing says something else of an open handoff now."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    origin: Origin
-
-
-class Offered(NamedTuple):
-    """It was offered to a person or a queue."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    offer: str
-    assignee: str
-    team: str
-
-
-class OfferEnded(NamedTuple):
-    """An offer ended without accept or rejection."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    offer: str
-    outcome: OfferOutcome
-
-
-class Accepted(NamedTuple):
-    """It got an owner. `offer` is empty where no offer was accepted."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    offer: str
-    owner: str
-    team: str
-    previous_owner: str = ""
-
-
-class Rejected(NamedTuple):
-    """Sales said that it is no lead."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    offer: str
-    reason_code: str
-    accountable_party: str
-
-
-class FollowedUp(NamedTuple):
-    """Somebody tried to reach the lead. Evidence that does not count is told too, with `counts` false."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    contact: bool
-    counts: bool
-
-
-class Qualified(NamedTuple):
-    """Sales qualified it."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-
-
-class Disqualified(NamedTuple):
-    """Nothing will come of it."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    reason_code: str
-    accountable_party: str
-
-
-class Recycled(NamedTuple):
-    """It went back to marketing."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    reason_code: str
-    accountable_party: str
-
-
-class Converted(NamedTuple):
-    """It became an opportunity."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    owner: str
-
-
-class Closed(NamedTuple):
-    """Its opportunity was won or lost. `currency` is empty where the amount is not known."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    won: bool
-    currency: str = ""
-    minor_units: int = 0
-    reason_code: str = ""
-    segment: str = ""
-    lead_type: str = ""
-
-
-class Voided(NamedTuple):
-    """It should never have been."""
-
-    tenant: str
-    handoff: str
-    time: Micros
-    reason_code: str
-
-
-HandoffEvent: TypeAlias = (
-    Submitted
-    | Revised
-    | Offered
-    | OfferEnded
-    | Accepted
-    | Rejected
-    | FollowedUp
-    | Qualified
-    | Disqualified
-    | Recycled
-    | Converted
-    | Closed
-    | Voided
+from services.reports.domain.touches import REPLY, Touch, added, touches_of
+from services.reports.domain.words import (
+    Accepted,
+    Behaved,
+    Closed,
+    Converted,
+    DisputeAnswered,
+    Disputed,
+    Disqualified,
+    FollowedUp,
+    Follows,
+    HandoffEvent,
+    Joined,
+    Offered,
+    OfferEnded,
+    OfferOutcome,
+    Qualified,
+    Recycled,
+    Rejected,
+    Reopened,
+    Replied,
+    Returned,
+    Revised,
+    State,
+    Submitted,
+    TakenOver,
+    Voided,
 )
+
+__all__ = ["HandoffFact", "Happening", "OfferEnd", "begin", "earliest_touches", "fold"]
+
+_OPEN_STATES = {
+    State.SUBMITTED,
+    State.OFFERED,
+    State.ACCEPTED,
+    State.WORKING,
+    State.QUALIFIED,
+    State.CONVERTED,
+}
+_OWNED_STATES = _OPEN_STATES - {State.SUBMITTED}
+_BEFORE_WORK = {State.SUBMITTED, State.OFFERED, State.ACCEPTED}
 
 
 class OfferEnd(NamedTuple):
@@ -241,6 +62,31 @@ class OfferEnd(NamedTuple):
     team: str | None
     end_time: Micros
     outcome: str
+
+
+class Happening(NamedTuple):
+    """Something that is counted once, under labels of its own, and never changes."""
+
+    happening: str
+    tenant: str
+    kind: str
+    time: Micros
+    source: str | None
+    source_channel: str | None
+    segment: str | None
+    region: str | None
+    product: str | None
+    lead_type: str | None
+    team: str | None
+
+    @property
+    def labels(self) -> Labels:
+        """What it is counted under."""
+        return Labels(*self[4:])
+
+
+JOINED = "joined"
+"""A submission that belonged to an open handoff, under what it said of itself."""
 
 
 @dataclass(slots=True)
@@ -287,6 +133,33 @@ class HandoffFact:
     follow_up_count: int = 0
     reassign_count: int = 0
     unattended: bool = False
+    stage_time: Micros = 0
+    """When it came to its present state."""
+    open_since: Micros | None = None
+    """The same while it is open and not archived."""
+    with_evidence: bool = False
+    """Of the standing rejection or disqualification."""
+    rejection_time: Micros | None = None
+    """Of the first rejection, also when it was overturned."""
+    rejection_code: str = ""
+    dispute_state: str = ""
+    """`open`, `upheld` or `overturned`; empty when nobody disputed."""
+    dispute_time: Micros | None = None
+    dispute_answer_time: Micros | None = None
+    second_owner_time: Micros | None = None
+    takeover_count: int = 0
+    previous_handoff: str = ""
+    continued: bool = False
+    return_time: Micros | None = None
+    """When the lead of a recycled handoff qualified again."""
+    merged_into: str = ""
+    touches: str = ""
+    borrowed_touches: str = ""
+    """Those of handoffs merged into this one."""
+    value_currency: str = ""
+    value_minor_units: int = 0
+    behaviour_count: int = 0
+    joined_count: int = 0
 
     @property
     def labels(self) -> Labels:
@@ -302,7 +175,8 @@ class HandoffFact:
         )
 
     def settle(self) -> None:
-        """Note whether nobody is responsible for it: open, once offered, and neither owned nor offered."""
+        """Note whether it is open, and whether nobody is responsible for it though it was once offered."""
+        self.open_since = self.stage_time if self.state in _OPEN_STATES and not self.archived else None
         self.unattended = (
             self.state in _OWNED_STATES and not self.archived and not self.owner and not self.assignee
         )
@@ -327,12 +201,32 @@ def begin(event: Submitted) -> HandoffFact:
         inquire_time=origin.inquire_time,
         historical=event.historical,
         archived=event.archived,
+        stage_time=event.time,
+        value_currency=event.value_currency,
+        value_minor_units=event.value_minor_units,
     )
 
 
-def fold(fact: HandoffFact, event: HandoffEvent) -> OfferEnd | None:
-    """Take one event into the fact; return the offer that it ended, if it ended one."""
-    return _STEPS[type(event)](fact, event)
+def fold(fact: HandoffFact, event: HandoffEvent) -> OfferEnd | Happening | None:
+    """Take one event into the fact; return the offer that it ended, or what else is counted by itself."""
+    before = fact.state
+    counted = _STEPS[type(event)](fact, event)
+    if fact.state != before:
+        fact.stage_time = event.time
+    return counted
+
+
+def earliest_touches(fact: HandoffFact) -> None:
+    """Take the first follow-up and contact anew from all touches that count for it."""
+    attempts = [touch.time for touch in _united(fact) if touch.counts]
+    fact.first_follow_up_time = min(attempts, default=None)
+    contacts = [touch.time for touch in _united(fact) if touch.contact and (touch.counts or touch.is_reply)]
+    fact.first_contact_time = min(contacts, default=None)
+    fact.follow_up_count = sum(not touch.is_reply for touch in _united(fact))
+
+
+def _united(fact: HandoffFact) -> tuple[Touch, ...]:
+    return touches_of(fact.touches) + touches_of(fact.borrowed_touches)
 
 
 def _first(known: Micros | None, time: Micros) -> Micros:
@@ -361,6 +255,7 @@ def _offer(fact: HandoffFact, event: Offered) -> None:
         fact.reason_code = fact.accountable_party = ""
     fact.state = State.OFFERED.value
     fact.archived = False
+    fact.with_evidence = fact.with_evidence and fact.disqualify_time is not None
     fact.offer_time = _first(fact.offer_time, event.time)
     fact.open_offer, fact.assignee = event.offer, event.assignee
     fact.team = event.team or None
@@ -374,6 +269,8 @@ def _accept(fact: HandoffFact, event: Accepted) -> OfferEnd | None:
     ended = _end_offer(fact, event.offer, event.time, OfferOutcome.ACCEPTED)
     if event.previous_owner:
         fact.reassign_count += 1
+    if event.previous_owner or fact.takeover_count:
+        fact.second_owner_time = _first(fact.second_owner_time, event.time)
     if fact.state in _BEFORE_WORK:
         fact.state = State.ACCEPTED.value
     fact.archived = False
@@ -388,11 +285,17 @@ def _reject(fact: HandoffFact, event: Rejected) -> OfferEnd | None:
     fact.state = State.REJECTED.value
     fact.reject_time = _first(fact.reject_time, event.time)
     fact.reason_code, fact.accountable_party = event.reason_code, event.accountable_party
+    fact.with_evidence = event.with_evidence
+    if fact.rejection_time is None:
+        fact.rejection_time, fact.rejection_code = event.time, event.reason_code
     return ended
 
 
 def _follow_up(fact: HandoffFact, event: FollowedUp) -> None:
     fact.follow_up_count += 1
+    fact.touches = added(
+        fact.touches, Touch(event.time, event.channel, event.grade, event.contact, event.counts)
+    )
     if not event.counts:
         return
     if fact.state in _BEFORE_WORK:
@@ -412,6 +315,7 @@ def _qualify(fact: HandoffFact, event: Qualified) -> None:
 def _disqualify(fact: HandoffFact, event: Disqualified) -> None:
     fact.state = State.DISQUALIFIED.value
     fact.disqualify_time = _first(fact.disqualify_time, event.time)
+    fact.with_evidence = event.with_evidence
     fact.reason_code, fact.accountable_party = event.reason_code, event.accountable_party
 
 
@@ -427,6 +331,16 @@ def _convert(fact: HandoffFact, event: Converted) -> None:
     fact.convert_time = _first(fact.convert_time, event.time)
     fact.owner = event.owner or fact.owner
     # After a close this is a reopening: what was won or lost no longer is.
+    _unclose(fact)
+
+
+def _reopen(fact: HandoffFact, event: Reopened) -> None:
+    fact.state = State.CONVERTED.value
+    fact.owner = event.owner or fact.owner
+    _unclose(fact)
+
+
+def _unclose(fact: HandoffFact) -> None:
     fact.won_time = fact.lost_time = None
     fact.currency, fact.minor_units = "", 0
     fact.reason_code = ""
@@ -451,7 +365,56 @@ def _void(fact: HandoffFact, event: Voided) -> None:
     fact.reason_code = fact.reason_code or event.reason_code
 
 
-_STEPS: dict[type, Callable[[HandoffFact, Any], OfferEnd | None]] = {
+def _join(fact: HandoffFact, event: Joined) -> Happening | None:
+    if event.correction:
+        return None
+    fact.joined_count += 1
+    name = f"{fact.handoff}/{JOINED}/{fact.joined_count}"
+    return Happening(name, fact.tenant, JOINED, event.time, *event.origin[:6], fact.team)
+
+
+def _take_over(fact: HandoffFact, event: TakenOver) -> None:
+    del event
+    fact.takeover_count += 1
+    fact.owner = ""
+
+
+def _dispute(fact: HandoffFact, event: Disputed) -> None:
+    fact.dispute_state, fact.dispute_time, fact.dispute_answer_time = "open", event.time, None
+
+
+def _answer(fact: HandoffFact, event: DisputeAnswered) -> None:
+    fact.dispute_state = "overturned" if event.overturned else "upheld"
+    fact.dispute_answer_time = event.time
+    if not event.overturned or fact.state != State.REJECTED.value:
+        return
+    # It waits for routing again; the rejection leaves every figure of rejections.
+    fact.state = State.SUBMITTED.value
+    fact.reject_time = None
+    fact.reason_code = fact.accountable_party = ""
+    fact.with_evidence = False
+
+
+def _follows(fact: HandoffFact, event: Follows) -> None:
+    fact.previous_handoff, fact.continued = event.previous_handoff, event.continued
+
+
+def _return(fact: HandoffFact, event: Returned) -> None:
+    fact.return_time = _first(fact.return_time, event.time)
+
+
+def _reply(fact: HandoffFact, event: Replied) -> None:
+    fact.touches = added(fact.touches, Touch(event.time, event.channel, REPLY, event.contact, counts=False))
+    if event.contact:
+        fact.first_contact_time = _first(fact.first_contact_time, event.time)
+
+
+def _behave(fact: HandoffFact, event: Behaved) -> None:
+    del event
+    fact.behaviour_count += 1
+
+
+_STEPS: dict[type, Callable[[HandoffFact, Any], OfferEnd | Happening | None]] = {
     Revised: _revise,
     Offered: _offer,
     OfferEnded: _end,
@@ -464,4 +427,13 @@ _STEPS: dict[type, Callable[[HandoffFact, Any], OfferEnd | None]] = {
     Converted: _convert,
     Closed: _close,
     Voided: _void,
+    Joined: _join,
+    TakenOver: _take_over,
+    Disputed: _dispute,
+    DisputeAnswered: _answer,
+    Follows: _follows,
+    Returned: _return,
+    Replied: _reply,
+    Behaved: _behave,
+    Reopened: _reopen,
 }

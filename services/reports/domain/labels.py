@@ -23,6 +23,16 @@ class Dimension(enum.StrEnum):
     REASON_CODE = "reason_code"
     PRODUCT = "product"
     STAGE = "stage"
+    AGREEMENT = "agreement"
+    FOLLOW_UP_CHANNEL = "follow_up_channel"
+    EVIDENCE_GRADE = "evidence_grade"
+    ATTEMPT = "attempt"
+    RESPONSE_BAND = "response_band"
+    DELAY_PART = "delay_part"
+    OPPORTUNITY_STAGE = "opportunity_stage"
+    CLOSE_MONTH = "close_month"
+    STATE = "state"
+    THEME = "theme"
 
 
 HANDOFF_DIMENSIONS = (

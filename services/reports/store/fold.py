@@ -6,9 +6,9 @@ tenant's zone alone. The cost of a batch is that of the facts it touches, never 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Table, delete, select
 
@@ -24,31 +24,30 @@ from services.reports.domain.clocks import (
 )
 from services.reports.domain.errors import FactMissing
 from services.reports.domain.funnel import COUNTERS, amount_cells, handoff_cells, reason_cells
-from services.reports.domain.handoffs import (
-    HandoffEvent,
-    HandoffFact,
-    OfferEnd,
-    OfferOutcome,
-    Submitted,
-    begin,
-    fold,
-)
+from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd, begin, fold
 from services.reports.domain.labels import UNKNOWN, Cell, Labels
+from services.reports.domain.merging import merge, unmerge
 from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.tallies import happening_cell, tally_cells
+from services.reports.domain.waits import Wait, clock_waits, handoff_waits
+from services.reports.domain.words import HandoffEvent, Merged, OfferOutcome, Submitted, Unmerged
 from services.reports.store.calendars import definition_of
-from services.reports.store.rollups import Changes, Rollup, by_amount, by_marks
+from services.reports.store.rollups import Changes, Rollup, WaitChanges, WaitRollup, by_amount, by_marks
 from services.reports.store.schema import OFFER_COUNTERS, Tables
+from services.reports.store.side_facts import SideFacts, SideWord
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
 __all__ = ["DEFAULT_ZONE", "Folded", "FoldedTenant", "LeadWord", "ReadModel", "SlaWord"]
 
+T = TypeVar("T")
+
 DEFAULT_ZONE: Final = "Etc/UTC"
 
-LeadWord: TypeAlias = HandoffEvent | TenantSet
+LeadWord: TypeAlias = HandoffEvent | TenantSet | SideWord
 """What the leads log tells reports."""
 
-SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown
+SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown | SideWord
 """What the sla log tells reports."""
 
 _ENDED: Final = "ended"
@@ -87,21 +86,36 @@ class _Sheet:
         self.reasons: Changes = defaultdict(int)
         self.clocks: Changes = defaultdict(int)
         self.offers: Changes = defaultdict(int)
+        self.tallies: Changes = defaultdict(int)
+        self.waits: WaitChanges = defaultdict(lambda: [0, 0])
 
-    def count_handoff(self, fact: HandoffFact, days: LocalDays, number: int) -> None:
+    def count_handoff(self, fact: HandoffFact, days: LocalDays, number: int = 1) -> None:
         for counted in handoff_cells(fact, days):
             self.handoffs[counted] += number
         for counted in amount_cells(fact, days):
             self.amounts[counted] += number
         for cell in reason_cells(fact, days):
             self.reasons[cell, 0] += number
+        for counted in tally_cells(fact, days):
+            self.tallies[counted] += number
+        self._count_waits(handoff_waits(fact, days), number)
 
     def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
         self.clocks[clock_cell(fact, labels, days), clock_marks(fact)] += number
+        self._count_waits(clock_waits(fact, labels, days), number)
 
     def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
         cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
         self.offers[cell, _OFFER_MARK[end.outcome]] += 1
+
+    def count_happening(self, happening: Happening, days: LocalDays) -> None:
+        self.tallies[happening_cell(happening, days), 0] += 1
+
+    def _count_waits(self, waits: Iterable[Wait], number: int) -> None:
+        for cell, outcome, bucket, micros in waits:
+            sums = self.waits[cell, outcome, bucket]
+            sums[0] += number
+            sums[1] += number * micros
 
 
 class _Zones:
@@ -150,6 +164,8 @@ class ReadModel:
             tables.folded_tenant, key=["service", "tenant"], replace=["log_id", "position", "record_time"]
         )
         self._add_offer_ends = InsertRows(tables.offer_end)
+        self._add_happenings = InsertRows(tables.happening)
+        self._side = SideFacts(tables)
         self._add_commitments = InsertRows(tables.commitment_version)
         self._rollups = {
             "handoffs": Rollup(tables.handoff_rollup, by_marks(len(COUNTERS))),
@@ -157,7 +173,9 @@ class ReadModel:
             "reasons": Rollup(tables.reason_rollup, by_marks(1)),
             "clocks": Rollup(tables.clock_rollup, by_marks(len(CLOCK_COUNTERS))),
             "offers": Rollup(tables.offer_rollup, by_marks(len(OFFER_COUNTERS))),
+            "tallies": Rollup(tables.tally_rollup, by_amount),
         }
+        self._waits = WaitRollup(tables.waiting_rollup)
 
     def fold_leads(self, connection: Connection, words: Sequence[LeadWord]) -> None:
         """Take words of the leads log, in its order, into the tables.
@@ -165,9 +183,12 @@ class ReadModel:
         Raises:
             FactMissing: when a word is about a handoff that was never submitted.
         """
+        self._side.fold(connection, [word for word in words if isinstance(word, SideWord)])
         zones = self._read_zones(connection)
         handoff_words: list[HandoffEvent] = []
         for word in words:
+            if isinstance(word, SideWord):
+                continue
             if not isinstance(word, TenantSet):
                 handoff_words.append(word)
                 continue
@@ -188,6 +209,7 @@ class ReadModel:
             if isinstance(word, CalendarKnown)
         }
         self._put_calendars.upsert(connection, list(calendars.values()))
+        self._side.fold(connection, [word for word in words if isinstance(word, SideWord)])
         self._fold_clocks(connection, [word for word in words if isinstance(word, ClockEvent)])
 
     def note_progress(
@@ -208,14 +230,19 @@ class ReadModel:
         for fact in facts.values():
             before[fact.handoff] = fact.labels
             sheet.count_handoff(fact, zones.of(fact.tenant), -1)
-        ends = [end for word in words if (end := _take(facts, word)) is not None]
+        counted = [each for word in words if (each := _take(facts, word)) is not None]
+        ends = [each for each in counted if isinstance(each, OfferEnd)]
+        happenings = [each for each in counted if isinstance(each, Happening)]
         for fact in facts.values():
             fact.settle()
             sheet.count_handoff(fact, zones.of(fact.tenant), 1)
         for end in ends:
             sheet.count_offer(end, zones.of(end.tenant))
+        for happening in happenings:
+            sheet.count_happening(happening, zones.of(happening.tenant))
         self._put_handoffs.upsert(connection, list(map(_handoff_row, facts.values())))
         self._add_offer_ends.insert(connection, ends)
+        self._add_happenings.insert(connection, happenings)
         moved = {
             name: (known, fact.labels)
             for name, fact in facts.items()
@@ -226,11 +253,14 @@ class ReadModel:
 
     def _load_handoffs(self, connection: Connection, words: Sequence[HandoffEvent]) -> dict[str, HandoffFact]:
         begun = {word.handoff for word in words if isinstance(word, Submitted)}
-        names = {word.handoff for word in words if word.handoff not in begun}
-        return {
-            row[0]: HandoffFact(*row)
-            for row in self._find_handoffs.find(connection, [(name,) for name in names])
-        }
+        names = {name for word in words for name in _names_of(word)} - begun - {""}
+        facts: dict[str, HandoffFact] = {}
+        while names:
+            found = self._find_handoffs.find(connection, [(name,) for name in names])
+            facts |= {row[0]: HandoffFact(*row) for row in found}
+            # A merge that is taken back is taken back from all that went on since.
+            names = {fact.merged_into for fact in facts.values()} - facts.keys() - begun - {""}
+        return facts
 
     def _move_clocks(
         self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: _Sheet
@@ -298,6 +328,7 @@ class ReadModel:
     def _post(self, connection: Connection, sheet: _Sheet) -> None:
         for name, rollup in self._rollups.items():
             rollup.post(connection, getattr(sheet, name))
+        self._waits.post(connection, sheet.waits)
 
     def _read_zones(self, connection: Connection) -> _Zones:
         setting = self.tables.tenant_setting
@@ -308,33 +339,56 @@ class ReadModel:
         """Make the tenant's roll-ups again from its facts: its days begin at other instants now."""
         for table in self.tables.rollups:
             connection.execute(delete(table).where(table.c.tenant == tenant))
-        for part in _parts(connection, self.tables.handoff_fact, tenant):
-            sheet = _Sheet()
-            for row in part:
-                sheet.count_handoff(HandoffFact(*row), days, 1)
-            self._post(connection, sheet)
-        for part in _parts(connection, self.tables.clock_fact, tenant):
+        tables = self.tables
+        for part in _parts(connection, tables.handoff_fact, tenant):
+            facts = [HandoffFact(*row) for row in part]
+            self._count_all(connection, _Sheet.count_handoff, facts, days)
+        for part in _parts(connection, tables.clock_fact, tenant):
             sheet = _Sheet()
             clocks = [ClockFact(*row) for row in part]
             labels = self._labels_of(connection, (clock.handoff for clock in clocks))
             for clock in clocks:
                 sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
             self._post(connection, sheet)
-        for part in _parts(connection, self.tables.offer_end, tenant):
-            sheet = _Sheet()
-            for row in part:
-                sheet.count_offer(OfferEnd(*row), days)
-            self._post(connection, sheet)
+        for part in _parts(connection, tables.offer_end, tenant):
+            self._count_all(connection, _Sheet.count_offer, [OfferEnd(*row) for row in part], days)
+        for part in _parts(connection, tables.happening, tenant):
+            self._count_all(connection, _Sheet.count_happening, [Happening(*row) for row in part], days)
+
+    def _count_all(
+        self,
+        connection: Connection,
+        count: Callable[[_Sheet, T, LocalDays], None],
+        facts: Iterable[T],
+        days: LocalDays,
+    ) -> None:
+        sheet = _Sheet()
+        for fact in facts:
+            count(sheet, fact, days)
+        self._post(connection, sheet)
 
 
-def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | None:
+def _names_of(word: HandoffEvent) -> tuple[str, ...]:
+    """Return the handoffs that a word is about."""
+    if isinstance(word, Merged | Unmerged):
+        return (word.handoff, *word.others)
+    return (word.handoff,)
+
+
+def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | Happening | None:
     if isinstance(word, Submitted):
         facts[word.handoff] = begin(word)
         return None
-    fact = facts.get(word.handoff)
-    if fact is None:
-        raise FactMissing(word.handoff)
-    return fold(fact, word)
+    for name in _names_of(word):
+        if name and name not in facts:
+            raise FactMissing(name)
+    if isinstance(word, Merged):
+        merge(facts, word)
+        return None
+    if isinstance(word, Unmerged):
+        unmerge(facts, word)
+        return None
+    return fold(facts[word.handoff], word)
 
 
 def _upsert(table: Table, key: str) -> UpsertRows:

@@ -42,15 +42,18 @@ class Listings:
     ) -> list[DueClock]:
         """Return clocks past due and not done (S4), the longest overdue first."""
         clock = self._tables.clock_fact
-        late = or_(clock.c.state == _BREACHED, and_(clock.c.state == _RUNNING, clock.c.due_time < now))
-        return self._list(connection, tenant, [late, clock.c.stop_time.is_(None)], party, limit)
+        late = clock.c.undone_due_time < now
+        # A breach recorded at this very instant is one already; a running clock is not late yet.
+        missed = and_(clock.c.state == _BREACHED, clock.c.undone_due_time == now)
+        where = [clock.c.undone_due_time <= now, or_(late, missed), clock.c.state.in_((_BREACHED, _RUNNING))]
+        return self._list(connection, tenant, where, party, limit)
 
     def due_next(
         self, connection: Connection, tenant: str, *, now: Micros, party: str, limit: int
     ) -> list[DueClock]:
         """Return running clocks not yet due, the nearest first; a paused one is due at no known instant."""
         clock = self._tables.clock_fact
-        ahead = (clock.c.state == _RUNNING, clock.c.due_time >= now)
+        ahead = (clock.c.state == _RUNNING, clock.c.undone_due_time >= now)
         return self._list(connection, tenant, ahead, party, limit)
 
     def _list(
@@ -65,7 +68,7 @@ class Listings:
         query = (
             select(clock.c.handoff, clock.c.commitment_id, clock.c.owner, clock.c.team, clock.c.due_time)
             .where(clock.c.tenant == tenant, *where)
-            .order_by(clock.c.due_time, clock.c.clock)
+            .order_by(clock.c.undone_due_time, clock.c.clock)
             .limit(limit)
         )
         if party:

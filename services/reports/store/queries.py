@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select
 
 from services.reports.domain.clocks import DUE, ClockTally
 from services.reports.domain.funnel import FunnelTally, Stage
@@ -35,6 +35,8 @@ class Question:
     now: Micros
     party: str = ""
     """Of clocks: only promises of this party; empty for everybody's."""
+    kind: str = ""
+    """Of clocks: only commitments of this kind; empty for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class Queries:
         `without` leaves out source channels.
         """
         table = self.tables.handoff_rollup
-        sums = self._sums(
+        sums = self.sums(
             connection,
             question,
             table,
@@ -141,7 +143,7 @@ class Queries:
         """Return handoffs that reached each stage in the period, whenever they were submitted."""
         table = self.tables.handoff_rollup
         anchors = [stage.value for stage in Stage]
-        sums = self._sums(
+        sums = self.sums(
             connection,
             question,
             table,
@@ -163,7 +165,7 @@ class Queries:
         self, connection: Connection, question: Question, without: Collection[str]
     ) -> dict[GroupKey, int]:
         table = self.tables.reason_rollup
-        sums = self._sums(
+        sums = self.sums(
             connection,
             question,
             table,
@@ -180,7 +182,7 @@ class Queries:
     def rejections(self, connection: Connection, question: Question, anchor: Stage) -> dict[GroupKey, int]:
         """Return standing rejections; reason code and party may be among the groups."""
         table = self.tables.reason_rollup
-        sums = self._sums(
+        sums = self.sums(
             connection,
             question,
             table,
@@ -196,7 +198,7 @@ class Queries:
         """Return, by currency, how many won handoffs there are and their amounts; no currency: not known."""
         table = self.tables.amount_rollup
         amounts: dict[GroupKey, dict[str, tuple[int, int]]] = defaultdict(dict)
-        sums = self._sums(
+        sums = self.sums(
             connection,
             question,
             table,
@@ -210,7 +212,7 @@ class Queries:
 
     def offer_ends(self, connection: Connection, question: Question) -> dict[GroupKey, dict[str, int]]:
         """Return how many offers ended in the period, in all (`items`) and in each way."""
-        sums = self._sums(connection, question, self.tables.offer_rollup, ["ended"], counters=OFFER_COUNTERS)
+        sums = self.sums(connection, question, self.tables.offer_rollup, ["ended"], counters=OFFER_COUNTERS)
         return {
             group: dict(zip(OFFER_COUNTERS, counters, strict=True)) for (_, group), counters in sums.items()
         }
@@ -238,8 +240,8 @@ class Queries:
             table = self.tables.clock_rollup
             counters = ClockTally._fields[:-1]
             earlier = replace(question, period=past)
-            summed = self._sums(
-                connection, earlier, table, [DUE], counters=counters, where=_promised_by(table, question)
+            summed = self.sums(
+                connection, earlier, table, [DUE], counters=counters, where=self._promised(table, question)
             )
             for (_, group), sums in summed.items():
                 # Every clock of a past day that still runs is past its due instant.
@@ -271,6 +273,8 @@ class Queries:
             "unserved": and_(breached, clock.c.stop_time.is_(None)),
             "retracted": and_(met, clock.c.retracted == 1),
             "met_original": and_(met, clock.c.stop_time <= clock.c.original_due_time),
+            "warned": and_(or_(met, breached), clock.c.warned == 1),
+            "warned_met": and_(met, clock.c.warned == 1),
             "running_late": and_(state == "running", clock.c.due_time < question.now),
         }
         groups = [self._clock_column(dimension) for dimension in question.group_by]
@@ -279,7 +283,7 @@ class Queries:
             select(*groups, *counts)
             .select_from(clock.outerjoin(handoff, handoff.c.handoff == clock.c.handoff))
             .where(
-                clock.c.tenant == question.tenant, clock.c.due_time >= first, *_promised_by(clock, question)
+                clock.c.tenant == question.tenant, clock.c.due_time >= first, *self._promised(clock, question)
             )
         )
         if last is not None:
@@ -298,13 +302,23 @@ class Queries:
             return clock.c.parties
         if dimension is Dimension.MONTH:
             return clock.c.due_time
-        if dimension in (Dimension.TEAM, Dimension.COMMITMENT):
+        if dimension in (Dimension.TEAM, Dimension.COMMITMENT, Dimension.AGREEMENT):
             return clock.c[dimension.value]
         return self.tables.handoff_fact.c[dimension.value]
 
+    def _promised(self, table: Table, question: Question) -> list[ColumnElement[bool]]:
+        found = _promised_by(table, question)
+        if question.kind:
+            known = self.tables.commitment_version
+            of_kind = select(known.c.commitment_id).where(
+                known.c.tenant == question.tenant, known.c.kind == question.kind
+            )
+            found.append(table.c.commitment_id.in_(of_kind))
+        return found
+
     # Sums.
 
-    def _sums(
+    def sums(
         self,
         connection: Connection,
         question: Question,

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from services.reports.domain.clocks import ClockState
 from services.reports.domain.funnel import Stage
-from services.reports.domain.handoffs import State
+from services.reports.domain.words import State
 from services.reports.store.schema import DAY, MONTH, Tables
 
 __all__ = ["Mismatches", "reconcile"]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -13,12 +13,16 @@ from services.reports.domain.periods import first_of_month
 from services.reports.store.schema import DAY, MONTH
 from smarketing.sql.rows import KeyedStatement, UpsertRows
 
-__all__ = ["Changes", "Rollup", "by_amount", "by_marks"]
+__all__ = ["Changes", "Rollup", "WaitChanges", "WaitRollup", "by_amount", "by_marks"]
 
 Changes: TypeAlias = defaultdict[tuple[Cell, int], int]
 """How many more items of a value each cell has; the value is a set of marks, or an amount."""
 
+WaitChanges: TypeAlias = defaultdict[tuple[Cell, int, int], list[int]]
+"""How many more items, and more of what they measure, each cell, outcome and bucket has."""
+
 _KEY: Final = ("tenant", "anchor", "grain", "day", "group_id")
+_WAIT_KEY: Final = (*_KEY, "outcome", "bucket")
 
 
 class Rollup:
@@ -32,12 +36,7 @@ class Rollup:
         self._upsert = UpsertRows(
             table, key=_KEY, replace=columns[len(_KEY) : first_counter], add=columns[first_counter:]
         )
-        key = ", ".join(_KEY)
-        listed = ", ".join(f"k{number}" for number in range(len(_KEY)))
-        self._delete_empty = KeyedStatement(
-            [table.columns[name] for name in _KEY],
-            f"DELETE FROM {table.name} WHERE items = 0 AND ({key}) IN (SELECT {listed} FROM k)",  # noqa: S608 -- names of our own columns
-        )
+        self._delete_empty = _deleting_empty(table, _KEY)
 
     def post(self, connection: Connection, changes: Mapping[tuple[Cell, int], int]) -> None:
         """Add the changes to the days and months they belong to; a row that counts nothing is removed."""
@@ -64,6 +63,47 @@ class Rollup:
         shrunk = [row[: len(_KEY)] for row in rows if row[items] < 0]
         if shrunk:
             self._delete_empty.run(connection, shrunk)
+
+
+class WaitRollup:
+    """Writes the roll-up of waiting times: like the others, with outcome and bucket beside the group."""
+
+    def __init__(self, table: Table) -> None:
+        labels = [column.name for column in table.columns][len(_WAIT_KEY) : -2]
+        self._upsert = UpsertRows(table, key=_WAIT_KEY, replace=labels, add=["items", "micros"])
+        self._delete_empty = _deleting_empty(table, _WAIT_KEY)
+
+    def post(self, connection: Connection, changes: WaitChanges) -> None:
+        """Add the changes to the days and months they belong to; a row that counts nothing is removed."""
+        rows: dict[tuple[Any, ...], list[int]] = {}
+        for (cell, outcome, bucket), (items, micros) in changes.items():
+            if not items and not micros:
+                continue
+            tenant, anchor, day, group = cell
+            month, group_id = first_of_month(day), _group_id(group)
+            for grain, at in ((DAY, day), (MONTH, month)):
+                key = (tenant, anchor, grain, at, group_id, outcome, bucket, month, *group)
+                sums = rows.get(key)
+                if sums is None:
+                    rows[key] = [items, micros]
+                else:
+                    sums[0] += items
+                    sums[1] += micros
+        width = len(_WAIT_KEY)
+        written = [(*key, *sums) for key, sums in rows.items() if any(sums)]
+        written.sort(key=lambda row: row[:width])
+        self._upsert.upsert(connection, written)
+        shrunk = [row[:width] for row in written if row[-2] < 0]
+        if shrunk:
+            self._delete_empty.run(connection, shrunk)
+
+
+def _deleting_empty(table: Table, key: Sequence[str]) -> KeyedStatement:
+    names, listed = ", ".join(key), ", ".join(f"k{number}" for number in range(len(key)))
+    return KeyedStatement(
+        [table.columns[name] for name in key],
+        f"DELETE FROM {table.name} WHERE items = 0 AND ({names}) IN (SELECT {listed} FROM k)",  # noqa: S608 -- names of our own columns
+    )
 
 
 def by_marks(width: int) -> Callable[[int], tuple[int, ...]]:

@@ -11,10 +11,13 @@ from typing import Any, Final, get_type_hints
 from sqlalchemy import Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from services.reports.domain.clocks import CLOCK_COUNTERS, ClockFact
+from services.reports.domain.clocks import CLOCK_COUNTERS, AlertTold, ClockFact
+from services.reports.domain.field_notes import FeedbackFact
 from services.reports.domain.funnel import COUNTERS
-from services.reports.domain.handoffs import HandoffFact, OfferOutcome
+from services.reports.domain.handoffs import HandoffFact, Happening
 from services.reports.domain.labels import Labels
+from services.reports.domain.opportunities import OpportunityFact, StepRow
+from services.reports.domain.words import OfferOutcome
 from smarketing.sql.types import BigInt
 
 __all__ = ["DAY", "MONTH", "OFFER_COUNTERS", "Tables", "define_tables"]
@@ -32,6 +35,12 @@ class Tables:
     handoff_fact: Table
     clock_fact: Table
     offer_end: Table
+    happening: Table
+    opportunity_fact: Table
+    opportunity_step: Table
+    feedback_fact: Table
+    alert_fact: Table
+    rung_fact: Table
     tenant_setting: Table
     agreement_version: Table
     commitment_version: Table
@@ -43,6 +52,8 @@ class Tables:
     reason_rollup: Table
     clock_rollup: Table
     offer_rollup: Table
+    tally_rollup: Table
+    waiting_rollup: Table
 
     @property
     def rollups(self) -> tuple[Table, ...]:
@@ -53,6 +64,8 @@ class Tables:
             self.reason_rollup,
             self.clock_rollup,
             self.offer_rollup,
+            self.tally_rollup,
+            self.waiting_rollup,
         )
 
     @property
@@ -62,6 +75,12 @@ class Tables:
             self.handoff_fact,
             self.clock_fact,
             self.offer_end,
+            self.happening,
+            self.opportunity_fact,
+            self.opportunity_step,
+            self.feedback_fact,
+            self.alert_fact,
+            self.rung_fact,
             self.tenant_setting,
             self.agreement_version,
             self.commitment_version,
@@ -82,9 +101,33 @@ def define_tables(metadata: MetaData) -> Tables:
         sqlite_where=handoff_fact.c.unattended == 1,
         postgresql_where=handoff_fact.c.unattended == 1,
     )
+    Index(
+        "handoff_fact_open",
+        handoff_fact.c.tenant,
+        handoff_fact.c.open_since,
+        sqlite_where=handoff_fact.c.open_since.is_not(None),
+        postgresql_where=handoff_fact.c.open_since.is_not(None),
+    )
     clock_fact = Table("clock_fact", metadata, *_columns_of(ClockFact, key="clock"))
     Index("clock_fact_by_handoff", clock_fact.c.handoff)
     Index("clock_fact_by_due", clock_fact.c.tenant, clock_fact.c.due_time)
+    # The lists of what is due and overdue cost what is not done, never what ever ran.
+    Index(
+        "clock_fact_undone",
+        clock_fact.c.tenant,
+        clock_fact.c.undone_due_time,
+        clock_fact.c.clock,
+        sqlite_where=clock_fact.c.undone_due_time.is_not(None),
+        postgresql_where=clock_fact.c.undone_due_time.is_not(None),
+    )
+    # What no bucket holds of the owners' waiting: those who still wait, and those who were let off.
+    Index(
+        "clock_fact_uncounted",
+        clock_fact.c.tenant,
+        clock_fact.c.start_time,
+        sqlite_where=clock_fact.c.elapsed.is_(None),
+        postgresql_where=clock_fact.c.elapsed.is_(None),
+    )
     offer_end = Table(
         "offer_end",
         metadata,
@@ -101,6 +144,7 @@ def define_tables(metadata: MetaData) -> Tables:
         handoff_fact=handoff_fact,
         clock_fact=clock_fact,
         offer_end=offer_end,
+        **_around_handoffs(metadata),
         tenant_setting=Table(
             "tenant_setting",
             metadata,
@@ -157,12 +201,60 @@ def define_tables(metadata: MetaData) -> Tables:
         reason_rollup=_rollup(
             "reason_rollup", metadata, ("outcome", "reason_code", "accountable_party"), ("items",)
         ),
-        clock_rollup=_rollup("clock_rollup", metadata, ("commitment_id", "parties"), CLOCK_COUNTERS),
+        clock_rollup=_rollup(
+            "clock_rollup", metadata, ("commitment_id", "parties", "agreement"), CLOCK_COUNTERS
+        ),
         offer_rollup=_rollup("offer_rollup", metadata, (), OFFER_COUNTERS),
+        tally_rollup=_rollup("tally_rollup", metadata, ("word", "other"), ("items", "number")),
+        waiting_rollup=_rollup(
+            "waiting_rollup", metadata, (), ("items", "micros"), key=("outcome", "bucket")
+        ),
     )
 
 
-def _rollup(name: str, metadata: MetaData, extra: Sequence[str], counters: Sequence[str]) -> Table:
+def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
+    """Declare the facts that hang on a handoff and are read by themselves."""
+    happening = Table("happening", metadata, *_columns_of(Happening, key="happening"))
+    Index("happening_by_tenant", happening.c.tenant)
+    opportunity = Table("opportunity_fact", metadata, *_columns_of(OpportunityFact, key="opportunity"))
+    Index("opportunity_fact_by_creation", opportunity.c.tenant, opportunity.c.create_time)
+    Index("opportunity_fact_by_state", opportunity.c.tenant, opportunity.c.state, opportunity.c.close_time)
+    step = Table("opportunity_step", metadata, *_columns_of(StepRow, key="step"))
+    Index("opportunity_step_by_opportunity", step.c.opportunity, step.c.number)
+    feedback = Table("feedback_fact", metadata, *_columns_of(FeedbackFact, key="feedback"))
+    Index("feedback_fact_by_creation", feedback.c.tenant, feedback.c.create_time)
+    alert = Table("alert_fact", metadata, *_columns_of(AlertTold, key="alert"))
+    Index("alert_fact_by_creation", alert.c.tenant, alert.c.create_time)
+    rung = Table(
+        "rung_fact",
+        metadata,
+        Column("clock", Text, primary_key=True),
+        Column("cycle", BigInt, primary_key=True, autoincrement=False),
+        Column("rung_id", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("fire_time", BigInt, nullable=False),
+        Column("fired_count", BigInt, nullable=False),
+        Column("delivered_count", BigInt, nullable=False),
+    )
+    Index("rung_fact_by_time", rung.c.tenant, rung.c.fire_time)
+    return {
+        "happening": happening,
+        "opportunity_fact": opportunity,
+        "opportunity_step": step,
+        "feedback_fact": feedback,
+        "alert_fact": alert,
+        "rung_fact": rung,
+    }
+
+
+def _rollup(
+    name: str,
+    metadata: MetaData,
+    extra: Sequence[str],
+    counters: Sequence[str],
+    *,
+    key: Sequence[str] = (),
+) -> Table:
     # The group is in the key as a hash of its values: they may be absent, and NULL is in no key.
     return Table(
         name,
@@ -172,6 +264,7 @@ def _rollup(name: str, metadata: MetaData, extra: Sequence[str], counters: Seque
         Column("grain", SmallInteger, primary_key=True),
         Column("day", BigInt, primary_key=True, autoincrement=False),
         Column("group_id", BigInt, primary_key=True, autoincrement=False),
+        *(Column(part, BigInt, primary_key=True, autoincrement=False) for part in key),
         Column("month", BigInt, nullable=False),
         *(Column(label, Text) for label in (*Labels._fields, *extra)),
         *(Column(counter, BigInt, nullable=False) for counter in counters),
@@ -190,8 +283,8 @@ _TYPE_OF: Final[dict[Any, tuple[type[TypeEngine[Any]] | TypeEngine[Any], bool]]]
 
 def _columns_of(fact: type[Any], *, key: str) -> list[Column[Any]]:
     hints = get_type_hints(fact)
-    columns = []
-    for field in dataclasses.fields(fact):
-        column_type, nullable = _TYPE_OF[hints[field.name]]
-        columns.append(Column(field.name, column_type, primary_key=field.name == key, nullable=nullable))
+    columns: list[Column[Any]] = []
+    for name, hint in hints.items():
+        column_type, nullable = _TYPE_OF[hint]
+        columns.append(Column(name, column_type, primary_key=name == key, nullable=nullable))
     return columns

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from services.reports.domain.agreements import AgreementKnown, Commitment, TenantSet
 from services.reports.domain.clocks import ClockChange
-from services.reports.domain.handoffs import Accepted, Closed, FollowedUp, Offered, Rejected
+from services.reports.domain.words import Accepted, Closed, FollowedUp, Offered, Rejected
 from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.store.figures import Figures
 from services.reports.store.listings import Listings

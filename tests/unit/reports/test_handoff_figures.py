@@ -9,7 +9,10 @@ import pytest
 from services.reports.domain.agreements import TenantSet
 from services.reports.domain.errors import BasisRequired, DimensionUnsupported, FactMissing, KpiUnknown
 from services.reports.domain.figures import Amount, Figure, Undefined
-from services.reports.domain.handoffs import (
+from services.reports.domain.kpis import KPIS, Basis
+from services.reports.domain.labels import Dimension
+from services.reports.domain.periods import Period
+from services.reports.domain.words import (
     Accepted,
     Closed,
     Converted,
@@ -25,9 +28,6 @@ from services.reports.domain.handoffs import (
     Revised,
     Voided,
 )
-from services.reports.domain.kpis import KPIS, Basis
-from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import Period
 from services.reports.store.figures import Figures, FunnelRow
 from services.reports.store.queries import Queries, Question
 from tests.builders.reports import TENANT, Ledger, a_ledger, at, handoff, submitted

@@ -80,6 +80,26 @@ class _DimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dimension.V
     """Product."""
     DIMENSION_STAGE: _Dimension.ValueType  # 12
     """Stage of the funnel, in its order."""
+    DIMENSION_AGREEMENT: _Dimension.ValueType  # 13
+    """Agreement."""
+    DIMENSION_FOLLOW_UP_CHANNEL: _Dimension.ValueType  # 14
+    """Channel of a follow-up."""
+    DIMENSION_EVIDENCE_GRADE: _Dimension.ValueType  # 15
+    """How well a follow-up is attested."""
+    DIMENSION_ATTEMPT: _Dimension.ValueType  # 16
+    """First, second, third … attempt of a handoff; `12` and all behind it."""
+    DIMENSION_RESPONSE_BAND: _Dimension.ValueType  # 17
+    """How soon the first follow-up came, nobody's coming at all among it."""
+    DIMENSION_DELAY_PART: _Dimension.ValueType  # 18
+    """Part of a delay: source, routing, offered, owner, closed, paused."""
+    DIMENSION_OPPORTUNITY_STAGE: _Dimension.ValueType  # 19
+    """Stage of an opportunity, in the tenant's words."""
+    DIMENSION_CLOSE_MONTH: _Dimension.ValueType  # 20
+    """Month in which an opportunity is expected to close."""
+    DIMENSION_STATE: _Dimension.ValueType  # 21
+    """State of a handoff."""
+    DIMENSION_THEME: _Dimension.ValueType  # 22
+    """Theme of what the field told."""
 
 class Dimension(_Dimension, metaclass=_DimensionEnumTypeWrapper):
     """By what figures are grouped."""
@@ -110,6 +130,26 @@ DIMENSION_PRODUCT: Dimension.ValueType  # 11
 """Product."""
 DIMENSION_STAGE: Dimension.ValueType  # 12
 """Stage of the funnel, in its order."""
+DIMENSION_AGREEMENT: Dimension.ValueType  # 13
+"""Agreement."""
+DIMENSION_FOLLOW_UP_CHANNEL: Dimension.ValueType  # 14
+"""Channel of a follow-up."""
+DIMENSION_EVIDENCE_GRADE: Dimension.ValueType  # 15
+"""How well a follow-up is attested."""
+DIMENSION_ATTEMPT: Dimension.ValueType  # 16
+"""First, second, third … attempt of a handoff; `12` and all behind it."""
+DIMENSION_RESPONSE_BAND: Dimension.ValueType  # 17
+"""How soon the first follow-up came, nobody's coming at all among it."""
+DIMENSION_DELAY_PART: Dimension.ValueType  # 18
+"""Part of a delay: source, routing, offered, owner, closed, paused."""
+DIMENSION_OPPORTUNITY_STAGE: Dimension.ValueType  # 19
+"""Stage of an opportunity, in the tenant's words."""
+DIMENSION_CLOSE_MONTH: Dimension.ValueType  # 20
+"""Month in which an opportunity is expected to close."""
+DIMENSION_STATE: Dimension.ValueType  # 21
+"""State of a handoff."""
+DIMENSION_THEME: Dimension.ValueType  # 22
+"""Theme of what the field told."""
 Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
 
 class _UndefinedReason:
@@ -386,6 +426,7 @@ class Kpi(_message.Message):
     BASES_FIELD_NUMBER: _builtins.int
     EDGE_CASES_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
     kpi_id: _builtins.str
     """Its id: `S1`, `H5`."""
     title: _builtins.str
@@ -410,6 +451,10 @@ class Kpi(_message.Message):
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """The party it speaks of; several where both."""
 
+    @_builtins.property
+    def logs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The logs that it is read from: it is as fresh as these are folded in, which `AsOf` tells."""
+
     def __init__(
         self,
         *,
@@ -421,10 +466,11 @@ class Kpi(_message.Message):
         bases: _abc.Iterable[Global___Basis.ValueType] | None = ...,
         edge_cases: _abc.Iterable[_builtins.str] | None = ...,
         parties: _abc.Iterable[_terms_pb2.Party.ValueType] | None = ...,
+        logs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bases", b"bases", "dimensions", b"dimensions", "edge_cases", b"edge_cases", "formula", b"formula", "kpi_id", b"kpi_id", "parties", b"parties", "title", b"title", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bases", b"bases", "dimensions", b"dimensions", "edge_cases", b"edge_cases", "formula", b"formula", "kpi_id", b"kpi_id", "logs", b"logs", "parties", b"parties", "title", b"title", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

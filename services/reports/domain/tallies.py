@@ -1,0 +1,132 @@
+"""What else is counted of a handoff beside its stages: touches, returns, disputes, owners, waiting lists.
+
+Each is a cell with two words that tell its rows apart, and a number that is summed beside the items.
+"""
+
+from itertools import count
+from typing import Final
+
+from services.reports.domain.funnel import reached_times
+from services.reports.domain.handoffs import HandoffFact, Happening
+from services.reports.domain.labels import Cell
+from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.touches import Touch, touches_of
+
+__all__ = [
+    "BANDS",
+    "MOST_ATTEMPTS",
+    "RETURN_HORIZON_DAYS",
+    "happening_cell",
+    "tally_cells",
+]
+
+_MINUTE: Final = 60_000_000
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+RETURN_HORIZON_DAYS: Final = 90
+"""A recycled handoff had so long to qualify again (K14)."""
+MOST_ATTEMPTS: Final = 12
+"""Attempts behind this one are counted as this one (S18)."""
+BANDS: Final = (
+    ("1 within 5 min", 5 * _MINUTE),
+    ("2 within 1 h", _HOUR),
+    ("3 within 4 h", 4 * _HOUR),
+    ("4 within 24 h", 24 * _HOUR),
+)
+"""Response bands, each up to and with its end (H16)."""
+_LATER: Final = "5 later"
+_UNTOUCHED: Final = "6 untouched"
+_GIVEN_UP: Final = {"lost", "disqualified", "recycled"}
+
+
+def tally_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
+    """Return every cell in which something of the handoff is counted, with the number summed there."""
+    found: list[tuple[str, Micros, str, str, int]] = []
+    if fact.touches or fact.borrowed_touches:
+        found += _touches(fact)
+    if fact.open_since is not None:
+        found.append(("backlog", fact.open_since, fact.state, "", 0))
+    if not fact.historical and not fact.archived and fact.void_time is None:
+        found.append(_band(fact))
+    if fact.reassign_count or fact.takeover_count:
+        found += _owners(fact)
+    if fact.rejection_time is not None:
+        found.append(("rejection", fact.rejection_time, fact.rejection_code, fact.dispute_state, 0))
+    ended = fact.reject_time if fact.reject_time is not None else fact.disqualify_time
+    if ended is not None:
+        found.append(("refusal", ended, fact.reason_code, "", int(fact.with_evidence)))
+    if fact.recycle_time is not None:
+        found.append(("recycling", fact.recycle_time, fact.reason_code, "", int(_returned(fact))))
+    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
+    return [
+        ((tenant, anchor, day_of(time), (*labels, word, other)), number)
+        for anchor, time, word, other, number in found
+    ]
+
+
+def happening_cell(happening: Happening, days: LocalDays) -> Cell:
+    """Return where something that is counted by itself is counted."""
+    day = days.day_of(happening.time)
+    return happening.tenant, happening.kind, day, (*happening.labels, "", "")
+
+
+def _touches(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+    own = touches_of(fact.touches)
+    found = [
+        ("follow_up", touch.time, touch.grade, touch.channel, int(touch.contact))
+        for touch in own
+        if not touch.is_reply
+    ]
+    if fact.merged_into:
+        # The handoff that goes on counts these attempts as its own.
+        return found
+    attempts = _attempts(own + touches_of(fact.borrowed_touches))
+    found += [
+        ("attempt", touch.time, f"{min(number, MOST_ATTEMPTS):02}", touch.channel, int(touch.contact))
+        for number, touch in zip(count(1), attempts, strict=False)
+    ]
+    given_up = _given_up_time(fact)
+    if given_up is not None:
+        found.append(("given_up", given_up, "", "", len(attempts)))
+    return found
+
+
+def _attempts(touches: tuple[Touch, ...]) -> list[Touch]:
+    return sorted(touch for touch in touches if touch.counts)
+
+
+def _given_up_time(fact: HandoffFact) -> Micros | None:
+    if fact.state not in _GIVEN_UP or fact.first_contact_time is not None:
+        return None
+    times = (fact.lost_time, fact.disqualify_time, fact.recycle_time)
+    return next((time for time in times if time is not None), None)
+
+
+def _band(fact: HandoffFact) -> tuple[str, Micros, str, str, int]:
+    start = fact.submit_time if fact.inquire_time is None else fact.inquire_time
+    answer = fact.first_follow_up_time
+    if answer is None:
+        band = _UNTOUCHED
+    else:
+        band = next((word for word, end in BANDS if answer - start <= end), _LATER)
+    qualified = "qualified" if reached_times(fact)[3] is not None else ""
+    return "band", fact.submit_time, band, qualified, int(fact.first_contact_time is not None)
+
+
+def _owners(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+    found = [
+        ("reassigned", fact.submit_time, word, "", number)
+        for word, number in (("miss", fact.takeover_count), ("by hand", fact.reassign_count))
+        if number
+    ]
+    touched, second = fact.first_follow_up_time, fact.second_owner_time
+    if touched is not None and second is not None and second < touched:
+        found.append(("friction", fact.submit_time, "", "", 0))
+    return found
+
+
+def _returned(fact: HandoffFact) -> bool:
+    if fact.return_time is None or fact.recycle_time is None:
+        return False
+    return fact.return_time - fact.recycle_time <= RETURN_HORIZON_DAYS * _DAY
