@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from services.sla.domain.recorded import Holder
 from services.sla.domain.timeline import Fact, FactKind, Timeline
+from services.sla.domain.unions import SHARED, unions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,21 @@ class History:
     @staticmethod
     def _archives(told: Told) -> bool:
         return told.fact.kind is FactKind.SUBMITTED and told.fact.is_archived
+
+
+def shared(history: History, handoff: str) -> list[Told]:
+    """Return what of a handoff's history counts for another one that goes on for it.
+
+    What counts for it itself, because it goes on for others, is among that. Nobody has got the other handoff
+    by it, and nothing is said of what is known of that.
+    """
+    facts = (each.fact for each in history.told)
+    held = {union.source for union in unions_of(tuple(facts)) if union.end is None}
+    return [
+        Told(handoff=handoff, fact=replace(each.fact, source=history.handoff, attributes=None))
+        for each in history.told
+        if each.fact.kind in SHARED and (each.fact.source is None or each.fact.source in held)
+    ]
 
 
 def _archived(told: Told) -> Told:

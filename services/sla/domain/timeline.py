@@ -43,6 +43,8 @@ class FactKind(Enum):
     """A rejection's coded reason was proved."""
     DISPUTED = "DISPUTED"
     DISPUTE_UPHELD = "DISPUTE_UPHELD"
+    TAKEN_OVER = "TAKEN_OVER"
+    """Taken from its owner after a miss; what follows says who has it."""
     REVIEWED = "REVIEWED"
     """The fields of an opportunity were gone through."""
     REQUALIFIED = "REQUALIFIED"

@@ -13,6 +13,7 @@ from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.takeovers import ask_for_takeover
 from services.sla.usecases.uniting import with_shared
+from services.sla.usecases.uniting import with_shared
 from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
@@ -35,6 +36,7 @@ def record(
     by_handoff: dict[str, list[Told]] = {}
     for each in told:
         by_handoff.setdefault(each.handoff, []).append(each)
+    by_handoff = with_shared(tx, by_handoff)
     by_handoff = with_shared(tx, by_handoff)
     histories = tx.histories(by_handoff)
     touched: dict[str, History] = {}

@@ -10,8 +10,9 @@ from services.sla.domain.condition import Attributes
 from services.sla.domain.history import Told
 from services.sla.domain.timeline import Fact, FactKind
 from services.sla.wire.agreements import grade_of
-from services.sla.wire.instants import instant
+from services.sla.wire.instants import instant, instant_in
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -28,6 +29,11 @@ _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_") for name, number in termspb.SourceChannel.items()
 }
 """Of a channel newer than this build the number is kept: no condition can name it, and nothing stops."""
+_WAYS: Final[dict[int, str]] = {
+    number: name.removeprefix("FOLLOW_UP_CHANNEL_") for name, number in termspb.FollowUpChannel.items()
+}
+_MERGED: Final = "MERGED"
+"""The reason with which `leads` voids the handoffs of a merged lead."""
 
 
 class _Teller:
@@ -45,18 +51,23 @@ class _Teller:
         *,
         at: datetime | None = None,
         before: bool = False,
+        nth: int = 0,
         assignee: str = "",
+        handoff: str = "",
         **rest: Any,
     ) -> Told:
-        """Return one fact; `before` puts it ahead of the event's main fact."""
+        """Return one fact; `before` puts it ahead of the event's main fact, `nth` so far behind.
+
+        It is of the event's own handoff unless another is named.
+        """
         fact = Fact(
-            position=self._position - before,
+            position=self._position - before + nth,
             kind=kind,
             occur_time=at or self._occur,
             record_time=self._record,
             **rest,
         )
-        return Told(handoff=self._handoff, fact=fact, assignee=assignee)
+        return Told(handoff=handoff or self._handoff, fact=fact, assignee=assignee)
 
 
 def told_of(event: eventlogpb.Event) -> Sequence[Told]:
@@ -89,11 +100,19 @@ def _attributes(of: leadspb.Qualification) -> Attributes:
 def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:
     flags: dict[str, Any] = {"is_history": payload.historical, "is_archived": payload.archived}
     attributes = _attributes(payload.qualification)
-    submitted = teller.tell(FactKind.SUBMITTED, attributes=attributes, **flags)
-    if not payload.qualification.HasField("inquire_time"):
-        return [submitted]
-    inquired = instant(payload.qualification.inquire_time)
-    return [teller.tell(FactKind.INQUIRED, at=inquired, before=True, **flags), submitted]
+    told = [teller.tell(FactKind.SUBMITTED, attributes=attributes, **flags)]
+    if payload.HasField("conformance"):
+        told.append(_verdict(payload.conformance, teller, nth=1))
+    if payload.qualification.HasField("inquire_time"):
+        inquired = instant(payload.qualification.inquire_time)
+        told.insert(0, teller.tell(FactKind.INQUIRED, at=inquired, before=True, **flags))
+    return told
+
+
+def _verdict(of: Any, teller: _Teller, *, nth: int = 0) -> Told:
+    """Say whether sales owes anything at all; `leads` has found that out itself."""
+    kind = FactKind.MEETS_DEFINITION if of.conforming else FactKind.BELOW_DEFINITION
+    return teller.tell(kind, nth=nth)
 
 
 def _revised(payload: leadeventspb.HandoffRevised, teller: _Teller) -> Sequence[Told]:
@@ -129,13 +148,64 @@ def _followed_up(payload: leadeventspb.FollowUpLogged, teller: _Teller) -> Seque
             person=payload.person or None,
             team=payload.team or None,
             grade=grade_of(payload.grade),
+            channel=_WAYS.get(payload.channel) or f"UNKNOWN_{payload.channel}",
+            is_contact=payload.contact,
             is_history=payload.historical,
         )
     ]
 
 
 def _rejected(payload: leadeventspb.HandoffRejected, teller: _Teller) -> Sequence[Told]:
-    return [teller.tell(FactKind.REJECTED, person=payload.person or None, reason=payload.reason_code or None)]
+    reason = payload.reason_code or None
+    rejected = teller.tell(FactKind.REJECTED, person=payload.person or None, reason=reason)
+    if not (payload.with_evidence and reason):
+        return [rejected]
+    return [rejected, teller.tell(FactKind.EVIDENCED, nth=1, person=payload.person or None, reason=reason)]
+
+
+def _recycled(payload: leadeventspb.HandoffRecycled, teller: _Teller) -> Sequence[Told]:
+    until = instant_in(payload, "recycle_until_time")
+    return [teller.tell(FactKind.RECYCLED, reason=payload.reason_code or None, until=until)]
+
+
+def _disputed(payload: leadeventspb.RejectionDisputed, teller: _Teller) -> Sequence[Told]:
+    return [
+        teller.tell(FactKind.DISPUTED, person=payload.person or None, team=payload.rejecting_team or None)
+    ]
+
+
+def _resolved(payload: leadeventspb.DisputeResolved, teller: _Teller) -> Sequence[Told]:
+    overturned = payload.state == disputespb.Dispute.STATE_OVERTURNED
+    kind = FactKind.DISPUTE_OVERTURNED if overturned else FactKind.DISPUTE_UPHELD
+    return [teller.tell(kind, person=payload.person or None)]
+
+
+def _replied(payload: leadeventspb.ReplyRecorded, teller: _Teller) -> Sequence[Told]:
+    # A reply that nobody had asked for is no contact: sales had not tried.
+    return [teller.tell(FactKind.CONTACTED)] if payload.contact else []
+
+
+def _requalified(payload: leadeventspb.HandoffRequalified, teller: _Teller) -> Sequence[Told]:
+    return [teller.tell(FactKind.REQUALIFIED, handoff=payload.previous_handoff)]
+
+
+def _merged(payload: leadeventspb.LeadsMerged, teller: _Teller) -> Sequence[Told]:
+    return [
+        teller.tell(FactKind.UNITED, nth=at, source=merged)
+        for at, merged in enumerate(payload.merged_handoffs)
+        if payload.handoff
+    ]
+
+
+def _unmerged(payload: leadeventspb.LeadsUnmerged, teller: _Teller) -> Sequence[Told]:
+    restored = [each.handoff for each in payload.restored_handoffs]
+    parted = [
+        teller.tell(FactKind.SEPARATED, nth=at, source=handoff)
+        for at, handoff in enumerate(restored)
+        if payload.handoff
+    ]
+    stand = [teller.tell(FactKind.RESTORED, handoff=handoff, reason=_MERGED) for handoff in restored]
+    return [*parted, *stand]
 
 
 def _simply(kind: FactKind) -> Callable[[Any, _Teller], Sequence[Told]]:
@@ -159,10 +229,19 @@ _READERS: Final[dict[str, tuple[type[Message], _Reader]]] = {
         (leadeventspb.FollowUpLogged, _followed_up),
         (leadeventspb.HandoffQualified, _simply(FactKind.QUALIFIED)),
         (leadeventspb.HandoffDisqualified, _simply(FactKind.CLOSED)),
-        (leadeventspb.HandoffRecycled, _simply(FactKind.RECYCLED)),
+        (leadeventspb.HandoffRecycled, _recycled),
         (leadeventspb.HandoffConverted, _simply(FactKind.CONVERTED)),
         (leadeventspb.OpportunityClosed, _simply(FactKind.CLOSED)),
         (leadeventspb.HandoffVoided, _simply(FactKind.VOIDED)),
+        (leadeventspb.HandoffTakenOver, _simply(FactKind.TAKEN_OVER)),
+        (leadeventspb.RejectionDisputed, _disputed),
+        (leadeventspb.DisputeResolved, _resolved),
+        (leadeventspb.ReplyRecorded, _replied),
+        (leadeventspb.OpportunityChanged, _simply(FactKind.REVIEWED)),
+        (leadeventspb.OpportunityReopened, _simply(FactKind.REOPENED)),
+        (leadeventspb.HandoffRequalified, _requalified),
+        (leadeventspb.LeadsMerged, _merged),
+        (leadeventspb.LeadsUnmerged, _unmerged),
     )
 }
 
