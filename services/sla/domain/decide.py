@@ -1,7 +1,7 @@
 """Which clocks a handoff has, and what has become of each: the evaluation laid beside the record."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -77,7 +77,7 @@ class _Deciding:
         self._holder = history.holder
         self._states: dict[str, dict[_Which, ClockState]] = {}
 
-    def decided(self, accords: Iterable[Accord]) -> list[Decision]:
+    def decided(self, accords: Sequence[Accord]) -> list[Decision]:
         found = [self._moved(clock) for clock in self._clocks]
         begun = self._begun(accords)
         return [decision for decision in (*found, *begun) if decision is not None]
@@ -95,28 +95,48 @@ class _Deciding:
         )
         return None if change is None else Decision(before=clock, change=change)
 
-    def _begun(self, accords: Iterable[Accord]) -> list[Decision]:
-        """Start the clocks that the record does not have, all of the first agreement that starts any."""
-        known = {(clock.commitment_id, clock.origin) for clock in self._clocks}
-        bound = self._clocks[0].agreement if self._clocks else ""
-        begun: dict[_Which, Decision] = {}
+    def _begun(self, accords: Sequence[Accord]) -> list[Decision]:
+        """Start the clocks that the record does not have, under one agreement of each kind.
+
+        Which ones these are the first clock of each decides, for good.
+        """
+        known = {(clock.agreement, clock.commitment_id, clock.origin) for clock in self._clocks}
+        bound = {self._kind(clock.agreement_version): clock.agreement for clock in self._clocks}
+        begun: dict[tuple[str, str, int], Decision] = {}
         for accord in accords:
-            if accord.terms.kind is not AgreementKind.INTERNAL or (bound and accord.agreement != bound):
+            kind = accord.terms.kind
+            if bound.get(kind, accord.agreement) != accord.agreement:
                 continue
             if not any(accord.is_in_force(told.fact.occur_time) for told in self._history.told):
                 continue
+            rivals = [] if kind in bound else [each for each in accords if each.terms.kind is kind]
             for which, state in self._evaluated(accord.name).items():
-                new = which not in known and which not in begun
-                if new and self._starts(accord, state):
-                    bound = accord.agreement
-                    begun[which] = self._start(accord, state)
+                key = (accord.agreement, *which)
+                if key in known or key in begun or not self._starts(accord, state, rivals):
+                    continue
+                bound[kind] = accord.agreement
+                begun[key] = self._start(accord, state)
         return list(begun.values())
 
-    def _starts(self, accord: Accord, state: ClockState) -> bool:
-        if not accord.is_in_force(state.start_time):
+    def _starts(self, accord: Accord, state: ClockState, rivals: Sequence[Accord]) -> bool:
+        start = state.start_time
+        if not accord.is_in_force(start):
             return False
         # A version that reaches into the past starts clocks only on handoffs that have none.
-        return not (accord.is_late_for(state.start_time) and self._clocks)
+        if accord.is_late_for(start) and self._clocks:
+            return False
+        in_force = [each for each in rivals if each.is_in_force(start)]
+        if len(in_force) < 2:
+            return True
+        facts = (told.fact for told in self._history.told)
+        recorded = next((fact.record_time for fact in facts if fact.occur_time == start), self._as_of)
+        attributes = self._timeline.attributes_at(recorded)
+        first = next((each for each in in_force if each.terms.scope.matches(attributes)), accord)
+        return first.agreement == accord.agreement
+
+    def _kind(self, version: str) -> AgreementKind | None:
+        terms, _, _ = self._measuring(version)
+        return terms.kind
 
     def _start(self, accord: Accord, state: ClockState) -> Decision:
         blank = self._blank(accord, state)

@@ -13,6 +13,7 @@ from services.sla.domain.agreement import AgreementVersion, Delivery
 from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.almanac import MadeCalendar
 from services.sla.domain.calendar import Calendars
+from services.sla.domain.consequence import Consequence
 from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock
@@ -38,7 +39,7 @@ from services.sla.store.staff import staff_of
 from services.sla.store.stamps import counts_of
 from services.sla.store.tallies import Tallies
 from services.sla.wire.changes import alert_changed
-from services.sla.wire.clocks import takeover_requested
+from services.sla.wire.clocks import consequence_due, takeover_requested
 from services.sla.wire.messages import OPENED, RESOLVED, alert_json
 from smarketing.businesstime import BusinessTime
 from smarketing.delivery import NewMessage, enqueue, listening
@@ -239,6 +240,19 @@ class SlaTx:
                 occur_time=rung.occur_time,
                 actor=SELF,
                 payload=takeover_requested(clock, rung),
+            )
+        )
+
+    def say_consequence(self, clock: Clock, rung: RungFired, due: Consequence) -> None:
+        """Say that something agreed is to be done: once for each clock, cycle and consequence."""
+        self._said.append((clock.id, rung.cycle, f"ConsequenceDue:{due.id}"))
+        self._events.append(
+            NewEvent(
+                tenant=f"tenants/{clock.tenant}",
+                subject=clock.name,
+                occur_time=rung.occur_time,
+                actor=SELF,
+                payload=consequence_due(clock, rung, due),
             )
         )
 

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from services.sla.domain.alert import Alert
 from services.sla.domain.clock import ClockInterval, ClockState
+from services.sla.domain.consequence import Consequence
 from services.sla.domain.course import IntervalKind
 from services.sla.domain.events import (
     BreachExcused,
@@ -24,6 +25,7 @@ from services.sla.domain.events import (
 )
 from services.sla.domain.recorded import Clock, ClockReassigned, Happening
 from services.sla.wire.agreements import basis_value, kind_value, party_value_of, party_values
+from services.sla.wire.clauses import consequence_message
 from services.sla.wire.instants import duration, stamp, stamp_or_none
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
@@ -89,6 +91,19 @@ def takeover_requested(clock: Clock, rung: RungFired) -> slaeventspb.TakeoverReq
     facts = facts_of(clock)
     facts.cycle = rung.cycle
     return slaeventspb.TakeoverRequested(clock=facts, rung_id=rung.rung)
+
+
+def consequence_due(clock: Clock, rung: RungFired, due: Consequence) -> slaeventspb.ConsequenceDue:
+    """Return the event by which something agreed is to be done."""
+    facts = facts_of(clock)
+    facts.cycle = rung.cycle
+    return slaeventspb.ConsequenceDue(
+        agreement_version=clock.agreement_version,
+        commitment_id=clock.commitment_id,
+        parties=party_values(clock.parties),
+        consequence=consequence_message(due),
+        clock=facts,
+    )
 
 
 def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
