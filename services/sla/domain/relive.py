@@ -34,6 +34,7 @@ class Takeover:
 
     clock: str
     """The clock's id."""
+    cycle: int
     rung: str
     occur_time: datetime
 
@@ -163,4 +164,6 @@ class _Life:
         terms, _, _ = self.measuring(clock.agreement_version)
         rung: RungFired | None = takeover_of(decision, terms)
         if rung is not None:
-            self.takeovers.append(Takeover(clock=clock.id, rung=rung.rung, occur_time=rung.occur_time))
+            self.takeovers.append(
+                Takeover(clock=clock.id, cycle=rung.cycle, rung=rung.rung, occur_time=rung.occur_time)
+            )
