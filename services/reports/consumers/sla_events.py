@@ -8,11 +8,14 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.reports.consumers.lead_events import micros_from, party_word, progress, progress_of_tenants
 from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment
+from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.periods import Micros
 from services.reports.store.fold import ReadModel, SlaWord
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
+from smarketing.api.sla.v1 import exceptions_pb2 as exceptionspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import Calendar, Window
 
@@ -27,6 +30,9 @@ _STATES: Final = {
 }
 _ALERT_STATES: Final = {
     number: name.removeprefix("STATE_").lower() for name, number in slapb.Alert.State.items()
+}
+_BUDGET_STATES: Final = {
+    number: name.removeprefix("STATE_").lower() for name, number in budgetspb.Budget.State.items()
 }
 
 
@@ -56,6 +62,8 @@ def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:
                 words.append(_rung(event, said))
         elif event.payload.Is(slaeventspb.AlertChanged.DESCRIPTOR):
             words.append(_alert(event.tenant, slaeventspb.AlertChanged.FromString(event.payload.value)))
+        elif event.payload.Is(budgetspb.BudgetStateChanged.DESCRIPTOR):
+            words.append(_budget(event.tenant, budgetspb.BudgetStateChanged.FromString(event.payload.value)))
         elif event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
             words.append(
                 _agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))
@@ -108,6 +116,25 @@ def _alert(tenant: str, said: slaeventspb.AlertChanged) -> AlertTold:
         micros_from(alert.create_time),
         micros_from(alert.acknowledge_time) if alert.HasField("acknowledge_time") else None,
         micros_from(alert.resolve_time) if alert.HasField("resolve_time") else None,
+    )
+
+
+def _budget(tenant: str, said: budgetspb.BudgetStateChanged) -> BudgetSaid:
+    budget = said.budget
+    return BudgetSaid(
+        f"{budget.agreement}/{budget.commitment_id}",
+        tenant,
+        budget.agreement,
+        budget.commitment_id,
+        _parties(budget.parties),
+        _BUDGET_STATES.get(budget.state, ""),
+        budget.settled_count,
+        budget.breached_count,
+        budget.remaining_ratio if budget.HasField("remaining_ratio") else None,
+        budget.fast_burn_rate if budget.HasField("fast_burn_rate") else None,
+        budget.slow_burn_rate if budget.HasField("slow_burn_rate") else None,
+        _micros(budget.exhaustion_duration) if budget.HasField("exhaustion_duration") else None,
+        micros_from(budget.as_of_time),
     )
 
 
@@ -182,10 +209,12 @@ _CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
         (slaeventspb.ClockReopened, ClockChange.REOPENED),
         (slaeventspb.ClockReassigned, ClockChange.REASSIGNED),
         (slaeventspb.RungFired, ClockChange.WARNED),
+        (slaeventspb.BreachExcused, ClockChange.EXCUSED),
     )
 }
 
 HANDLED: Final = frozenset(_CLOCKS) | {
+    budgetspb.BudgetStateChanged.DESCRIPTOR.full_name,
     slaeventspb.AgreementVersionChanged.DESCRIPTOR.full_name,
     slaeventspb.AlertChanged.DESCRIPTOR.full_name,
     slaeventspb.CalendarVersionCreated.DESCRIPTOR.full_name,
@@ -193,8 +222,11 @@ HANDLED: Final = frozenset(_CLOCKS) | {
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
+        exceptionspb.ExceptionChanged,
+        slaeventspb.ConsequenceDue,
         slaeventspb.LeaveChanged,
         slaeventspb.TakeoverRequested,
+        slaeventspb.ConsequenceDue,
     )
 )
 """Passed over knowingly: they say nothing to reports."""

@@ -11,8 +11,8 @@ from services.sla.domain.history import History, Told
 from services.sla.store.quarantine import quarantine
 from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.consequences import say_what_follows
 from services.sla.usecases.takeovers import ask_for_takeover
-from services.sla.usecases.uniting import with_shared
 from services.sla.usecases.uniting import with_shared
 from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import Cause
@@ -36,7 +36,6 @@ def record(
     by_handoff: dict[str, list[Told]] = {}
     for each in told:
         by_handoff.setdefault(each.handoff, []).append(each)
-    by_handoff = with_shared(tx, by_handoff)
     by_handoff = with_shared(tx, by_handoff)
     histories = tx.histories(by_handoff)
     touched: dict[str, History] = {}
@@ -111,6 +110,7 @@ def _act_on(tx: SlaTx, decisions: Sequence[Decision]) -> None:
     for decision in decisions:
         _alert(tx, decision)
         ask_for_takeover(tx, decision)
+        say_what_follows(tx, decision)
 
 
 def _resolve(tx: SlaTx, decisions: Sequence[Decision]) -> None:
