@@ -1,9 +1,11 @@
 """The gRPC side of the process: everything that it serves, behind one edge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 
 from services.sla.config import SlaConfig
+from services.sla.rpc.backtest_servicer import BacktestServicer
 from services.sla.rpc.calendar_servicer import CalendarServicer
 from services.sla.rpc.policy import POLICY
 from services.sla.rpc.refusals import refusal_of
@@ -12,6 +14,7 @@ from services.sla.store.archive import Archive
 from services.sla.store.schema import command_tables
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.sla.v1.backtest_pb2_grpc import add_BacktestServiceServicer_to_server
 from smarketing.api.sla.v1.calendars_pb2_grpc import add_CalendarServiceServicer_to_server
 from smarketing.api.sla.v1.sla_pb2_grpc import add_SlaServiceServicer_to_server
 from smarketing.eventlog.servicer import EventLogServicer
@@ -41,6 +44,7 @@ async def start_listening(
     authenticator: Authenticator,
     denials: DenialRecorder,
     telemetry: Telemetry,
+    now: Callable[[], datetime],
 ) -> RunningServer:
     """Return the server, listening and not ready; it is drained with `stack`."""
     draining = Draining()
@@ -66,6 +70,7 @@ async def start_listening(
     servicers: Sequence[Servicer] = [
         Servicer(add_SlaServiceServicer_to_server, servicer),
         Servicer(add_CalendarServiceServicer_to_server, CalendarServicer(writer, archive, pages)),
+        Servicer(add_BacktestServiceServicer_to_server, BacktestServicer(writer, archive, pages, now=now)),
         Servicer(add_EventLogServiceServicer_to_server, event_log),
         Servicer(add_AuditServiceServicer_to_server, AuditServicer(command_tables.audit, writer, pages)),
     ]

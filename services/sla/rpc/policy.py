@@ -3,7 +3,9 @@
 from typing import Final
 
 from services.sla.domain.agreement import Party
+from services.sla.rpc.backtest_policy import BACKTEST_POLICY
 from services.sla.rpc.calendar_policy import CALENDAR_POLICY
+from services.sla.rpc.exception_policy import EXCEPTION_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Caller, Role
 from smarketing.server.policy import Allow, Policy
@@ -53,7 +55,9 @@ POLICY: Final[Policy] = {
     f"{_SERVICE}/ListWebhookEndpoints": Allow(*_KEEPERS),
     f"{_LOG}/ReadEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE),
     f"{_LOG}/WatchEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE, tenant_from="start.parent"),
+    **BACKTEST_POLICY,
     **CALENDAR_POLICY,
+    **EXCEPTION_POLICY,
     **AUDIT_POLICY,
 }
 
