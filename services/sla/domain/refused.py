@@ -1,7 +1,8 @@
 """Why this service says no.
 
 Refused
-├── AgreementUnknown · CalendarUnknown · LeaveUnknown · ClockUnknown · AlertUnknown · AlertChannelUnknown
+├── AgreementUnknown · CalendarUnknown · LeaveUnknown · ClockUnknown · AlertUnknown
+├── AlertChannelUnknown · BudgetUnknown
 ├── AgreementInvalid     one fault per path
 ├── CalendarInvalid · CalendarClosed · LeaveInvalid
 ├── StateForbids         what is asked does not go with where it stands
@@ -46,6 +47,10 @@ class ClockUnknown(Unknown):
 
 class AlertUnknown(Unknown):
     """There is no such alert."""
+
+
+class BudgetUnknown(Unknown):
+    """There is no commitment in force whose budget it could be."""
 
 
 class AlertChannelUnknown(Unknown):

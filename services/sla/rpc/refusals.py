@@ -2,12 +2,14 @@
 
 import grpc
 
+from services.sla.domain.exceptions import ExceptionUnknown
 from services.sla.domain.holidays import HolidayReviewUnknown
 from services.sla.domain.refused import (
     AgreementInvalid,
     AgreementUnknown,
     AlertChannelUnknown,
     AlertUnknown,
+    BudgetUnknown,
     CalendarClosed,
     CalendarInvalid,
     CalendarUnknown,
@@ -22,6 +24,7 @@ from services.sla.domain.refused import (
     Unknown,
 )
 from services.sla.rpc.calendar_refusals import calendar_refusal_of
+from services.sla.rpc.exception_refusals import exception_refusal_of
 from smarketing.delivery import AddressForbidden, EndpointUnknown
 from smarketing.eventlog.refusals import log_refusal_of
 from smarketing.server.commands import reason_by_name
@@ -39,6 +42,8 @@ _UNKNOWN = {
     AlertUnknown: "ALERT_UNKNOWN",
     HolidayReviewUnknown: "HOLIDAY_REVIEW_UNKNOWN",
     AlertChannelUnknown: "ALERT_CHANNEL_UNKNOWN",
+    ExceptionUnknown: "EXCEPTION_UNKNOWN",
+    BudgetUnknown: "BUDGET_UNKNOWN",
 }
 
 
@@ -57,6 +62,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
             return (
                 _of_input(error)
                 or calendar_refusal_of(error)
+                or exception_refusal_of(error)
                 or log_refusal_of(error)
                 or library_refusal_of(error)
             )

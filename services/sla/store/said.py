@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from services.sla.domain.recorded import Advance, Clock, Happening
+from services.sla.domain.slots import Settlement, settlements
 from services.sla.store.rows import CLOCK_CHANGES, clock_changes
 from services.sla.wire.clocks import happening_message
 from smarketing.eventlog.outbox import Cause, NewEvent
@@ -38,6 +39,8 @@ class Moved:
     found_now: bool
     """The change is a miss that nobody knew of: it is found when the row is written."""
     said: Said
+    settlements: tuple[Settlement, ...] = ()
+    """What it changes in what budgets count."""
 
     @classmethod
     def of(cls, before: Clock, change: Advance, cause: Cause | None = None) -> "Moved":
@@ -45,7 +48,8 @@ class Moved:
         # Whatever kept it in quarantine has been got over.
         row = (before.id, before.generation, *clock_changes(change.clock), 0, None)
         found_now = change.clock.detect_time is not None and before.detect_time != change.clock.detect_time
-        return cls(row, found_now, said_of(change, cause))
+        settled = tuple(settlements(before, change.clock))
+        return cls(row, found_now, said_of(change, cause), settled)
 
     def row_at(self, now: datetime) -> tuple[object, ...]:
         """Return the row as it is written at an instant."""

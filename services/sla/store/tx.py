@@ -18,9 +18,11 @@ from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Advance, Clock
 from services.sla.domain.rota import Rota
+from services.sla.domain.slots import settlements
 from services.sla.domain.terms import Terms
 from services.sla.store import schema
 from services.sla.store.archive import Archive, Measure
+from services.sla.store.budgets import BudgetCounts
 from services.sla.store.exceptions import excuses_for
 from services.sla.store.notices import drop_notices, plan_notices
 from services.sla.store.planning import rota_of
@@ -104,6 +106,7 @@ class SlaTx:
         self._measures: dict[str, Measure] = {}
         self._rotas: dict[str, Rota] = {}
         self.tallies = Tallies()
+        self._budgets = BudgetCounts()
 
     # Loading.
 
@@ -205,6 +208,7 @@ class SlaTx:
         """Keep what an evaluation changed in a clock, and say it in the log."""
         if before is None:
             self._begun.append(change.clock)
+            self._budgets.count(settlements(None, change.clock))
             self._say(said_of(change, cause))
         else:
             self.move(Moved.of(before, change, cause))
@@ -212,6 +216,7 @@ class SlaTx:
     def move(self, moved: "Moved") -> None:
         """Keep what an evaluation changed in a clock, written out before: it may have been long ago."""
         self._moved.append(moved.row_at(self.now))
+        self._budgets.count(moved.settlements)
         self._say(moved.said)
 
     def open_alert(self, alert: Alert, measure: Measure) -> None:
@@ -295,6 +300,7 @@ class SlaTx:
         for tenant, alerts in self._to_reach.items():
             plan_notices(connection, tenant, list(alerts.values()), now=self.now)
         self.tallies.flush(connection)
+        self._budgets.flush(connection, now=self.now)
         append(connection, self._events, now=self.now)
         enqueue(connection, schema.delivery_tables, self._messages(), now=self.now)
 

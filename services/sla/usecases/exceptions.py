@@ -134,7 +134,8 @@ def _asked(tx: SlaTx, request: AskForClock | AskForSpan, now: datetime) -> SlaEx
 def _for_clock(tx: SlaTx, request: AskForClock, now: datetime) -> SlaException:
     clock = find_clock(tx.connection, request.clock)
     if clock is None or clock.tenant != request.tenant:
-        raise ClockUnknown(request.clock)
+        # For those who do not see all, out of sight reads like not there.
+        raise ClockUnknown(request.clock) if request.manages else NotYours(request.clock)
     asking, answering = sides_of(clock.parties, request.speaks_for)
     # What marketing promised is measured on handoffs that sales have: there the owner is not who asks.
     if asking is Party.SALES and asking not in request.manages and clock.owner != request.actor:

@@ -1,0 +1,164 @@
+"""Judge budgets: when what is counted in one of their windows changes, and when somebody asks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from google.protobuf.message import Message
+
+from services.sla.domain.accord import Accord, AccordState
+from services.sla.domain.agreement import TimeBasis
+from services.sla.domain.budget import Budget, BudgetPolicy, BudgetState, Counts, judge
+from services.sla.domain.budget_terms import policy_of
+from services.sla.domain.budget_windows import BudgetWindows
+from services.sla.domain.calendar import WALL
+from services.sla.domain.consequence import BudgetTrigger, Consequence, following
+from services.sla.domain.terms import Mode, Promise
+from services.sla.store.budgets import BudgetRow, Of, counts_in, due_budgets, first_minutes, save_budget
+from services.sla.store.said import SELF
+from services.sla.store.tx import SlaTx
+from services.sla.wire.budgets import budget_message, budget_state_changed, consequence_due
+from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
+from smarketing.businesstime import BusinessTimeError
+from smarketing.eventlog.outbox import NewEvent, append
+from smarketing.names import AGREEMENT
+
+__all__ = ["Judged", "budget_of", "budgets_in_force", "judge_due"]
+
+_log = structlog.get_logger(__name__)
+_TRIGGERS: Final = {
+    BudgetState.WARN: BudgetTrigger.WARN,
+    BudgetState.EXHAUSTED: BudgetTrigger.EXHAUSTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A budget as judged at an instant, with all that it was judged by.
+
+    `next_time` is when it could be judged otherwise without anything having happened.
+    """
+
+    accord: Accord
+    promise: Promise
+    policy: BudgetPolicy
+    counts: Counts
+    budget: Budget
+    as_of: datetime
+    next_time: datetime | None
+
+    @property
+    def consequences(self) -> tuple[Consequence, ...]:
+        """What the parties agreed to do in this state."""
+        trigger = _TRIGGERS.get(self.budget.state)
+        return following(self.promise.consequences, budget=trigger) if trigger else ()
+
+    def message(self) -> budgetspb.Budget:
+        """Return the budget as it is shown."""
+        return budget_message(
+            self.accord,
+            self.promise,
+            self.policy,
+            self.counts,
+            self.budget,
+            consequences=self.consequences,
+            as_of=self.as_of,
+        )
+
+
+def budget_of(tx: SlaTx, of: Of) -> Judged | None:
+    """Return a budget as of the transaction's instant; None when no version in force has its commitment."""
+    for accord, promise in _in_force(tx, of.tenant):
+        if (accord.agreement, promise.id) == (of.agreement, of.commitment_id):
+            return _judged(tx, accord, promise)
+    return None
+
+
+def budgets_in_force(tx: SlaTx, tenant: str, *, limit: int, after: Sequence[str] | None) -> list[Judged]:
+    """Return the budgets of a tenant, by agreement and commitment; `after`: the last one seen."""
+    promised = {
+        (accord.agreement, promise.id): (accord, promise) for accord, promise in _in_force(tx, tenant)
+    }
+    wanted = sorted(key for key in promised if after is None or key > tuple(after))
+    return [_judged(tx, *promised[key]) for key in wanted[:limit]]
+
+
+def judge_due(tx: SlaTx, *, limit: int) -> int:
+    """Judge the budgets that are due, and say which got into another state; return how many were due."""
+    due = due_budgets(tx.connection, now=tx.now, limit=limit)
+    for row in due:
+        try:
+            judged = budget_of(tx, row.of)
+        except BusinessTimeError:
+            # One calendar that does not open must not stop the budgets of all the others.
+            _log.exception("budget_not_judged", agreement=row.of.agreement, commitment=row.of.commitment_id)
+            judged = None
+        _keep(tx, row, judged)
+    return len(due)
+
+
+def _keep(tx: SlaTx, row: BudgetRow, judged: Judged | None) -> None:
+    if judged is None:
+        # What is not in force any more is judged no more.
+        save_budget(tx.connection, row.of, row.state, None)
+        return
+    state = judged.budget.state
+    save_budget(tx.connection, row.of, state, judged.next_time)
+    if state is row.state:
+        return
+    events = [_event(tx, judged, budget_state_changed(judged.message(), row.state), skippable=True)]
+    if judged.accord.terms.mode is Mode.ENFORCE:
+        events += [
+            _event(tx, judged, consequence_due(judged.accord, judged.promise, each), skippable=False)
+            for each in judged.consequences
+        ]
+    append(tx.connection, events, now=tx.now)
+
+
+def _event(tx: SlaTx, judged: Judged, payload: Message, *, skippable: bool) -> NewEvent:
+    return NewEvent(
+        tenant=f"tenants/{judged.accord.tenant}",
+        subject=AGREEMENT.build(judged.accord.tenant, judged.accord.agreement),
+        occur_time=tx.now,
+        actor=SELF,
+        payload=payload,
+        skippable=skippable,
+    )
+
+
+def _in_force(tx: SlaTx, tenant: str) -> Iterator[tuple[Accord, Promise]]:
+    for accord in tx.accords([tenant])[tenant]:
+        if accord.state is AccordState.ACTIVE:
+            for promise in accord.terms.promises:
+                yield accord, promise
+
+
+def _judged(tx: SlaTx, accord: Accord, promise: Promise) -> Judged:
+    measure = tx.measure(accord.name)
+    basis = promise.basis or TimeBasis.BUSINESS
+    policy = policy_of(promise.budget, basis, measure.calendar.calendar.business_days(1))
+    openings = WALL.openings if basis is TimeBasis.WALL else measure.openings
+    of = Of(accord.tenant, accord.agreement, promise.id)
+    at = BudgetWindows.at(policy, openings, tx.now)
+    windows = at.windows()
+    *first, upcoming = first_minutes(tx.connection, of, [*(each.after for each in windows), at.until])
+    counts = at.counts(counts_in(tx.connection, of, windows), _measured_since(tx, accord))
+    return Judged(
+        accord=accord,
+        promise=promise,
+        policy=policy,
+        counts=counts,
+        budget=judge(policy, promise.objective_basis_points, counts),
+        as_of=tx.now,
+        next_time=at.next_time(first, upcoming),
+    )
+
+
+def _measured_since(tx: SlaTx, accord: Accord) -> datetime:
+    """Return from when on the agreement measures anything, by any of its versions."""
+    versions = (
+        each for each in tx.accords([accord.tenant])[accord.tenant] if each.agreement == accord.agreement
+    )
+    return min((each.effective_time for each in versions if each.effective_time), default=tx.now)
