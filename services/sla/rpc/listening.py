@@ -5,8 +5,11 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 
 from services.sla.config import SlaConfig
+from services.sla.rpc.agreement_servicer import AgreementServicer
 from services.sla.rpc.backtest_servicer import BacktestServicer
+from services.sla.rpc.budget_servicer import BudgetServicer
 from services.sla.rpc.calendar_servicer import CalendarServicer
+from services.sla.rpc.exception_servicer import ExceptionServicer
 from services.sla.rpc.policy import POLICY
 from services.sla.rpc.refusals import refusal_of
 from services.sla.rpc.servicer import SlaServicer
@@ -14,8 +17,11 @@ from services.sla.store.archive import Archive
 from services.sla.store.schema import command_tables
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.sla.v1.agreements_pb2_grpc import add_AgreementServiceServicer_to_server
 from smarketing.api.sla.v1.backtest_pb2_grpc import add_BacktestServiceServicer_to_server
+from smarketing.api.sla.v1.budgets_pb2_grpc import add_BudgetServiceServicer_to_server
 from smarketing.api.sla.v1.calendars_pb2_grpc import add_CalendarServiceServicer_to_server
+from smarketing.api.sla.v1.exceptions_pb2_grpc import add_ExceptionServiceServicer_to_server
 from smarketing.api.sla.v1.sla_pb2_grpc import add_SlaServiceServicer_to_server
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.server.admission import Admission, AdmissionLimits
@@ -70,7 +76,10 @@ async def start_listening(
     servicers: Sequence[Servicer] = [
         Servicer(add_SlaServiceServicer_to_server, servicer),
         Servicer(add_CalendarServiceServicer_to_server, CalendarServicer(writer, archive, pages)),
+        Servicer(add_AgreementServiceServicer_to_server, AgreementServicer(writer, archive, pages, now=now)),
         Servicer(add_BacktestServiceServicer_to_server, BacktestServicer(writer, archive, pages, now=now)),
+        Servicer(add_ExceptionServiceServicer_to_server, ExceptionServicer(writer, archive, pages, now=now)),
+        Servicer(add_BudgetServiceServicer_to_server, BudgetServicer(writer, archive, pages, now=now)),
         Servicer(add_EventLogServiceServicer_to_server, event_log),
         Servicer(add_AuditServiceServicer_to_server, AuditServicer(command_tables.audit, writer, pages)),
     ]

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.sla.domain.agreement import Party
+from services.sla.rpc.agreement_policy import AGREEMENT_POLICY
 from services.sla.rpc.backtest_policy import BACKTEST_POLICY
 from services.sla.rpc.calendar_policy import CALENDAR_POLICY
 from services.sla.rpc.exception_policy import EXCEPTION_POLICY
@@ -55,6 +56,7 @@ POLICY: Final[Policy] = {
     f"{_SERVICE}/ListWebhookEndpoints": Allow(*_KEEPERS),
     f"{_LOG}/ReadEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE),
     f"{_LOG}/WatchEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE, tenant_from="start.parent"),
+    **AGREEMENT_POLICY,
     **BACKTEST_POLICY,
     **CALENDAR_POLICY,
     **EXCEPTION_POLICY,
