@@ -11,6 +11,7 @@ import typer
 from smarketing.cli import (
     apply,
     audit,
+    backtests,
     calendars,
     directory,
     events,
@@ -94,6 +95,7 @@ app.add_typer(leads_app, name="leads")
 app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(sources.app, name="sources")
 app.add_typer(sources.write_backs, name="write-backs")
+backtests.register(sla.app)
 app.add_typer(sla.app, name="sla")
 app.add_typer(calendars.app, name="calendars")
 app.add_typer(reports.app, name="reports")

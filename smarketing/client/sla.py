@@ -7,6 +7,7 @@ from typing import Self
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.sla.v1.sla_pb2_grpc import SlaServiceStub
 from smarketing.client.audit import AuditClient
+from smarketing.client.backtest import BacktestClient
 from smarketing.client.calendars import CalendarClient
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.events import EventLogClient
@@ -26,6 +27,8 @@ class SlaClient:
         """The audit trail of this service."""
         self.events = EventLogClient(self._connection)
         """The log of this service."""
+        self.backtests = BacktestClient(self._connection)
+        """What would have been, and what a day may bring."""
         self.calendars = CalendarClient(self._connection)
         """Holidays, and calendars of teams' and people's own."""
 
