@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from services.sla.consumers.leads_log import LeadsLog
     from services.sla.store.archive import Archive
     from services.sla.usecases.notices import Notifier
+    from services.sla.usecases.promptly import Promptly
     from services.sla.usecases.replay import Replayer
     from services.sla.usecases.sweep import Sweeper
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
@@ -203,6 +204,7 @@ async def _built(
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
+            BackgroundTask("sla_promptly", _promptly(telemetry, writer, archive, now).run),
             BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
             BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
@@ -288,6 +290,14 @@ def _http(config: "SlaConfig", telemetry: "Telemetry", authenticator: "Authentic
     sessions = sessions_in(config.data_dir, authenticator)
     app = http_app(config, registry=telemetry.registry, authenticator=authenticator, sessions=sessions)
     return HttpHost(config, app)
+
+
+def _promptly(
+    telemetry: "Telemetry", writer: "Writer", archive: "Archive", now: Callable[[], datetime]
+) -> "Promptly":
+    from services.sla.usecases.promptly import Promptly
+
+    return Promptly(writer, archive, now=now, succeeded=lambda: telemetry.task_succeeded("sla_promptly"))
 
 
 def _notifier(
