@@ -27,10 +27,7 @@ def durations_of(connection: Connection, version: str, *, start: datetime, end: 
             *group,
             _clock.c.elapsed,
             is_done.label("is_done"),
-            # Never done sorts behind all that were.
-            func.row_number()
-            .over(partition_by=group, order_by=(is_done.desc(), _clock.c.elapsed))
-            .label("place"),
+            func.row_number().over(partition_by=group, order_by=by_length).label("place"),
             func.count().over(partition_by=group).label("settled"),
             func.sum(is_done).over(partition_by=group).cast(Integer).label("done"),
         )
