@@ -322,7 +322,9 @@ class _Composition:
                 add_WorkServiceServicer_to_server,
                 WorkServicer(self._store, self._directories, self._sealer, self._pages, wallclock.utc_now),
             ),
-            Servicer(add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._pages)),
+            Servicer(
+                add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._sealer, self._pages)
+            ),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]

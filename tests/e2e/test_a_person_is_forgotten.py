@@ -20,8 +20,10 @@ from google.protobuf.json_format import MessageToJson
 from services.leads.store.sealing import Sealer
 from services.leads.wire.leads import contact_from_bytes
 from smarketing import wallclock
+from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import privacy_pb2 as privacypb
+from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.client import LeadsClient, ReportsClient
@@ -175,6 +177,8 @@ async def test_after_an_erasure_nothing_of_the_person_is_left_and_no_report_has_
 
     words = [MARK, MARK.lower(), *(somebody.phone.replace(" ", "") for somebody in people)]
     words += [somebody.phone for somebody in people]
+    # Nobody reads a word of them in the database alone, before and after: only the key is left to destroy.
+    assert _found([backup], [word.encode() for word in words]) == []
     files = [path for path in running.data_dir.rglob("*") if path.is_file()]
     assert {"leads.db", "sla.db", "reports.db", "said.log"} <= {path.name for path in files}
     assert _found(files, [word.encode() for word in words]) == []
@@ -276,6 +280,10 @@ async def _work(office: Office, somebody: Somebody) -> None:
                 evidence=somebody.said("Evidence"),
             )
         )
+        dispute = disputespb.DisputeRejectionRequest(
+            name=somebody.handoff.name, evidence=somebody.said("Dispute")
+        )
+        await office.mara.disputes.dispute_rejection(dispute)
         return
     accepted = await office.accept(somebody.handoff)
     again = somebody.submission()
@@ -286,7 +294,25 @@ async def _work(office: Office, somebody: Somebody) -> None:
         channel=termspb.FOLLOW_UP_CHANNEL_EMAIL, contact=True, external_id=f"{somebody.email}/mail"
     )
     await office.rosa.log_follow_up(leadspb.LogFollowUpRequest(parent=accepted.name, follow_up=call))
+    await _answered(office, somebody, accepted.name)
     await _ended(office, somebody, accepted.name)
+
+
+async def _answered(office: Office, somebody: Somebody, name: str) -> None:
+    """Record what the person answered, and in which words."""
+    reply = workpb.Reply(
+        channel=termspb.FOLLOW_UP_CHANNEL_EMAIL, external_id=f"<{somebody.said('Reply')}@mail.example.com>"
+    )
+    await office.rosa.work.record_reply(workpb.RecordReplyRequest(parent=name, reply=reply))
+    heard = workpb.Feedback(
+        handoff=name,
+        type=workpb.Feedback.TYPE_PRICE,
+        theme="price",
+        verbatim=somebody.said("Verbatim"),
+    )
+    await office.rosa.work.record_feedback(
+        workpb.RecordFeedbackRequest(feedback=heard, parent=office.company.name)
+    )
 
 
 async def _consent(office: Office, somebody: Somebody) -> None:
@@ -321,6 +347,12 @@ async def _ended(office: Office, somebody: Somebody, name: str) -> None:
         opportunity = await office.rosa.convert_handoff(
             leadspb.ConvertHandoffRequest(name=name, amount=amount)
         )
+        proposal = workpb.RecordMilestoneRequest(
+            name=opportunity.name,
+            kind=workpb.OpportunityChange.KIND_PROPOSAL_SENT,
+            external_id=f"proposals/{somebody.said('Proposal')}.pdf",
+        )
+        await office.rosa.work.record_milestone(proposal)
         await office.rosa.close_opportunity(
             leadspb.CloseOpportunityRequest(name=opportunity.name, state=leadspb.Opportunity.STATE_WON)
         )

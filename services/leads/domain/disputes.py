@@ -36,6 +36,9 @@ class Dispute:
     accountable_party: Party | None
     person: str
     evidence: str = ""
+    """What was said to prove it: told to those who may see personal data, absent everywhere else."""
+    sealed_evidence: bytes = b""
+    """The same as it is kept."""
     rejecting_team: str
     dispute_time: datetime
     answer_due_time: datetime
@@ -162,6 +165,7 @@ def undo_rejection(
         reason_code="",
         accountable_party=None,
         evidence="",
+        sealed_evidence=b"",
     )
     if placement is None:
         return opened, ()

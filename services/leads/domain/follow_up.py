@@ -35,6 +35,11 @@ class FollowUp:
     contact: bool = False
     outcome: FollowUpOutcome = FollowUpOutcome.UNKNOWN
     external_id: str = ""
+    """What the channel's system called it: told to those who may see personal data, otherwise absent."""
+    external_digest: bytes = b""
+    """Under which that is known; empty when it was given no name."""
+    sealed_external_id: bytes = b""
+    """The same as it is kept."""
 
     @property
     def name(self) -> str:

@@ -56,6 +56,9 @@ class Handoff:
     reason_code: str = ""
     accountable_party: Party | None = None
     evidence: str = ""
+    """What was said to prove the reason: told to those who may see personal data, otherwise absent."""
+    sealed_evidence: bytes = b""
+    """The same as it is kept."""
     recycle_until_time: datetime | None = None
     opportunity: str = ""
     kept_lead: str = ""

@@ -36,7 +36,9 @@ class Opportunity:
     stage: str = ""
     """One of the playbook's stages; empty when it is not known, as for a deal that another system told of."""
     external_id: str = ""
-    """The id of the deal in the system that told of it; may be empty."""
+    """The id of the deal in the system that told of it, until that is sealed; may be empty."""
+    sealed_external_id: bytes = b""
+    """The same as it is kept."""
 
     @property
     def name(self) -> str:

@@ -35,6 +35,9 @@ class OpportunityChange:
     probability_percent: int | None
     expected_close_date: date | None
     external_id: str = ""
+    """The document's id: told to those who may see personal data, absent everywhere else."""
+    sealed_external_id: bytes = b""
+    """The same as it is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,11 @@ class Reply:
     record_time: datetime
     contact: bool
     external_id: str = ""
+    """What the channel's system called it, until that is sealed."""
+    external_digest: bytes = b""
+    """Under which that is known; empty when it was given no name."""
+    sealed_external_id: bytes = b""
+    """The same as it is kept."""
     follow_up_count: int = 0
     """How many follow-ups were known when it was recorded: more of them answer it."""
 

@@ -11,8 +11,11 @@ from services.leads.domain.errors import DisputeUnknown, FieldInvalid
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.work_events import DisputeState
 from services.leads.rpc.asking import asker, by_caller, handoff_in, number_in
+from services.leads.rpc.seeing import texts_as_seen
 from services.leads.store.leads import LeadStore
-from services.leads.store.working import find_dispute, list_disputes
+from services.leads.store.sealed_texts import EVIDENCE, Query
+from services.leads.store.sealing import Sealer
+from services.leads.store.working import find_disputes, list_disputes
 from services.leads.usecases.disputes import (
     DisputeRejection,
     ResolveDispute,
@@ -40,8 +43,9 @@ _STATES: Final = {state.value: state for state in DisputeState}
 class DisputeServicer(DisputeServiceServicer):
     """Takes disputes and their answers."""
 
-    def __init__(self, store: LeadStore, pages: PageTokens) -> None:
+    def __init__(self, store: LeadStore, sealer: Sealer, pages: PageTokens) -> None:
         self._store = store
+        self._sealer = sealer
         self._pages = pages
 
     async def DisputeRejection(
@@ -82,10 +86,11 @@ class DisputeServicer(DisputeServiceServicer):
         self, request: disputespb.GetDisputeRequest, context: _Context
     ) -> disputespb.Dispute:
         """Return a dispute."""
-        found = await self._store.read(find_dispute(_handoff_of(request.name)))
-        if found is None:
+        query = find_disputes([_handoff_of(request.name)])
+        found = await self._store.read(self._as_seen(query))
+        if not found:
             raise DisputeUnknown(request.name)
-        return dispute_message(found)
+        return dispute_message(found[0])
 
     async def ListDisputes(
         self, request: disputespb.ListDisputesRequest, context: _Context
@@ -96,12 +101,16 @@ class DisputeServicer(DisputeServiceServicer):
         key: Any = self._pages.read(request)
         after = None if key is None else (key[0], _EPOCH + key[1] * _MICROSECOND, key[2], key[3])
         wanted = _STATES.get(request.state)
-        found = await self._store.read(list_disputes(tenant, wanted, after=after, limit=size + 1))
+        query = list_disputes(tenant, wanted, after=after, limit=size + 1)
+        found = await self._store.read(self._as_seen(query))
         shown = found[:size]
         token = self._pages.issue(request, _key_of(shown[-1])) if len(found) > size else ""
         return disputespb.ListDisputesResponse(
             disputes=[dispute_message(each) for each in shown], next_page_token=token
         )
+
+    def _as_seen(self, query: Query[Dispute]) -> Query[Dispute]:
+        return texts_as_seen(self._sealer, query, EVIDENCE, lead_of=lambda each: each.handoff[:2])
 
 
 def _handoff_of(name: str) -> HandoffId:

@@ -10,10 +10,11 @@ from services.leads.domain.states import HandoffState
 from services.leads.rpc.asking import handoff_in
 from services.leads.rpc.assignees import Assignees
 from services.leads.rpc.page_keys import key_for_token, key_in_token
-from services.leads.rpc.seeing import as_seen
+from services.leads.rpc.seeing import as_seen, texts_as_seen
 from services.leads.store import queries
 from services.leads.store.leads import LeadStore
 from services.leads.store.lists import FollowUpPage, HandoffList, HandoffOrder, HandoffPage, OfferPage
+from services.leads.store.sealed_texts import EXTERNAL_ID
 from services.leads.store.sealing import Sealer
 from services.leads.wire import leads as wire
 from services.leads.wire.filters import FOLLOW_UP_FIELDS, HANDOFF_FIELDS, Operator, Restriction, parse_filter
@@ -80,7 +81,8 @@ class Listing:
         )
         if await self._store.read(queries.find_handoff(handoff_id)) is None:
             raise HandoffUnknown(request.parent)
-        found = await self._store.read(page)
+        seen = texts_as_seen(self._sealer, page, EXTERNAL_ID, lead_of=lambda each: each.handoff[:2])
+        found = await self._store.read(seen)
         return leadspb.ListFollowUpsResponse(
             follow_ups=[wire.follow_up_message(each) for each in found],
             next_page_token=self._next(request, page),

@@ -14,11 +14,13 @@ from services.leads.domain.opportunity_changes import ChangeKind, Wanted
 from services.leads.domain.states import NextAction
 from services.leads.domain.terms import FollowUpChannel
 from services.leads.rpc.asking import asker, handoff_in
+from services.leads.rpc.seeing import texts_as_seen
 from services.leads.rpc.sight import Sight
 from services.leads.store import field_work as stored
 from services.leads.store.directory import DirectoryStore
 from services.leads.store.leads import LeadStore
 from services.leads.store.queries import find_opportunity
+from services.leads.store.sealed_texts import EXTERNAL_ID
 from services.leads.store.sealing import Sealer
 from services.leads.store.timelines import list_told
 from services.leads.store.working import find_playbook
@@ -179,12 +181,14 @@ class WorkServicer(WorkServiceServicer):
         tenant, opportunity_id = names.OPPORTUNITY.parse(request.parent, field="parent")
         size = page_size_of(request)
         key: Any = self._pages.read(request)
-        if await self._store.read(find_opportunity(tenant, opportunity_id)) is None:
+        opportunity = await self._store.read(find_opportunity(tenant, opportunity_id))
+        if opportunity is None:
             raise OpportunityUnknown(request.parent)
+        lead = opportunity.handoff[:2]
         after = 0 if key is None else key[0]
-        found = await self._store.read(
-            stored.list_changes(tenant, opportunity_id, after=after, limit=size + 1)
-        )
+        query = stored.list_changes(tenant, opportunity_id, after=after, limit=size + 1)
+        seen = texts_as_seen(self._sealer, query, EXTERNAL_ID, lead_of=lambda _: lead)
+        found = await self._store.read(seen)
         shown = found[:size]
         token = self._pages.issue(request, [shown[-1].number]) if len(found) > size else ""
         return workpb.ListOpportunityChangesResponse(

@@ -6,7 +6,7 @@ so that a table which somebody adds is in the next export without being named he
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf import descriptor_pool
 from google.protobuf.json_format import MessageToDict
@@ -16,8 +16,9 @@ from sqlalchemy import Connection, LargeBinary, Row, Table, select
 
 from services.leads.store import rows
 from services.leads.store.external_ids import with_external_ids
-from services.leads.store.people import EXTERNAL_ID, LeadKey, People
+from services.leads.store.people import LeadKey, People
 from services.leads.store.schema import SCHEMA
+from services.leads.store.sealed_texts import EVIDENCE, EXTERNAL_ID, purpose_of, with_texts
 from services.leads.store.sealing import Sealer
 from services.leads.store.subjects import CONSENT_NOTE, consent_of, erasure_of
 from services.leads.wire.leads import (
@@ -46,6 +47,7 @@ _TOLD: Final = frozenset(
 }
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 
 def dossier_of(
@@ -67,11 +69,11 @@ def dossier_of(
 def _lead(connection: Connection, sealer: Sealer, people: People, lead: LeadKey) -> Document:
     [person] = _rows(connection, _L.lead_person, lead)
     contact = people.contact(lead)
-    handoffs = with_external_ids(
-        sealer, lambda each: [rows.handoff_of(tuple(row)) for row in _rows(each, _L.handoff, lead)]
-    )(connection)
-    follow_ups = [rows.follow_up_of(tuple(row)) for row in _rows(connection, _L.follow_up, lead)]
-    opportunities = [rows.opportunity_of(tuple(row)) for row in _rows(connection, _L.opportunity, lead)]
+    handoffs = with_external_ids(sealer, _values(sealer, _L.handoff, rows.handoff_of, EVIDENCE, lead))(
+        connection
+    )
+    follow_ups = _values(sealer, _L.follow_up, rows.follow_up_of, EXTERNAL_ID, lead)(connection)
+    opportunities = _values(sealer, _L.opportunity, rows.opportunity_of, EXTERNAL_ID, lead)(connection)
     erasures = [erasure_of(row) for row in _rows(connection, _P.erasure, lead)]
     return {
         "name": names.LEAD.build(*lead),
@@ -82,18 +84,33 @@ def _lead(connection: Connection, sealer: Sealer, people: People, lead: LeadKey)
         "knownByCount": len(_rows(connection, _L.lead_match, lead)),
         "handoffs": [_plain(handoff_message(each)) for each in handoffs],
         "followUps": [_plain(follow_up_message(each)) for each in follow_ups],
-        "opportunities": [_plain(opportunity_message(each)) for each in opportunities],
+        "opportunities": [
+            _plain(opportunity_message(each)) | {"externalId": each.external_id} for each in opportunities
+        ],
         "consents": [_consent(people, lead, row) for row in _rows(connection, _P.consent, lead)],
         "events": _events(connection, lead, [each.name for each in handoffs]),
         "furtherTables": _further(connection, people, lead),
     }
 
 
+def _values(
+    sealer: Sealer, table: Table, value_of: Callable[[rows.Row], T], field: str, lead: LeadKey
+) -> Callable[[Connection], list[T]]:
+    return with_texts(
+        sealer,
+        lambda connection: [value_of(tuple(row)) for row in _rows(connection, table, lead)],
+        field,
+        lead_of=lambda _: lead,
+    )
+
+
 def _submission(people: People, lead: LeadKey, row: Row[Any]) -> Document:
     sealed = row.sealed_external_id
     return {
         "sourceSystem": row.source_system,
-        "externalId": None if sealed is None else people.opened(lead, bytes(sealed), purpose=EXTERNAL_ID),
+        "externalId": None
+        if sealed is None
+        else people.opened(lead, bytes(sealed), purpose=purpose_of(EXTERNAL_ID)),
         "revision": row.revision,
         "handoff": f"{names.LEAD.build(*lead)}/handoffs/{row.number}",
         "recordTime": _text(row.record_time),
@@ -146,7 +163,7 @@ def _columns(people: People, lead: LeadKey, table: Table, row: Row[Any]) -> Docu
             told[column.name] = _text(value) if isinstance(value, datetime) else value
         elif value is not None and column.name.startswith("sealed_"):
             told[column.name.removeprefix("sealed_")] = people.opened(
-                lead, bytes(value), purpose=f"#{column.name.removeprefix('sealed_').replace('_', '-')}"
+                lead, bytes(value), purpose=purpose_of(column.name.removeprefix("sealed_"))
             )
     return told
 

@@ -61,7 +61,8 @@ def add_reply(connection: Connection, reply: Reply) -> None:
         reply.occur_time,
         reply.record_time,
         reply.contact,
-        reply.external_id,
+        reply.external_digest or None,
+        reply.sealed_external_id or None,
         reply.follow_up_count,
     )
     _insert_reply.insert(connection, [row])
@@ -110,7 +111,7 @@ def add_change(connection: Connection, opportunity: Opportunity, change: Opportu
         amount.minor_units if amount else None,
         change.probability_percent,
         day.isoformat() if day else None,
-        change.external_id,
+        change.sealed_external_id or None,
     )
     _insert_change.insert(connection, [row])
 
@@ -238,7 +239,7 @@ def held_by(tenant: str, person: str) -> Callable[[Connection], list[Handoff]]:
 
 
 def _reply_of(row: Any) -> Reply:
-    tenant, lead, number, reply_id, channel, occurred, recorded, contact, external_id, count = row
+    tenant, lead, number, reply_id, channel, occurred, recorded, contact, digest, sealed, count = row
     return Reply(
         handoff=HandoffId(tenant, lead, number),
         reply_id=reply_id,
@@ -246,7 +247,8 @@ def _reply_of(row: Any) -> Reply:
         occur_time=occurred,
         record_time=recorded,
         contact=bool(contact),
-        external_id=external_id,
+        external_digest=bytes(digest or b""),
+        sealed_external_id=bytes(sealed or b""),
         follow_up_count=count,
     )
 
@@ -266,7 +268,7 @@ def _action_of(row: Any) -> SetAction:
 
 def _change_of(row: Any) -> OpportunityChange:
     _, _, number, _, kind, occurred, recorded, person, stage, *rest = row
-    currency_code, minor_units, percent, day, external_id = rest
+    currency_code, minor_units, percent, day, sealed = rest
     return OpportunityChange(
         number=number,
         kind=ChangeKind(kind),
@@ -277,7 +279,7 @@ def _change_of(row: Any) -> OpportunityChange:
         amount=None if currency_code is None else Money(currency_code, minor_units),
         probability_percent=percent,
         expected_close_date=None if day is None else date.fromisoformat(day),
-        external_id=external_id,
+        sealed_external_id=bytes(sealed or b""),
     )
 
 

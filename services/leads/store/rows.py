@@ -50,7 +50,7 @@ def handoff_row(handoff: Handoff, place: ClaimPlace) -> Row:
         handoff.recycle_until_time,
         handoff.reason_code,
         None if handoff.accountable_party is None else handoff.accountable_party.name,
-        handoff.evidence,
+        handoff.sealed_evidence or None,
         handoff.opportunity,
         handoff.kept_lead,
         handoff.kept_number,
@@ -149,7 +149,7 @@ def handoff_of(row: Row) -> Handoff:
         recycle_until_time=recycle_until_time,
         reason_code=reason_code,
         accountable_party=None if party is None else Party[party],
-        evidence=evidence,
+        sealed_evidence=bytes(evidence or b""),
         opportunity=opportunity,
         kept_lead=kept_lead,
         kept_number=kept_number,
@@ -209,7 +209,8 @@ def follow_up_row(follow_up: FollowUp) -> Row:
         follow_up.record_time,
         follow_up.grade.value,
         follow_up.contact,
-        follow_up.external_id,
+        follow_up.external_digest or None,
+        follow_up.sealed_external_id or None,
         follow_up.outcome.value,
     )
 
@@ -217,7 +218,7 @@ def follow_up_row(follow_up: FollowUp) -> Row:
 def follow_up_of(row: Row) -> FollowUp:
     """Return the follow-up in a row of `follow_up`."""
     tenant, lead, number, follow_up_id, person, channel, occurred, recorded, *rest = row
-    grade, contact, external_id, outcome = rest
+    grade, contact, digest, sealed, outcome = rest
     return FollowUp(
         handoff=HandoffId(tenant, lead, number),
         follow_up_id=follow_up_id,
@@ -228,7 +229,8 @@ def follow_up_of(row: Row) -> FollowUp:
         grade=EvidenceGrade(grade),
         contact=bool(contact),
         outcome=FollowUpOutcome(outcome),
-        external_id=external_id,
+        external_digest=bytes(digest or b""),
+        sealed_external_id=bytes(sealed or b""),
     )
 
 
@@ -250,7 +252,7 @@ def opportunity_row(opportunity: Opportunity) -> Row:
         opportunity.probability_percent,
         day.isoformat() if day else None,
         opportunity.reason_code,
-        opportunity.external_id,
+        opportunity.sealed_external_id or None,
         opportunity.stage,
     )
 
@@ -258,7 +260,7 @@ def opportunity_row(opportunity: Opportunity) -> Row:
 def opportunity_of(row: Row) -> Opportunity:
     """Return the opportunity in a row of `opportunity`."""
     tenant, opportunity_id, lead, number, version, state, owner, created, closed, *rest = row
-    currency_code, minor_units, percent, day, reason_code, external_id, stage = rest
+    currency_code, minor_units, percent, day, reason_code, sealed, stage = rest
     return Opportunity(
         tenant=tenant,
         opportunity_id=opportunity_id,
@@ -272,6 +274,6 @@ def opportunity_of(row: Row) -> Opportunity:
         probability_percent=percent,
         expected_close_date=None if day is None else date.fromisoformat(day),
         reason_code=reason_code,
-        external_id=external_id,
+        sealed_external_id=bytes(sealed or b""),
         stage=stage,
     )

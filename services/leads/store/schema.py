@@ -151,7 +151,8 @@ def _handoff(metadata: MetaData) -> Table:
         Column("recycle_until_time", UtcMicros),
         Column("reason_code", Text, nullable=False),
         Column("accountable_party", Text),
-        Column("evidence", Text, nullable=False),
+        # A reference, which may name a person all the same: sealed with the lead's key.
+        Column("sealed_evidence", LargeBinary),
         Column("opportunity", Text, nullable=False),
         Column("kept_lead", Text, nullable=False),
         Column("kept_number", BigInt, nullable=False),
@@ -243,7 +244,7 @@ def _claim_columns() -> list[Column[Any]]:
 
 
 def _follow_up(metadata: MetaData) -> Table:
-    given = text("external_id <> ''")
+    given = text("external_digest IS NOT NULL")
     return _table(
         metadata,
         "follow_up",
@@ -257,7 +258,8 @@ def _follow_up(metadata: MetaData) -> Table:
         Column("record_time", UtcMicros, nullable=False),
         Column("grade", BigInt, nullable=False),
         Column("contact", _Flag, nullable=False),
-        Column("external_id", Text, nullable=False),
+        Column("external_digest", LargeBinary),
+        Column("sealed_external_id", LargeBinary),
         Column("outcome", BigInt, nullable=False),
         Index("follow_up_by_time", "tenant", "lead", "number", "occur_time", "follow_up"),
         Index(
@@ -265,7 +267,7 @@ def _follow_up(metadata: MetaData) -> Table:
             "tenant",
             "lead",
             "number",
-            "external_id",
+            "external_digest",
             unique=True,
             sqlite_where=given,
             postgresql_where=given,
@@ -291,7 +293,7 @@ def _opportunity(metadata: MetaData) -> Table:
         Column("probability_percent", BigInt),
         Column("expected_close_date", Text),
         Column("reason_code", Text, nullable=False),
-        Column("external_id", Text, nullable=False),
+        Column("sealed_external_id", LargeBinary),
         Column("stage", Text, nullable=False),
         Index("opportunity_by_handoff", "tenant", "lead", "number"),
     )

@@ -38,7 +38,7 @@ FIND_MATCHES: Final = FindRows(
 FIND_PEOPLE: Final = FindRows(
     _T.lead_person, key=["tenant", "lead"], columns=["tenant", "lead", "wrapped_key", "sealed_contact"]
 )
-FIND_FOLLOW_UPS: Final = FindRows(_T.follow_up, key=[*_HANDOFF_KEY, "external_id"])
+FIND_FOLLOW_UPS: Final = FindRows(_T.follow_up, key=[*_HANDOFF_KEY, "external_digest"])
 FIND_OPPORTUNITIES: Final = FindRows(_T.opportunity, key=["tenant", "opportunity"])
 UPDATE_OPPORTUNITIES: Final = UpdateRows(
     _T.opportunity,

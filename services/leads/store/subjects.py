@@ -2,7 +2,7 @@
 
 A lead's personal data is sealed with the lead's own key, which stands wrapped in its row of `lead_person`
 and nowhere else: overwriting that one value makes noise of all the rest, wherever copies of it lie.
-What is personal without being sealed is emptied, as `TREATMENTS` says of each table.
+`TREATMENTS` says of each table why nothing of the person is left in it.
 """
 
 import os
@@ -58,24 +58,23 @@ class Treatment:
     """What erasing a person does to their rows of a table."""
 
     why: str
-    emptied: tuple[str, ...] = ()
-    """Columns of text that become empty."""
     deleted: bool = False
+    """Whether the rows go: for what is personal and not sealed."""
 
 
 TREATMENTS: Final[Mapping[str, Treatment]] = {
     "lead_person": Treatment("its key is overwritten, and what the key sealed with it"),
     "lead_match": Treatment("the digests stay, of nobody any more, so that the person is recognised again"),
     "submission": Treatment("known by a keyed digest for ever; the sender's id is sealed"),
-    "handoff": Treatment("says what marketing and sales did", emptied=("evidence",)),
-    "follow_up": Treatment("says what sales did", emptied=("external_id",)),
-    "opportunity": Treatment("says what was sold", emptied=("external_id",)),
+    "handoff": Treatment("says what marketing and sales did; evidence is sealed"),
+    "follow_up": Treatment("says what sales did; known by a keyed digest, its id is sealed"),
+    "opportunity": Treatment("says what was sold; the deal's id is sealed"),
     "clock_due": Treatment("says when something is due"),
-    "dispute": Treatment("says what was fallen out over", emptied=("evidence",)),
+    "dispute": Treatment("says what was fallen out over; evidence is sealed"),
     "takeover": Treatment("says from whom it was taken"),
-    "reply": Treatment("says that there was an answer", emptied=("external_id",)),
+    "reply": Treatment("says that there was an answer; known by a keyed digest, its id is sealed"),
     "next_action": Treatment("says what was to be done"),
-    "opportunity_change": Treatment("says how a sale went", emptied=("external_id",)),
+    "opportunity_change": Treatment("says how a sale went; the document's id is sealed"),
     "feedback": Treatment("says what the field heard; the words are sealed with the lead's key"),
     "consent": Treatment("says what was agreed to, and when; its note is sealed"),
     "lead_merge": Treatment("says who was merged with whom"),
@@ -261,6 +260,3 @@ def _treat(connection: Connection, table: Table, treatment: Treatment, lead: Lea
     own = (table.c.tenant == lead[0], table.c.lead == lead[1])
     if treatment.deleted:
         connection.execute(delete(table).where(*own))
-    elif treatment.emptied:
-        values: dict[str, Any] = dict.fromkeys(treatment.emptied, "")
-        connection.execute(update(table).where(*own).values(values))

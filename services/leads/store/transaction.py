@@ -92,7 +92,7 @@ class LeadTx:
         self._external_digests: dict[SubmissionKey, bytes] = {}
         self._new_submissions: list[tuple[Submission, HandoffId]] = []
         self._new_matches: list[rows.Row] = []
-        self._follow_ups: dict[tuple[HandoffId, str], FollowUp] = {}
+        self._follow_ups: dict[tuple[HandoffId, bytes], FollowUp] = {}
         self._new_follow_ups: list[FollowUp] = []
         self._opportunities: dict[tuple[str, str], Opportunity] = {}
         self._new_opportunities: set[tuple[str, str]] = set()
@@ -335,21 +335,29 @@ class LeadTx:
 
     def load_follow_ups(self, keys: Collection[tuple[HandoffId, str]]) -> None:
         """Load the follow-ups with these external ids."""
-        wanted = [(*handoff_id, external_id) for handoff_id, external_id in keys if external_id]
+        wanted = [(*handoff_id, self.touch_digest(handoff_id, name)) for handoff_id, name in keys if name]
         if wanted:
             for row in statements.FIND_FOLLOW_UPS.find(self._connection, wanted):
                 follow_up = rows.follow_up_of(row)
-                self._follow_ups[follow_up.handoff, follow_up.external_id] = follow_up
+                self._follow_ups[follow_up.handoff, follow_up.external_digest] = follow_up
+
+    def touch_digest(self, handoff_id: HandoffId, external_id: str) -> bytes:
+        """Return the digest under which a follow-up or reply with this external id is kept; none for none."""
+        if not external_id:
+            return b""
+        return self._sealer.match_digest(
+            handoff_id.tenant, "touch", f"{handoff_id.lead}/{handoff_id.number}\x00{external_id}"
+        )
 
     def follow_up(self, handoff_id: HandoffId, external_id: str) -> FollowUp | None:
         """Return the loaded follow-up with this external id."""
-        return self._follow_ups.get((handoff_id, external_id)) if external_id else None
+        return self._follow_ups.get((handoff_id, self.touch_digest(handoff_id, external_id)))
 
     def add_follow_up(self, follow_up: FollowUp) -> None:
         """Keep a new follow-up."""
         self._new_follow_ups.append(follow_up)
-        if follow_up.external_id:
-            self._follow_ups[follow_up.handoff, follow_up.external_id] = follow_up
+        if follow_up.external_digest:
+            self._follow_ups[follow_up.handoff, follow_up.external_digest] = follow_up
 
     def load_opportunities(self, keys: Iterable[tuple[str, str]]) -> None:
         """Load these opportunities, given as (tenant, id)."""

@@ -76,7 +76,7 @@ def define_tables(metadata: MetaData) -> WorkTables:
             Column("amount_minor_units", MinorUnits),
             Column("probability_percent", BigInt),
             Column("expected_close_date", Text),
-            Column("external_id", Text, nullable=False),
+            Column("sealed_external_id", LargeBinary),
         ),
         feedback=_table(
             metadata,
@@ -103,7 +103,7 @@ def define_tables(metadata: MetaData) -> WorkTables:
 
 
 def _reply(metadata: MetaData) -> Table:
-    given = text("external_id <> ''")
+    given = text("external_digest IS NOT NULL")
     return _table(
         metadata,
         "reply",
@@ -113,14 +113,15 @@ def _reply(metadata: MetaData) -> Table:
         Column("occur_time", UtcMicros, nullable=False),
         Column("record_time", UtcMicros, nullable=False),
         Column("contact", _Flag, nullable=False),
-        Column("external_id", Text, nullable=False),
+        Column("external_digest", LargeBinary),
+        Column("sealed_external_id", LargeBinary),
         Column("follow_up_count", BigInt, nullable=False),
         Index(
             "reply_by_external_id",
             "tenant",
             "lead",
             "number",
-            "external_id",
+            "external_digest",
             unique=True,
             sqlite_where=given,
             postgresql_where=given,
@@ -138,7 +139,7 @@ def _dispute(metadata: MetaData) -> Table:
         Column("reason_code", Text, nullable=False),
         Column("accountable_party", Text),
         Column("person", Text, nullable=False),
-        Column("evidence", Text, nullable=False),
+        Column("sealed_evidence", LargeBinary),
         Column("rejecting_team", Text, nullable=False),
         Column("dispute_time", UtcMicros, nullable=False),
         Column("answer_due_time", UtcMicros, nullable=False),

@@ -1,6 +1,6 @@
 """What surrounds a handoff in one transaction: the playbook, disputes, takeovers, work in the field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,7 +64,8 @@ class WorkTx:
 
     def dispute(self, handoff_id: HandoffId) -> Dispute | None:
         """Return the dispute about the handoff's rejection."""
-        return find_dispute(handoff_id)(self._connection)
+        found = find_disputes([handoff_id])(self._connection)
+        return found[0] if found else None
 
     def add_dispute(self, dispute: Dispute) -> None:
         """Keep a new dispute."""
@@ -134,14 +135,9 @@ def find_playbook(tenant: str) -> Callable[[Connection], Playbook]:
     return query
 
 
-def find_dispute(handoff_id: HandoffId) -> Callable[[Connection], Dispute | None]:
-    """Return the query for one dispute."""
-
-    def query(connection: Connection) -> Dispute | None:
-        found = _find_dispute.find(connection, [handoff_id])
-        return _dispute_of(found[0]) if found else None
-
-    return query
+def find_disputes(handoffs: Sequence[HandoffId]) -> Callable[[Connection], list[Dispute]]:
+    """Return the query for the disputes about the rejections of these handoffs."""
+    return lambda connection: [_dispute_of(row) for row in _find_dispute.find(connection, handoffs)]
 
 
 def list_disputes(
@@ -171,7 +167,7 @@ def _dispute_row(dispute: Dispute) -> tuple[Any, ...]:
         dispute.reason_code,
         None if party is None else party.name,
         dispute.person,
-        dispute.evidence,
+        dispute.sealed_evidence or None,
         dispute.rejecting_team,
         dispute.dispute_time,
         dispute.answer_due_time,
@@ -181,7 +177,7 @@ def _dispute_row(dispute: Dispute) -> tuple[Any, ...]:
 
 
 def _dispute_of(row: Any) -> Dispute:
-    tenant, lead, number, version, state, reason_code, party, person, evidence, team, *rest = row
+    tenant, lead, number, version, state, reason_code, party, person, sealed, team, *rest = row
     dispute_time, answer_due_time, resolver, resolve_time = rest
     return Dispute(
         handoff=HandoffId(tenant, lead, number),
@@ -190,7 +186,7 @@ def _dispute_of(row: Any) -> Dispute:
         reason_code=reason_code,
         accountable_party=None if party is None else Party[party],
         person=person,
-        evidence=evidence,
+        sealed_evidence=bytes(sealed or b""),
         rejecting_team=team,
         dispute_time=dispute_time,
         answer_due_time=answer_due_time,

@@ -11,6 +11,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.work_events import DisputeResolved, DisputeState
+from services.leads.store.sealed_texts import EVIDENCE, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
 
@@ -49,6 +50,7 @@ def dispute_rejections(tx: LeadTx, requests: Sequence[DisputeRejection]) -> list
             evidence=request.evidence,
             now=tx.now,
         )
+        made = seal(tx.people, request.handoff[:2], made, EVIDENCE)
         tx.work.add_dispute(made)
         tx.tell(request.asker.by(), event)
         return made

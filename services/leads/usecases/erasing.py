@@ -106,6 +106,6 @@ def _end_open(tx: LeadTx, by: By, lead: tuple[str, str]) -> None:
         if handoff.is_open:
             ended, events = outcomes.void(handoff, ERASED, now=tx.now)
             tx.tell(by, *events)
-        if ended.evidence:
-            ended = replace(ended, evidence="")
+        if ended.evidence or ended.sealed_evidence:
+            ended = replace(ended, evidence="", sealed_evidence=b"")
         tx.save_handoff(ended)

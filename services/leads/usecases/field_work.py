@@ -36,6 +36,7 @@ from services.leads.domain.work_events import (
     OpportunityChanged,
     ReplyRecorded,
 )
+from services.leads.store.sealed_texts import EXTERNAL_ID, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff
 
@@ -129,8 +130,9 @@ def record_replies(tx: LeadTx, requests: Sequence[RecordReply]) -> list[Reply | 
         if request.channel is None:
             raise FieldInvalid("reply.channel", "the channel on which it came")
         occur_time = _not_future("reply.occur_time", request.occur_time, tx.now)
-        if request.external_id:
-            known = (one for one in tx.work.replies(handoff.id) if one.external_id == request.external_id)
+        digest = tx.touch_digest(handoff.id, request.external_id)
+        if digest:
+            known = (one for one in tx.work.replies(handoff.id) if one.external_digest == digest)
             if (told := next(known, None)) is not None:
                 return told
         reply = Reply(
@@ -141,8 +143,10 @@ def record_replies(tx: LeadTx, requests: Sequence[RecordReply]) -> list[Reply | 
             record_time=tx.now,
             contact=makes_contact(handoff, occur_time),
             external_id=request.external_id,
+            external_digest=digest,
             follow_up_count=handoff.follow_up_count,
         )
+        reply = seal(tx.people, handoff.id[:2], reply, EXTERNAL_ID)
         tx.work.add_reply(reply)
         tx.tell(request.asker.by(), ReplyRecorded(handoff=handoff.id, occur_time=occur_time, reply=reply))
         return reply
@@ -228,6 +232,7 @@ def record_milestones(tx: LeadTx, requests: Sequence[RecordMilestone]) -> list[O
             amount=request.amount,
             external_id=request.external_id,
         )
+        change = seal(tx.people, opportunity.handoff[:2], change, EXTERNAL_ID)
         _record(tx, request.asker.by(person), opportunity, change, opportunity.stage)
         return change
 

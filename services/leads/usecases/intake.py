@@ -35,6 +35,7 @@ from services.leads.domain.intake import (
 from services.leads.domain.lead import FUTURE_TOLERANCE, Submission
 from services.leads.domain.opportunity import Opportunity
 from services.leads.store.intake import PutAside
+from services.leads.store.sealed_texts import EXTERNAL_ID, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import Asker, known_handoff
 from services.leads.usecases.identity import spelled_email, spelled_phone
@@ -278,7 +279,7 @@ def _convert(tx: LeadTx, work: Sequence[_Work]) -> None:
 def _converted(tx: LeadTx, work: _Work, handoff: Handoff) -> Handoff:
     told: ToldConversion = work.told
     at = _instant(told.occur_time, tx.now)
-    opportunity = Opportunity(
+    told_of = Opportunity(
         tenant=work.tenant,
         opportunity_id=tx.new_id(),
         handoff=handoff.id,
@@ -287,6 +288,7 @@ def _converted(tx: LeadTx, work: _Work, handoff: Handoff) -> Handoff:
         amount=told.amount,
         external_id=told.deal_external_id,
     )
+    opportunity = seal(tx.people, handoff.id[:2], told_of, EXTERNAL_ID)
     converted, events = outcomes.convert(
         handoff, opportunity, at=at, now=tx.now, historical=handoff.historical
     )

@@ -11,6 +11,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.states import Offer
+from services.leads.store.sealed_texts import EVIDENCE, seal
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
 from services.leads.usecases.routing import pass_on
@@ -107,6 +108,7 @@ def reject_offers(tx: LeadTx, requests: Sequence[AnswerOffer]) -> list[Handoff |
         rejected, event = answer.handoff.reject(
             answer.person, answer.team, reason, evidence=request.evidence, now=tx.now
         )
+        rejected = seal(tx.people, request.handoff[:2], rejected, EVIDENCE)
         tx.save_handoff(rejected)
         tx.tell(request.asker.by(answer.person), event)
         return rejected

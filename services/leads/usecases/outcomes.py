@@ -20,6 +20,7 @@ from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.states import HandoffState
 from services.leads.domain.terms import Money
+from services.leads.store.sealed_texts import EXTERNAL_ID, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import each, known_handoff
 from services.leads.usecases.following import go_on_after
@@ -163,10 +164,8 @@ def _is_same(known: Opportunity, told: _Told) -> bool:
     return (known.state, known.close_time, known.amount) == (told.state, told.occur_time, amount)
 
 
-def _close(
-    tx: LeadTx, request: RecordOutcome, handoff: Handoff, told: _Told, known: Opportunity | None
-) -> Handoff:
-    opportunity = known or Opportunity(
+def _made_of(tx: LeadTx, request: RecordOutcome, handoff: Handoff, told: _Told) -> Opportunity:
+    made = Opportunity(
         tenant=request.tenant,
         opportunity_id=tx.new_id(),
         handoff=handoff.id,
@@ -174,6 +173,13 @@ def _close(
         create_time=told.occur_time,
         external_id=request.deal_external_id,
     )
+    return seal(tx.people, handoff.id[:2], made, EXTERNAL_ID)
+
+
+def _close(
+    tx: LeadTx, request: RecordOutcome, handoff: Handoff, told: _Told, known: Opportunity | None
+) -> Handoff:
+    opportunity = known or _made_of(tx, request, handoff, told)
     closed = opportunity.close(
         told.state, at=told.occur_time, amount=told.amount, reason_code=told.reason_code
     )

@@ -22,6 +22,7 @@ from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.replies import attempt_is_contact
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money
+from services.leads.store.sealed_texts import EVIDENCE, EXTERNAL_ID, seal
 from services.leads.store.transaction import LeadTx
 from services.leads.usecases.asking import Asker, each, known_handoff, team_of
 from services.leads.usecases.following import go_on_after
@@ -98,6 +99,7 @@ def log_follow_ups(tx: LeadTx, requests: Sequence[LogFollowUp]) -> list[FollowUp
 
     tx.load_handoffs(request.handoff for request in requests)
     tx.load_follow_ups([(request.handoff, request.external_id) for request in requests])
+    tx.people.load(request.handoff[:2] for request in requests if request.external_id)
     return each(requests, decide)
 
 
@@ -115,7 +117,7 @@ def _follow_up(tx: LeadTx, request: LogFollowUp, handoff: Handoff, person: str) 
         raise FieldInvalid("follow_up.channel", "the channel on which it was tried")
     occur_time = request.occur_time or tx.now
     _check_not_future("follow_up.occur_time", occur_time, tx.now)
-    return FollowUp(
+    told = FollowUp(
         handoff=handoff.id,
         follow_up_id=tx.new_id(),
         person=person,
@@ -126,7 +128,9 @@ def _follow_up(tx: LeadTx, request: LogFollowUp, handoff: Handoff, person: str) 
         contact=attempt_is_contact(request.channel, request.contact),
         outcome=request.outcome,
         external_id=request.external_id,
+        external_digest=tx.touch_digest(handoff.id, request.external_id),
     )
+    return seal(tx.people, handoff.id[:2], told, EXTERNAL_ID)
 
 
 def qualify_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff | Exception]:
@@ -155,6 +159,7 @@ def disqualify_handoffs(tx: LeadTx, requests: Sequence[Decide]) -> list[Handoff 
         disqualified, event = outcomes.disqualify(
             handoff, person, reason, evidence=request.evidence, now=tx.now
         )
+        disqualified = seal(tx.people, handoff.id[:2], disqualified, EVIDENCE)
         tx.save_handoff(disqualified)
         tx.tell(request.asker.by(person), event)
         return disqualified

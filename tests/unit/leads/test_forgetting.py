@@ -5,9 +5,11 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
+from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import History
 from services.leads.domain.privacy import PrivacySettings
 from services.leads.store.retention import aged_leads
+from services.leads.store.sealed_texts import EVIDENCE, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import Asker
 from services.leads.usecases.consenting import ChangeSettings, change_settings
@@ -153,15 +155,24 @@ async def test_an_erasure_is_pending_until_its_traces_are_gone() -> None:
         assert registry.get_sample_value("smarketing_leads_erasures_pending") == 0
 
 
-async def test_evidence_of_an_open_handoff_is_emptied_with_the_rest() -> None:
+async def test_evidence_of_an_open_handoff_goes_with_the_rest() -> None:
     async with House() as house:
         [submitted] = await house.submit(a_submission(1))
-        disputed = replace(submitted.handoff, evidence="kim1@example.com wrote that she is a student")
-        await house.store.sweep(lambda tx: (tx.load_handoffs([disputed.id]), tx.save_handoff(disputed)))
+        lead = submitted.handoff.id[:2]
+
+        def say(tx: LeadTx) -> Handoff:
+            tx.load_handoffs([submitted.handoff.id])
+            said = replace(submitted.handoff, evidence="kim1@example.com wrote that she is a student")
+            disputed = seal(tx.people, lead, said, EVIDENCE)
+            tx.save_handoff(disputed)
+            return disputed
+
+        disputed = await house.store.sweep(say)
+        assert (await house.handoff(disputed.id)).sealed_evidence == disputed.sealed_evidence != b""
         subject = Subject(tenant="default", lead=disputed.id.lead)
         await house.one(erase_subjects, EraseSubject(subject=subject, by=BY))
 
-        assert (await house.handoff(disputed.id)).evidence == ""
+        assert (await house.handoff(disputed.id)).sealed_evidence == b""
 
 
 async def test_everybody_merged_with_a_person_is_that_person() -> None:

@@ -75,7 +75,9 @@ class Dispute(_message.Message):
     person: _builtins.str
     """Who disputed."""
     evidence: _builtins.str
-    """A reference to what proves it: a link or record id, never personal data."""
+    """A reference to what proves it: a link or record id. Told by calls that read,
+    to those who may see personal data; empty in the answers of commands, and once the lead is erased.
+    """
     rejecting_team: _builtins.str
     """The team that rejected."""
     resolver: _builtins.str

@@ -303,7 +303,9 @@ class Handoff(_message.Message):
     accountable_party: _terms_pb2.Party.ValueType
     """Whom that reason is counted on."""
     evidence: _builtins.str
-    """A reference to what proves the reason: a link or record id, never personal data."""
+    """A reference to what proves the reason: a link or record id. Told by calls that read,
+    to those who may see personal data; empty in the answers of commands, and once the lead is erased.
+    """
     opportunity: _builtins.str
     """What it was converted into."""
     archived: _builtins.bool
@@ -758,7 +760,9 @@ class FollowUp(_message.Message):
     the answer is a reply of its own, and this stays false: see `RecordReply`.
     """
     external_id: _builtins.str
-    """The channel system's own id, so that it is not logged twice; may be empty."""
+    """The channel system's own id, so that it is not logged twice; may be empty. Told by calls that read,
+    to those who may see personal data; empty in the answers of commands, and once the lead is erased.
+    """
     outcome: Global___FollowUp.Outcome.ValueType
     """What came of it."""
     @_builtins.property

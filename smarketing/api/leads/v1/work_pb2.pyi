@@ -43,7 +43,7 @@ class Reply(_message.Message):
     contact: _builtins.bool
     """Whether it makes contact: we had tried before it came."""
     external_id: _builtins.str
-    """The channel system's own id, so that it is not recorded twice; may be empty."""
+    """The channel system's own id, so that it is not recorded twice; may be empty. It is sealed: empty in answers."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it came; now when absent in a request."""
@@ -252,7 +252,9 @@ class OpportunityChange(_message.Message):
     probability_percent: _builtins.int
     """Chance of winning in percent after it."""
     external_id: _builtins.str
-    """The document's id where it is kept, never its text; may be empty."""
+    """The document's id where it is kept, never its text; may be empty. Told by calls that read,
+    to those who may see personal data; empty in the answers of commands, and once the lead is erased.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
