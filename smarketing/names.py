@@ -126,3 +126,6 @@ WEBHOOK_ENDPOINT: Final = Pattern("tenants/{tenant}/webhookEndpoints/{webhook_en
 SOURCE: Final = Pattern("tenants/{tenant}/sources/{source}")
 SET_ASIDE: Final = Pattern("tenants/{tenant}/sources/{source}/setAside/{set_aside}")
 WRITE_BACK: Final = Pattern("tenants/{tenant}/writeBacks/{write_back}")
+
+SCORE_MODEL: Final = Pattern("tenants/{tenant}/scoreModels/{score_model}")
+MQL_DEFINITION: Final = Pattern("tenants/{tenant}/mqlDefinitions/{mql_definition}")

@@ -25,6 +25,7 @@ from services.leads.rpc.policy import POLICY
 from services.leads.rpc.privacy_servicer import PrivacyServicer
 from services.leads.rpc.refusals import refusal_of
 from services.leads.rpc.routing_servicer import RoutingServicer
+from services.leads.rpc.scoring_servicer import ScoringServicer
 from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
 from services.leads.rpc.tenant_servicer import TenantServicer, load_limits
@@ -38,6 +39,7 @@ from services.leads.store.sealing import Sealer
 from services.leads.usecases.bootstrap import bootstrap, token_file
 from services.leads.usecases.fetching import Catalogue, Fetcher
 from services.leads.usecases.forgetting import Forgetter
+from services.leads.usecases.rescoring import Rescorer
 from services.leads.usecases.sweeping import Sweeper
 from services.leads.web.intake import IntakeEndpoint
 from services.leads.web.metrics import BusinessMetrics
@@ -53,6 +55,7 @@ from smarketing.api.leads.v1.leads_pb2_grpc import add_LeadServiceServicer_to_se
 from smarketing.api.leads.v1.playbook_pb2_grpc import add_PlaybookServiceServicer_to_server
 from smarketing.api.leads.v1.privacy_pb2_grpc import add_PrivacyServiceServicer_to_server
 from smarketing.api.leads.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
+from smarketing.api.leads.v1.scoring_pb2_grpc import add_ScoringServiceServicer_to_server
 from smarketing.api.leads.v1.search_pb2_grpc import add_LeadSearchServiceServicer_to_server
 from smarketing.api.leads.v1.tenancy_pb2_grpc import add_TenantServiceServicer_to_server
 from smarketing.api.leads.v1.work_pb2_grpc import add_WorkServiceServicer_to_server
@@ -325,6 +328,10 @@ class _Composition:
             Servicer(
                 add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._sealer, self._pages)
             ),
+            Servicer(
+                add_ScoringServiceServicer_to_server,
+                ScoringServicer(self._store, self._directories, self._sealer, self._pages, wallclock.utc_now),
+            ),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]
@@ -354,11 +361,13 @@ class _Composition:
             interval=self._config.metrics_interval,
             succeeded=self._succeeded("routing_metrics"),
         )
+        rescorer = Rescorer(self._store, now=wallclock.utc_now, succeeded=self._succeeded("rescore"))
         consumer = await self._consumer()
         return (
             BackgroundTask("http", http.run),
             BackgroundTask("denials", denials.run),
             BackgroundTask("sweep", sweeper.run),
+            BackgroundTask("rescore", rescorer.run),
             BackgroundTask("forget", self._forgetter.run),
             BackgroundTask("fetch", self._fetcher.run),
             BackgroundTask("write_back", self._sender.run),

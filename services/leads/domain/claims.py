@@ -50,9 +50,9 @@ def claim_place(told: Qualification, order: ClaimOrder, *, currency_code: str) -
     value = told.value.minor_units if told.value is not None and is_comparable else 0
     # Bounded first, so that no score however wild leaves the calendar.
     advance = _times(order.value_advance, value // order.value_step) + _times(
-        order.score_advance, told.score or 0
+        order.score_advance, told.deciding_score or 0
     )
-    score = _NO_SCORE if told.score is None else told.score
+    score = _NO_SCORE if told.deciding_score is None else told.deciding_score
     return ClaimPlace(max(-_MOST_ADVANCE, min(advance, _MOST_ADVANCE)), value, score)
 
 

@@ -8,6 +8,7 @@ from services.leads.domain.directory import Party
 from services.leads.domain.follow_up import FollowUpOutcome
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Qualification
+from services.leads.domain.mql_definition import Conformance
 from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.routing import Decision
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
@@ -50,6 +51,8 @@ class HandoffSubmitted(HandoffEvent):
     source_system: str
     historical: bool = False
     archived: bool = False
+    conformance: Conformance | None = None
+    """Absent where no MQL definition is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,8 @@ class ToldBehaviour:
     """Something that a lead did, as a source tells it."""
 
     external_id: str
-    kind: BehaviourKind
+    kind: BehaviourKind | None
+    """None where a caller did not say."""
     occur_time: datetime | None
     behaviour_external_id: str
     content: str = ""

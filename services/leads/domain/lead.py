@@ -58,9 +58,19 @@ class Identity:
     """What the company registered; never one at which anybody may have an address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A score by the tenant's own model."""
+
+    score: int
+    band: str
+    version: int
+    """Of the model."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qualification:
-    """What marketing says of a handoff. Nothing here is personal."""
+    """What marketing says of a handoff, and how the tenant's own model rates it. Nothing here is personal."""
 
     source: str | None = None
     source_channel: SourceChannel = SourceChannel.UNMAPPED
@@ -77,6 +87,13 @@ class Qualification:
     definition: str = ""
     language: str = ""
     """In which the lead wants to be spoken to, a BCP 47 tag."""
+    rating: Rating | None = None
+    """Ours: no sender's word changes it, and it changes no sender's."""
+
+    @property
+    def deciding_score(self) -> int | None:
+        """What routing and the order of queues go by: the model's where there is one, else the sender's."""
+        return self.score if self.rating is None else self.rating.score
 
     def completed_by(self, other: "Qualification") -> "Qualification":
         """Return this with what it lacked taken from the other; the earliest inquiry counts."""
@@ -130,6 +147,11 @@ class Submission:
         return self.history.submit_time or self.qualification.inquire_time or now
 
 
+def is_source_system(name: str) -> bool:
+    """Whether a sender may be called so."""
+    return _SOURCE_SYSTEM(name) is not None
+
+
 def check_submission(submission: Submission, *, now: datetime) -> tuple[Fault, ...]:
     """Return everything that is wrong with a submission, so that it is mended in one go."""
     return (
@@ -144,7 +166,7 @@ def check_submission(submission: Submission, *, now: datetime) -> tuple[Fault, .
 
 
 def _key_faults(submission: Submission) -> Iterator[Fault]:
-    if not _SOURCE_SYSTEM(submission.source_system):
+    if not is_source_system(submission.source_system):
         yield Fault("source_system", "a name of a-z, 0-9 and inner `.`, `_`, `-`, such as `hubspot`")
     if not submission.external_id:
         yield Fault("external_id", "the sender's own id of this submission")

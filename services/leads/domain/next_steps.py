@@ -159,7 +159,7 @@ def _most_valuable(handoffs: Sequence[Handoff]) -> frozenset[HandoffId]:
 
 def _best_scored(handoffs: Sequence[Handoff]) -> frozenset[HandoffId]:
     return _upper_quarter(
-        {each.id: each.qualification.score for each in handoffs if each.qualification.score is not None}
+        {each.id: score for each in handoffs if (score := each.qualification.deciding_score) is not None}
     )
 
 

@@ -160,7 +160,7 @@ def traits_of(told: Qualification, source_system: str) -> Traits:
         segment=word(told.segment),
         product=word(told.product),
         lead_type=word(told.lead_type),
-        score=told.score,
+        score=told.deciding_score,
         value=told.value,
     )
 

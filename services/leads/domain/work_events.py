@@ -8,10 +8,12 @@ from services.leads.domain.directory import Party
 from services.leads.domain.events import HandoffEvent
 from services.leads.domain.feedback import Feedback
 from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.lead import Rating
 from services.leads.domain.next_steps import SetAction
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.opportunity_changes import OpportunityChange
 from services.leads.domain.replies import Reply
+from services.leads.domain.scoring import LeadScore
 
 
 class DisputeState(IntEnum):
@@ -114,3 +116,11 @@ class FeedbackStatusChanged(HandoffEvent):
     """Marketing said what becomes of it."""
 
     feedback: Feedback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRated(HandoffEvent):
+    """The tenant's own model rated it, otherwise than before."""
+
+    score: LeadScore
+    previous: Rating | None

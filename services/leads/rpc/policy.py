@@ -7,6 +7,7 @@ from services.leads.rpc.identity_policy import IDENTITY_POLICY
 from services.leads.rpc.intake_policy import INTAKE_POLICY
 from services.leads.rpc.privacy_policy import PRIVACY_POLICY
 from services.leads.rpc.routing_policy import ROUTING_POLICY
+from services.leads.rpc.scoring_policy import SCORING_POLICY
 from services.leads.rpc.tenancy_policy import TENANCY_POLICY
 from services.leads.rpc.work_policy import WORK_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
@@ -76,6 +77,7 @@ POLICY: Final[Policy] = {
     **IDENTITY_POLICY,
     **INTAKE_POLICY,
     **ROUTING_POLICY,
+    **SCORING_POLICY,
     **PRIVACY_POLICY,
     **TENANCY_POLICY,
     **WORK_POLICY,

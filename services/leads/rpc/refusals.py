@@ -11,6 +11,7 @@ from services.leads.rpc.directory_refusals import directory_refusal_of
 from services.leads.rpc.identity_refusals import identity_refusal_of
 from services.leads.rpc.intake_refusals import intake_refusal_of
 from services.leads.rpc.privacy_refusals import privacy_refusal_of
+from services.leads.rpc.scoring_refusals import scoring_refusal_of
 from services.leads.rpc.tenancy_refusals import tenancy_refusal_of
 from services.leads.rpc.work_refusals import work_refusal_of
 from smarketing.eventlog.refusals import log_refusal_of
@@ -35,6 +36,7 @@ def refusal_of(error: Exception) -> Refusal | None:
             return refuse(error)
     return (
         privacy_refusal_of(error)
+        or scoring_refusal_of(error)
         or tenancy_refusal_of(error)
         or directory_refusal_of(error)
         or identity_refusal_of(error)

@@ -59,15 +59,19 @@ class Directories:
     def __init__(self, tables: DirectoryTables) -> None:
         self._tables = tables
         self._known: dict[str, tuple[str, Directory]] = {}
-        self._find_etag = FindRows(tables.tenant, key=["tenant"], columns=["etag"])
+        self._find_etag = FindRows(tables.tenant, key=["tenant"], columns=["etag", "scoring_version"])
 
     def find(self, connection: Connection, tenant: str) -> Directory | None:
         """Return the directory of `tenants/{tenant}`; None when there is no such tenant."""
+        return self.find_scored(connection, tenant)[0]
+
+    def find_scored(self, connection: Connection, tenant: str) -> tuple[Directory | None, int]:
+        """Return the same, and how often the tenant changed how it scores; 0 when it does not."""
         tenant_id = names.tenant_of(tenant)
         found = self._find_etag.find(connection, [(tenant_id,)])
         if not found:
-            return None
-        [(etag,)] = found
+            return None, 0
+        [(etag, scoring_version)] = found
         # The etag is a digest of the content: a change that was rolled back leaves nothing wrong here.
         known_etag, known = self._known.get(tenant_id, ("", None))
         if known is None or known_etag != etag:
@@ -75,7 +79,7 @@ class Directories:
             row = connection.execute(select(table).where(table.c.tenant == tenant_id)).one()
             known = _load(self._tables, connection, row)
             self._known[tenant_id] = (etag, known)
-        return known
+        return known, scoring_version
 
 
 class DirectoryTx:
@@ -373,10 +377,14 @@ def _save(tables: DirectoryTables, connection: Connection, old: Directory | None
         _put(tables.routing_version, connection, [(tenant, routing.version, routing_bytes(routing))])
 
 
+_SCORING_VERSION = "scoring_version"
+"""No part of the directory: who applies one leaves it as it is."""
+
+
 def _put(table: Table, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert whole rows, or replace those of the same key."""
     key = [column.name for column in table.primary_key]
-    others = [column.name for column in table.columns if column.name not in key]
+    others = [column.name for column in table.columns if column.name not in {*key, _SCORING_VERSION}]
     UpsertRows(table, key=key, replace=others).upsert(connection, rows)
 
 

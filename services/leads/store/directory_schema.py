@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 from smarketing.sql.types import BigInt, UtcMicros
@@ -50,6 +51,8 @@ def define_tables(metadata: MetaData) -> DirectoryTables:
             Column("calls_per_second", BigInt, nullable=False),
             Column("leads_per_day", BigInt, nullable=False),
             Column("streams", BigInt, nullable=False),
+            # Counts what was activated of how leads are scored; 0 while nothing was.
+            Column("scoring_version", BigInt, nullable=False, server_default=text("0")),
         ),
         team=_entries(metadata, "team", "party", "manager", "parent_team", more=_abilities()),
         person=_entries(metadata, "person", "roles", "team", more=_abilities()),

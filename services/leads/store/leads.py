@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from services.leads.store.directory import Directories
 from services.leads.store.routing import RoutingCaches
 from services.leads.store.schema import SCHEMA
+from services.leads.store.scoring import ScoringCaches
 from services.leads.store.sealing import Sealer
 from services.leads.store.transaction import LeadTx
 from smarketing.server.audit import AuditEntry, AuditOutcome, append_entries
@@ -45,6 +46,7 @@ class LeadStore:
         self._sealer = sealer
         self._new_id = new_id
         self._routing = RoutingCaches()
+        self._scoring = ScoringCaches()
         self._next_expiry: datetime | None = None
 
     @property
@@ -101,6 +103,7 @@ class LeadStore:
             sealer=self._sealer,
             new_id=self._new_id,
             routing=self._routing,
+            scoring=self._scoring,
         )
 
     def end(self, tx: LeadTx) -> None:

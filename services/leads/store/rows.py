@@ -10,7 +10,7 @@ from services.leads.domain.events import OfferState
 from services.leads.domain.follow_up import FollowUp, FollowUpOutcome
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
-from services.leads.domain.lead import Qualification
+from services.leads.domain.lead import Qualification, Rating
 from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.states import HandoffState, Offer
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel, Money, SourceChannel
@@ -19,6 +19,7 @@ from services.leads.store.decisions import decision_of, reasons_text
 Row = Sequence[Any]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NO_RATING: Row = (None, None, None)
 _NO_OFFER: Row = (0, "", None, None, None, None, 0, "", "")
 _CHANNELS = {channel.value: channel for channel in SourceChannel}
 _STATES = {state.value: state for state in HandoffState}
@@ -70,6 +71,7 @@ def handoff_row(handoff: Handoff, place: ClaimPlace) -> Row:
         value.minor_units if value else None,
         told.inquire_time,
         told.qualify_time,
+        *(_NO_RATING if told.rating is None else (told.rating.score, told.rating.band, told.rating.version)),
         *(_offer_row(handoff.offer) if handoff.offer else _NO_OFFER),
         place.advance // _MICROSECOND,
         place.value,
@@ -154,8 +156,8 @@ def handoff_of(row: Row) -> Handoff:
         kept_lead=kept_lead,
         kept_number=kept_number,
         previous=HandoffId(tenant, lead, previous_number) if previous_number else None,
-        qualification=_qualification_of(told[:15]),
-        offer=_offer_of(told[15:24]),
+        qualification=_qualification_of(told[:18]),
+        offer=_offer_of(told[18:27]),
         next_due_time=told[-1],
     )
 
@@ -164,7 +166,7 @@ def _qualification_of(told: Row) -> Qualification:
     source, channel, campaign, landing_page, segment, region, product, lead_type, definition, language = told[
         :10
     ]
-    score, currency_code, minor_units, inquire_time, qualify_time = told[10:]
+    score, currency_code, minor_units, inquire_time, qualify_time, rated, band, version = told[10:]
     return Qualification(
         source=source,
         source_channel=_CHANNELS[channel],
@@ -180,6 +182,7 @@ def _qualification_of(told: Row) -> Qualification:
         value=None if currency_code is None else Money(currency_code, minor_units),
         inquire_time=inquire_time,
         qualify_time=qualify_time,
+        rating=None if rated is None else Rating(rated, band, version),
     )
 
 

@@ -16,6 +16,8 @@ from services.leads.store.privacy_schema import PrivacyTables
 from services.leads.store.privacy_schema import define_tables as define_privacy_tables
 from services.leads.store.routing_schema import RoutingTables
 from services.leads.store.routing_schema import define_tables as define_routing_tables
+from services.leads.store.scoring_schema import ScoringTables
+from services.leads.store.scoring_schema import define_tables as define_scoring_tables
 from services.leads.store.work_schema import WorkTables
 from services.leads.store.work_schema import define_tables as define_work_tables
 from smarketing.eventlog.tables import EventLogTables
@@ -55,6 +57,7 @@ class Schema:
     identity: IdentityTables
     privacy: PrivacyTables
     routing: RoutingTables
+    scoring: ScoringTables
     commands: CommandTables
     event_log: EventLogTables
     intake: IntakeTables
@@ -213,6 +216,10 @@ def _qualification_columns() -> list[Column[Any]]:
         Column("value_minor_units", MinorUnits),
         Column("inquire_time", UtcMicros),
         Column("qualify_time", UtcMicros),
+        # By the tenant's own model; absent where none rated it.
+        Column("rating_score", BigInt),
+        Column("rating_band", Text),
+        Column("rating_version", BigInt),
     ]
 
 
@@ -344,6 +351,7 @@ def _define() -> Schema:
     return Schema(
         metadata=metadata,
         routing=define_routing_tables(metadata),
+        scoring=define_scoring_tables(metadata),
         privacy=define_privacy_tables(metadata),
         identity=define_identity_tables(metadata),
         commands=commands,

@@ -26,6 +26,7 @@ from services.leads.store.intake import forget_subjects
 from services.leads.store.people import LeadKey, People
 from services.leads.store.retention import aged_among
 from services.leads.store.schema import SCHEMA
+from services.leads.store.scoring import forget_held
 from services.leads.store.write_back import forget_lead
 from smarketing.sql import InsertRows, UpsertRows
 
@@ -79,6 +80,7 @@ TREATMENTS: Final[Mapping[str, Treatment]] = {
     "consent": Treatment("says what was agreed to, and when; its note is sealed"),
     "lead_merge": Treatment("says who was merged with whom"),
     "merged_handoff": Treatment("says where a handoff stood when its lead was merged"),
+    "engagement": Treatment("says what they visited, opened and answered", deleted=True),
     "possible_duplicate": Treatment("says who was like whom, and in what"),
     "erasure": Treatment("says that somebody was erased"),
 }
@@ -212,6 +214,7 @@ class Subjects:
         self._connection.execute(delete(match).where(*own))
         forget_subjects(self._connection, lead[0], digests)
         forget_lead(self._connection, *lead)
+        forget_held(self._connection, *lead)
         _PUT_MATCHES.upsert(self._connection, [(lead[0], digest, NOBODY, self._now) for digest in digests])
 
 

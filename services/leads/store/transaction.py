@@ -27,6 +27,7 @@ from services.leads.domain.lead import Contact, Submission
 from services.leads.domain.matching import PossibleDuplicate
 from services.leads.domain.merging import next_in_place_of
 from services.leads.domain.opportunity import Opportunity
+from services.leads.domain.work_events import HandoffRated
 from services.leads.store import rows, statements
 from services.leads.store.accounts import Accounts
 from services.leads.store.day_quotas import DayQuotas
@@ -36,6 +37,7 @@ from services.leads.store.intake import Intake
 from services.leads.store.merges import Merges
 from services.leads.store.people import LeadKey, People
 from services.leads.store.routing import RoutingCaches, RoutingState
+from services.leads.store.scoring import NO_STANDARD, Scoring, ScoringCaches, Standard
 from services.leads.store.sealing import Sealer
 from services.leads.store.subjects import NOBODY, Subjects
 from services.leads.store.totals import totals_of
@@ -70,6 +72,7 @@ class LeadTx:
         directories: Directories,
         sealer: Sealer,
         routing: RoutingCaches,
+        scoring: ScoringCaches,
         new_id: Callable[[], str],
     ) -> None:
         self.now: Final = now
@@ -82,11 +85,11 @@ class LeadTx:
         self.intake: Final = Intake(connection, sealer, now)
         self.write_backs: Final = WriteBacks(connection, sealer, now)
         self._known_directories: dict[str, Directory] = {}
+        self._scoring_caches, self._scoring_versions = scoring, dict[str, int]()
         self._routing = RoutingState(connection, now=now, caches=routing)
         self._handoffs: dict[HandoffId, Handoff] = {}
         self._handoffs_of: dict[LeadKey, list[HandoffId]] = {}
-        self._new_handoffs: set[HandoffId] = set()
-        self._changed_handoffs: set[HandoffId] = set()
+        self._new_handoffs, self._changed_handoffs = set[HandoffId](), set[HandoffId]()
         self._submissions: dict[SubmissionKey, dict[int, HandoffId]] = {}
         self._matches: dict[tuple[str, bytes], dict[str, None]] = {}
         self._external_digests: dict[SubmissionKey, bytes] = {}
@@ -111,6 +114,11 @@ class LeadTx:
         return Accounts(self._connection, self._sealer)
 
     @cached_property
+    def scoring(self) -> Scoring:
+        """How leads are scored, and what they did."""
+        return Scoring(self._connection, self.now)
+
+    @cached_property
     def merges(self) -> Merges:
         """Which leads are known as others."""
         return Merges(self._connection)
@@ -123,15 +131,24 @@ class LeadTx:
         """
         directory = self._known_directories.get(tenant)
         if directory is None:
-            directory = self._directories.find(self._connection, f"tenants/{tenant}")
+            directory, scoring = self._directories.find_scored(self._connection, f"tenants/{tenant}")
             if directory is None:
                 raise TenantUnknown(f"tenants/{tenant}")
+            self._scoring_versions[tenant] = scoring
             self._known_directories[tenant] = directory
         return directory
 
     def assume(self, directory: Directory) -> None:
         """Go by this directory for the rest of a transaction that will be undone."""
         self._known_directories[names.tenant_of(directory.tenant)] = directory
+
+    def standard(self, tenant: str) -> Standard:
+        """Return by what the tenant's leads are scored; costs nothing for one that activated nothing."""
+        self.directory(tenant)
+        version = self._scoring_versions.get(tenant, 0)
+        if not version:
+            return NO_STANDARD
+        return self._scoring_caches.standard(self._connection, tenant, version)
 
     def desk(self, tenant: str) -> Desk:
         """Return the desk where the tenant's handoffs are given out; the turns it gives are written."""
@@ -216,19 +233,11 @@ class LeadTx:
 
     def tell_of_lead(self, by: By, payload: Any) -> None:
         """Record what happened to a person; who does not know of such events may pass over it."""
-        self.work.told.append(
-            NewEvent(
-                tenant=f"tenants/{names.tenant_of(payload.lead)}",
-                subject=payload.lead,
-                occur_time=self.now,
-                actor=by.actor,
-                payload=payload,
-                skippable=True,
-                traceparent=by.traceparent,
-            )
-        )
+        self.tell_of(names.tenant_of(payload.lead), payload.lead, by, payload, skippable=True)
 
-    def tell_of(self, tenant: str, subject: str, by: By, payload: Message) -> None:
+    def tell_of(
+        self, tenant: str, subject: str, by: By, payload: Message, *, skippable: bool = False
+    ) -> None:
         """Record what happened now to something else than a handoff."""
         self.work.told.append(
             NewEvent(
@@ -237,6 +246,7 @@ class LeadTx:
                 occur_time=self.now,
                 actor=by.actor,
                 payload=payload,
+                skippable=skippable,
                 traceparent=by.traceparent,
             )
         )
@@ -466,6 +476,10 @@ class LeadTx:
         statements.PUT_TOTALS.upsert(self._connection, [(*key, amount) for key, amount in totals.items()])
 
 
+_SKIPPABLE: Final = (happened.BehaviourRecorded, HandoffRated)
+"""What a lead did, and how it is rated, decides nothing elsewhere: who does not know it may pass over it."""
+
+
 def _new_event(event: HandoffEvent, by: By) -> NewEvent:
     return NewEvent(
         tenant=f"tenants/{event.handoff.tenant}",
@@ -473,7 +487,6 @@ def _new_event(event: HandoffEvent, by: By) -> NewEvent:
         occur_time=event.occur_time,
         actor=by.actor,
         payload=event_message(event),
-        # What a lead did decides nothing: who does not know of such events may pass over them.
-        skippable=isinstance(event, happened.BehaviourRecorded),
+        skippable=isinstance(event, _SKIPPABLE),
         traceparent=by.traceparent,
     )

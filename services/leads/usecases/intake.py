@@ -16,7 +16,6 @@ from services.leads.domain.errors import (
     SubmissionUnknown,
     TimeInFuture,
 )
-from services.leads.domain.events import BehaviourRecorded
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.intake import (
@@ -38,6 +37,7 @@ from services.leads.store.intake import PutAside
 from services.leads.store.sealed_texts import EXTERNAL_ID, seal
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import Asker, known_handoff
+from services.leads.usecases.behaviour import Heed, RecordBehaviour, record_behaviours
 from services.leads.usecases.identity import spelled_email, spelled_phone
 from services.leads.usecases.outcomes import Recording, RecordOutcome, record_outcomes
 from services.leads.usecases.submit import Outcome, SubmitLead, submit
@@ -323,35 +323,20 @@ def _outcome_of(work: _Work) -> RecordOutcome:
 
 
 def _behave(tx: LeadTx, work: Sequence[_Work]) -> None:
-    known = _resolved(tx, work)
-    keys = {id(each): _behaviour_key(tx, each) for each, _ in known}
-    new = tx.intake.new_behaviours(list(keys.values()))
-    for each, handoff in known:
-        key = keys[id(each)]
-        if key in new:
-            tx.tell(each.delivery.by, _behaviour_of(each, handoff, tx.now))
-        each.end(handoff, duplicate=key not in new)
-        new.discard(key)
+    # What comes before its submission is set aside with the rest of its webhook, to be replayed.
+    known = [each for each, _ in _resolved(tx, work)]
+    results = record_behaviours(tx, [_behaviour_of(each) for each in known])
+    for each, result in zip(known, results, strict=True):
+        duplicate = not isinstance(result, Exception) and result.heed is Heed.DUPLICATE
+        each.end(result, duplicate=duplicate)
 
 
-def _behaviour_key(tx: LeadTx, work: _Work) -> tuple[str, str, bytes]:
-    tenant, system, _ = work.submission_key
-    told: ToldBehaviour = work.told
-    name = f"behaviour/{told.kind.name}/{told.behaviour_external_id}"
-    return (tenant, system, tx.external_digest((tenant, system, name)))
-
-
-def _behaviour_of(work: _Work, handoff: Handoff, now: datetime) -> BehaviourRecorded:
-    told: ToldBehaviour = work.told
-    return BehaviourRecorded(
-        handoff=handoff.id,
-        # A page view that another clock puts into the future is nobody's promise: it happened by now.
-        occur_time=min(told.occur_time or now, now),
-        kind=told.kind,
+def _behaviour_of(work: _Work) -> RecordBehaviour:
+    return RecordBehaviour(
+        tenant=work.tenant,
         source_system=work.delivery.source.source_system,
-        content=told.content,
-        campaign=told.campaign,
-        score=told.score,
+        told=work.told,
+        by=work.delivery.by,
     )
 
 

@@ -13,7 +13,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Submission, check_submission
 from services.leads.domain.work_events import HandoffRequalified
 from services.leads.store.transaction import By, LeadTx
-from services.leads.usecases import owning
+from services.leads.usecases import owning, scoring
 from services.leads.usecases.identity import identify
 from services.leads.usecases.merging import lead_known_as
 from services.leads.usecases.quota import over_quota
@@ -106,6 +106,7 @@ def _load(tx: LeadTx, known: Sequence[_Known]) -> None:
         else:
             leads |= {(tenant, lead) for digest in each.digests if (lead := tx.match(tenant, digest))}
     tx.load_handoffs_of(leads)
+    scoring.load_behaviour(tx, (each.submission for each in known), leads)
 
 
 def _taken_in(tx: LeadTx, known: _Known) -> Submitted | LeadError:
@@ -138,7 +139,7 @@ def _corrected(tx: LeadTx, known: _Known, handoff: Handoff) -> Submitted | LeadE
     _joined(tx, known, revised, correction=True)
     owning.corrected(tx, submission, handoff.id.lead)
     tx.tell(known.by, *events)
-    return Submitted(Outcome.REVISED, revised)
+    return Submitted(Outcome.REVISED, scoring.joined(tx, known.by, submission, revised.id))
 
 
 def _first(tx: LeadTx, known: _Known) -> Submitted | LeadError:
@@ -180,7 +181,7 @@ def _joined_or_begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadEr
     _joined(tx, known, revised, correction=False)
     owning.joined(tx, submission, lead)
     tx.tell(known.by, *events)
-    return Submitted(Outcome.MATCHED, revised)
+    return Submitted(Outcome.MATCHED, scoring.joined(tx, known.by, submission, revised.id))
 
 
 def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) -> None:
@@ -214,6 +215,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:
     else:
         lead = tx.new_id()
         tx.add_person(tenant, lead, submission.contact)
+    assessed = scoring.assess(tx, submission, lead)
     handoff = Handoff(
         id=HandoffId(tenant, lead, number),
         source_system=submission.source_system,
@@ -222,7 +224,7 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:
         revision=submission.revision,
         submit_time=submission.submit_time(tx.now),
         update_time=tx.now,
-        qualification=submission.qualification,
+        qualification=assessed.qualification,
         archived=_is_archive(submission),
         historical=submission.history is not None,
         previous=None if recycled is None else recycled.id,
@@ -234,8 +236,9 @@ def _begun(tx: LeadTx, known: _Known, lead: str) -> Submitted | LeadError:
         source_system=handoff.source_system,
         historical=handoff.historical,
         archived=handoff.archived,
+        conformance=assessed.conformance,
     )
-    tx.tell(known.by, begun)
+    tx.tell(known.by, begun, *scoring.told_of(handoff, assessed))
     if recycled is not None:
         requalified = HandoffRequalified(
             handoff=handoff.id,

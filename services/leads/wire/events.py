@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from services.leads.domain import events
 from services.leads.wire.leads import put_decision, put_opportunity_values, put_qualification
+from services.leads.wire.scoring import conformance_message, put_rating
 from services.leads.wire.values import party_number, put_instant, put_money
 from services.leads.wire.work_events import WORK_MESSAGES
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
@@ -25,13 +26,22 @@ def _submitted(event: events.HandoffSubmitted) -> Message:
         historical=event.historical,
         archived=event.archived,
     )
-    put_qualification(message.qualification, event.qualification)
+    _put_told(message, event)
+    if event.conformance is not None:
+        message.conformance.CopyFrom(conformance_message(event.handoff.tenant, event.conformance))
     return message
+
+
+def _put_told(message: Any, event: Any) -> None:
+    """Fill in what is said of the handoff, ours and the sender's."""
+    put_qualification(message.qualification, event.qualification)
+    if event.qualification.rating is not None:
+        put_rating(message.qualification.rating, event.handoff.tenant, event.qualification.rating)
 
 
 def _revised(event: events.HandoffRevised) -> Message:
     message = leadeventspb.HandoffRevised(handoff=event.handoff.name)
-    put_qualification(message.qualification, event.qualification)
+    _put_told(message, event)
     return message
 
 

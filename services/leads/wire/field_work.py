@@ -104,6 +104,6 @@ def _fill(entry: workpb.TimelineEntry, payload: Any) -> None:
     if change is not None:
         entry.stage = change.stage
         said.setdefault("amount", change.amount)
-    for name in ("qualification", "amount"):
+    for name in ("qualification", "amount", "score"):
         if name in said:
             getattr(entry, name).CopyFrom(said[name])

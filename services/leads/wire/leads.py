@@ -11,6 +11,7 @@ from services.leads.domain.reasons import ReasonCode
 from services.leads.domain.routing import Decision
 from services.leads.domain.states import Offer
 from services.leads.domain.terms import SourceChannel, channel_of
+from services.leads.wire.scoring import put_rating, rating_in
 from services.leads.wire.values import (
     instant_in,
     money_in,
@@ -36,7 +37,7 @@ def submission_of(message: leadspb.Submission, tenant: str) -> Submission:
         external_id=message.external_id,
         revision=message.revision,
         contact=contact_of(message.contact),
-        qualification=qualification_of(message.qualification),
+        qualification=_said_of(message.qualification),
         history=history,
         lawful_basis=LawfulBasis(message.lawful_basis) if message.lawful_basis else None,
     )
@@ -101,6 +102,7 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         qualify_time=instant_in(message, "qualify_time"),
         definition=message.definition,
         language=message.language.strip(),
+        rating=rating_in(message),
     )
 
 
@@ -110,6 +112,13 @@ def _page(address: str) -> str:
     It goes into events, which are for ever.
     """
     return address.partition("?")[0].partition("#")[0]
+
+
+def _said_of(message: leadspb.Qualification) -> Qualification:
+    """Return what a sender says: a rating is ours alone."""
+    if message.HasField("rating"):
+        message.ClearField("rating")
+    return qualification_of(message)
 
 
 def put_qualification(message: leadspb.Qualification, told: Qualification) -> None:
@@ -185,6 +194,8 @@ def handoff_message(handoff: Handoff) -> leadspb.Handoff:
         next_action=int(handoff.next_action),  # type: ignore[arg-type]  # enums are numbers on the wire
     )
     put_qualification(message.qualification, handoff.qualification)
+    if handoff.qualification.rating is not None:
+        put_rating(message.qualification.rating, handoff.id.tenant, handoff.qualification.rating)
     put_instant(message.submit_time, handoff.submit_time)
     put_instant(message.update_time, handoff.update_time)
     if handoff.offer is not None:

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from services.leads.domain import work_events as events
 from services.leads.domain.events import HandoffEvent
 from services.leads.wire.field_work import change_message
+from services.leads.wire.scoring import put_rating, score_message
 from services.leads.wire.values import party_number, put_instant, put_money
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 
@@ -137,6 +138,14 @@ def _status_set(event: events.FeedbackStatusChanged) -> Message:
     return message
 
 
+def _rated(event: events.HandoffRated) -> Message:
+    tenant = event.handoff.tenant
+    message = leadeventspb.HandoffRated(handoff=event.handoff.name, score=score_message(tenant, event.score))
+    if event.previous is not None:
+        put_rating(message.previous_rating, tenant, event.previous)
+    return message
+
+
 WORK_MESSAGES: dict[type[HandoffEvent], Callable[[Any], Message]] = {
     events.HandoffTakenOver: _taken_over,
     events.RejectionDisputed: _disputed,
@@ -149,4 +158,5 @@ WORK_MESSAGES: dict[type[HandoffEvent], Callable[[Any], Message]] = {
     events.OpportunityChanged: _opportunity_changed,
     events.FeedbackRecorded: _heard,
     events.FeedbackStatusChanged: _status_set,
+    events.HandoffRated: _rated,
 }
