@@ -115,8 +115,8 @@ def forecast(days: Sequence[PastDay], planned: PlannedDay, *, seed: str) -> Fore
     bands = _bands(days, planned)
     # Nobody has to keep the numbers secret: equal questions are to have equal answers.
     dice = Random(seed)  # noqa: S311 - as above
-    busyness = _busyness(days)
-    drawn = [_draw(dice, alike, planned, busyness, bands) for _ in range(_DRAWS)]
+    inflow = _inflow(days, alike, planned)
+    drawn = [_draw(dice, inflow, planned.available, bands) for _ in range(_DRAWS)]
     return Forecast(
         due=_bounds(sorted(due for due, _ in drawn)),
         missed=_bounds(sorted(missed for _, missed in drawn)),
@@ -147,17 +147,30 @@ class _Bands:
         return self.heavy if _load(due, available) > self.limit else self.light
 
 
-def _draw(
-    dice: Random, alike: Sequence[PastDay], planned: PlannedDay, busyness: float | None, bands: _Bands
-) -> tuple[int, int]:
-    part = _open_part(alike, planned)
+@dataclass(frozen=True, slots=True)
+class _Inflow:
+    """What falls due on a day: the gamma of its rate, and how days differ (None: as Poisson alone)."""
+
+    shape: float
+    scale: float
+    busyness: float | None
+
+
+def _inflow(days: Sequence[PastDay], alike: Sequence[PastDay], planned: PlannedDay) -> _Inflow:
+    part = _open_part(alike, planned) if alike else 0.0
     if not part:
+        return _Inflow(_HALF, 0.0, None)
+    return _Inflow(_HALF + sum(each.due for each in alike), part / len(alike), _busyness(days))
+
+
+def _draw(dice: Random, inflow: _Inflow, available: BusinessTime, bands: _Bands) -> tuple[int, int]:
+    if not inflow.scale:
         return 0, 0
-    rate = dice.gammavariate(_HALF + sum(each.due for each in alike), 1 / len(alike)) * part
-    if busyness is not None:
-        rate *= dice.gammavariate(busyness, 1 / busyness)
+    rate = dice.gammavariate(inflow.shape, inflow.scale)
+    if inflow.busyness is not None:
+        rate *= dice.gammavariate(inflow.busyness, 1 / inflow.busyness)
     due = _poisson(dice, rate)
-    share = bands.of(due, planned.available)
+    share = bands.of(due, available)
     missed = dice.betavariate(_HALF + share.missed, _HALF + share.due - share.missed)
     if share.alike is not None and 0 < missed < 1:
         missed = dice.betavariate(missed * share.alike, (1 - missed) * share.alike)
