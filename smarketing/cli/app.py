@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from smarketing.cli import (
+    agreements,
     apply,
     audit,
     backtests,
@@ -96,6 +97,7 @@ app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(sources.app, name="sources")
 app.add_typer(sources.write_backs, name="write-backs")
 backtests.register(sla.app)
+agreements.register(sla.app)
 app.add_typer(sla.app, name="sla")
 app.add_typer(calendars.app, name="calendars")
 app.add_typer(reports.app, name="reports")

@@ -11,13 +11,15 @@ import typer
 
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.cli.agreement_kind import WRITTEN_AS
 from smarketing.cli.configuration import Document, Kind, read_documents
 from smarketing.cli.kinds import READERS
 from smarketing.cli.leads import taken
 from smarketing.cli.output import id_of, table
 from smarketing.cli.session import Exit, Session, session_of
-from smarketing.client import LeadsClient, SlaClient
+from smarketing.client import DeniedError, LeadsClient, RefusedError, SlaClient
 from smarketing.mapping.texts import enum_word
+from smarketing.mapping.yamltext import FileFaulty
 
 __all__ = ["run"]
 
@@ -113,6 +115,7 @@ async def _agreement(services: _Services, document: Document, validate_only: boo
     wanted.calendar_version = await _calendar_version(services.sla, document)
     listed = services.sla.agreement_versions(slapb.ListAgreementVersionsRequest(parent=parent, page_size=1))
     versions, _ = await taken(listed, 1)
+    wanted = await _looked_at(services.sla, document, parent, wanted) if validate_only else wanted
     fields = _differing(versions[0] if versions else None, wanted)
     if versions and not fields:
         return []
@@ -121,6 +124,45 @@ async def _agreement(services: _Services, document: Document, validate_only: boo
         request = slapb.ProposeAgreementRequest(parent=parent, agreement_version=wanted)
         name = (await services.sla.propose_agreement(request)).name
     return [Change(Kind.AGREEMENT, name, "changed" if versions else "added", fields)]
+
+
+async def _looked_at(
+    sla: SlaClient, document: Document, parent: str, wanted: slapb.AgreementVersion
+) -> slapb.AgreementVersion:
+    """Return the version as the service would make it, targets in business days turned into durations.
+
+    Who may not propose, or whose calendar comes with the same files, is told when it is applied.
+
+    Raises:
+        FileFaulty: with every fault that the service finds, each at its line.
+    """
+    request = slapb.ProposeAgreementRequest(parent=parent, agreement_version=wanted, validate_only=True)
+    try:
+        return await sla.propose_agreement(request)
+    except DeniedError:
+        return wanted
+    except RefusedError as refused:
+        if refused.reason != "AGREEMENT_INVALID":
+            raise
+        file = document.place.rpartition(":")[0]
+        faults = []
+        for each in refused.field_violations:
+            path = each.field.removeprefix("agreement_version.")
+            if path == "calendar_version" and not await _has_calendar(sla, wanted.calendar_version):
+                continue
+            line = document.line_of(path, WRITTEN_AS)
+            faults.append(f"{file}:{line}: {path}: {each.description}")
+        if faults:
+            raise FileFaulty(faults) from None
+        return wanted
+
+
+async def _has_calendar(sla: SlaClient, version: str) -> bool:
+    try:
+        await sla.get_calendar_version(slapb.GetCalendarVersionRequest(name=version))
+    except RefusedError:
+        return False
+    return True
 
 
 async def _leave(services: _Services, document: Document, validate_only: bool) -> list[Change]:
@@ -183,6 +225,7 @@ def _differing(known: Any, wanted: Any) -> tuple[str, ...]:
         "acceptances",
         "effective_time",
         "retire_time",
+        "consent",
         "create_time",
         "tzdata_version",
     )

@@ -3,7 +3,7 @@
 import enum
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -46,6 +46,31 @@ class Document:
     message: Message
     calendar: str = ""
     """Of an agreement: the calendar, by id or as a whole version's name."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """The line on which each value begins, by its path."""
+
+    def line_of(self, path: str, written_as: Mapping[str, str]) -> int:
+        """Return the line of what a field of the message was written as, or of what is around it.
+
+        `written_as` has the last names of paths that a file writes otherwise, with the name above where
+        that tells them apart.
+        """
+        steps = [step for step in path.split(".") if step]
+        while steps:
+            written = ".".join([*steps[:-1], *_written(steps, written_as)])
+            if written in self.lines:
+                return self.lines[written]
+            # An item that is not there: the list is.
+            listed = steps[-1].partition("[")[0]
+            steps = steps[:-1] if listed == steps[-1] else [*steps[:-1], listed]
+        return self.lines[""]
+
+
+def _written(steps: Sequence[str], written_as: Mapping[str, str]) -> list[str]:
+    name, bracket, rest = steps[-1].partition("[")
+    above = steps[-2].partition("[")[0] if len(steps) > 1 else ""
+    own = written_as.get(f"{above}.{name}", written_as.get(name, name))
+    return [own + bracket + rest] if own else []
 
 
 class Fields:
@@ -156,7 +181,8 @@ def _document(element: Element, path: Path, tenant: str, readers: Mapping[Kind, 
         return None
     own_tenant = entries["tenant"].parsed(_id_of, tenant) if "tenant" in entries else tenant
     own_id, message, calendar = readers[kind](element, own_tenant)
-    return Document(kind, f"{path}:{element.line}", own_tenant, own_id, message, calendar)
+    place, lines = f"{path}:{element.line}", element.lines()
+    return Document(kind, place, own_tenant, own_id, message, calendar, lines)
 
 
 def name_of(tenant: str, collection: str, text: str) -> str:

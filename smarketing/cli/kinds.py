@@ -4,34 +4,28 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.cli.agreement_kind import agreement_of
 from smarketing.cli.configuration import (
     Fields,
     Kind,
     Read,
     date_message_of,
-    duration_message,
-    percent_of,
-    whole_of,
 )
 from smarketing.cli.identity_kind import identity_of
 from smarketing.cli.routing_kind import routing_of
-from smarketing.mapping.texts import duration_of
 from smarketing.mapping.yamltext import Element
 
 __all__ = ["READERS"]
 
-_NO_INSTANT: Final[int | Duration] = 0
 _ABILITIES = ("skills", "territories", "languages", "capacity")
 _HEAD = ("kind", "tenant")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _is_window = re.compile(r"(\d{2}:\d{2}(?::\d{2})?)\s*-\s*(\d{2}:\d{2}(?::\d{2})?)").fullmatch
-_is_offset = re.compile(r"due(?:\s*([+-])\s*(\S+))?").fullmatch
 
 
 def _directory(element: Element, tenant: str) -> tuple[str, Message, str]:
@@ -152,105 +146,6 @@ def _leave(element: Element, tenant: str) -> tuple[str, Message, str]:
     return fields.name("person", "people"), leave, ""
 
 
-def _agreement(element: Element, tenant: str) -> tuple[str, Message, str]:
-    known = (
-        "id",
-        "title",
-        "between",
-        "mode",
-        "calendar",
-        "back_date_limit",
-        "accepted_grades",
-        "commitments",
-    )
-    fields = Fields(element, tenant, *_HEAD, *known, required=("id", "calendar", "commitments"))
-    internal, observe = slapb.AgreementVersion.KIND_INTERNAL, slapb.AgreementVersion.MODE_OBSERVE
-    version = slapb.AgreementVersion(
-        title=fields.text("title"),
-        kind=fields.word("between", slapb.AgreementVersion.Kind.DESCRIPTOR, internal),
-        mode=fields.word("mode", slapb.AgreementVersion.Mode.DESCRIPTOR, observe),
-        commitments=[_commitment(item, tenant) for item in fields.items("commitments")],
-        back_date_limit_duration=fields.duration("back_date_limit"),
-        accepted_grades=fields.words("accepted_grades", termspb.EvidenceGrade.DESCRIPTOR),
-    )
-    return fields.own_id(), version, fields.text("calendar")
-
-
-def _commitment(element: Element, tenant: str) -> slapb.Commitment:
-    required = ("id", "parties", "kind", "basis", "objective", "tiers")
-    fields = Fields(element, tenant, *required, "title", "rungs", required=required)
-    return slapb.Commitment(
-        commitment_id=fields.own_id(),
-        title=fields.text("title"),
-        parties=fields.words("parties", termspb.Party.DESCRIPTOR),
-        kind=fields.word("kind", slapb.CommitmentKind.DESCRIPTOR),
-        basis=fields.parsed("basis", _basis_of, slapb.TIME_BASIS_UNSPECIFIED),
-        tiers=[_tier(item, tenant) for item in fields.items("tiers")],
-        objective_basis_points=fields.parsed("objective", _basis_points_of, 0),
-        rungs=[_rung(item, tenant) for item in fields.items("rungs")],
-    )
-
-
-def _tier(element: Element, tenant: str) -> slapb.Tier:
-    fields = Fields(element, tenant, "target", "match", required=("target",))
-    match = fields.element("match")
-    return slapb.Tier(
-        match=None if match is None else _match(match, tenant), target_duration=fields.duration("target")
-    )
-
-
-def _match(element: Element, tenant: str) -> slapb.TierMatch:
-    fields = Fields(element, tenant, "source_channels", "segments", "regions", "minimum_score")
-    return slapb.TierMatch(
-        source_channels=fields.words("source_channels", termspb.SourceChannel.DESCRIPTOR),
-        segments=[item.text() for item in fields.items("segments")],
-        regions=[item.text() for item in fields.items("regions")],
-        minimum_score=fields.parsed("minimum_score", whole_of, None),
-    )
-
-
-def _rung(element: Element, tenant: str) -> slapb.Rung:
-    fields = Fields(element, tenant, "id", "at", "tell", required=("id", "at", "tell"))
-    instant: int | Duration = fields.parsed("at", _instant_of_rung, _NO_INSTANT)
-    rung = slapb.Rung(
-        rung_id=fields.own_id(), recipients=fields.words("tell", slapb.RecipientRole.DESCRIPTOR)
-    )
-    if isinstance(instant, Duration):
-        rung.offset_from_due_duration.CopyFrom(instant)
-    else:
-        rung.percent_of_target = instant
-    return rung
-
-
-def _instant_of_rung(text: str) -> int | Duration:
-    if text.endswith("%"):
-        percent = percent_of(text)
-        if percent != percent.to_integral_value():
-            raise ValueError("must be a whole percentage of the target")
-        return int(percent)
-    match = _is_offset(text)
-    if match is None:
-        raise ValueError("is not an instant such as 50%, due, due - 15m or due + 1h")
-    if not match[1]:
-        return duration_message(duration_of("0s"))
-    offset = duration_of(match[2])
-    return duration_message(-offset if match[1] == "-" else offset)
-
-
-def _basis_of(text: str) -> slapb.TimeBasis.ValueType:
-    words = {"business": slapb.TIME_BASIS_BUSINESS, "wall": slapb.TIME_BASIS_WALL}
-    if text not in words:
-        raise ValueError("is none of business, wall")
-    return words[text]
-
-
-def _basis_points_of(text: str) -> int:
-    points = percent_of(text) * 100
-    if points != points.to_integral_value() or not 0 < points < 10_000:
-        raise ValueError("must lie between 0% and 100%, with at most two decimals")
-    return int(points)
-
-
 def _webhook_endpoint(element: Element, tenant: str) -> tuple[str, Message, str]:
     fields = Fields(element, tenant, *_HEAD, "url", "display_name", required=("url",))
     endpoint = slapb.WebhookEndpoint(url=fields.text("url"), display_name=fields.text("display_name"))
@@ -261,7 +156,7 @@ READERS: Final[Mapping[Kind, Read]] = {
     Kind.DIRECTORY: _directory,
     Kind.CALENDAR: _calendar,
     Kind.LEAVE: _leave,
-    Kind.AGREEMENT: _agreement,
+    Kind.AGREEMENT: agreement_of,
     Kind.WEBHOOK_ENDPOINT: _webhook_endpoint,
 }
 """The reader of each kind."""

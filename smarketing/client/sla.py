@@ -6,6 +6,7 @@ from typing import Self
 
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.sla.v1.sla_pb2_grpc import SlaServiceStub
+from smarketing.client.agreements import AgreementClient
 from smarketing.client.audit import AuditClient
 from smarketing.client.backtest import BacktestClient
 from smarketing.client.calendars import CalendarClient
@@ -27,6 +28,8 @@ class SlaClient:
         """The audit trail of this service."""
         self.events = EventLogClient(self._connection)
         """The log of this service."""
+        self.agreements = AgreementClient(self._connection)
+        """Who answers for a clock, and which targets its own clocks suggest to a tenant."""
         self.backtests = BacktestClient(self._connection)
         """What would have been, and what a day may bring."""
         self.calendars = CalendarClient(self._connection)

@@ -47,6 +47,12 @@ class Element:
         """The line it begins on."""
         return int(self._node.start_mark.line) + 1
 
+    def lines(self) -> dict[str, int]:
+        """Return the line on which this value, and each value in it, begins, by path."""
+        lines = {self.path: self.line}
+        _find_lines(self._node, self.path, lines, set())
+        return lines
+
     def fault(self, sentence: str) -> None:
         """Note that something is wrong with this value."""
         self.faults.append(f"{self._file}:{self.line}: {self.path or 'document'} {sentence}")
@@ -116,6 +122,23 @@ class Element:
             if name not in written:
                 self.fault(f"lacks {name!r}")
         return written
+
+
+def _find_lines(node: yaml.Node, path: str, lines: dict[str, int], seen: set[int]) -> None:
+    """Add the lines of the values in a node; one that an alias repeats, or nests in itself, only once."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            lines[f"{path}[{number}]"] = int(item.start_mark.line) + 1
+            _find_lines(item, f"{path}[{number}]", lines, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            own = f"{path}.{key.value}" if path else str(key.value)
+            # The key's line: a long value may begin below it.
+            lines[own] = int(key.start_mark.line) + 1
+            _find_lines(value, own, lines, seen)
 
 
 def documents_of(path: Path, faults: list[str]) -> Iterator[Element]:
