@@ -8,9 +8,10 @@ import base64
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
@@ -33,11 +34,12 @@ from smarketing.delivery import (
     create_endpoint,
     personal_webhook,
 )
-from smarketing.sql import Writer, open_database
+from smarketing.sql import Writer, open_database, to_micros
 from tests.builders.many_clocks import FIRST, put_copies, put_first
 from tests.builders.sla_engine import AN_HOUR_AFTER, AT_DUE, REP, Engine, a_promise, some_terms
 
 HANDOFFS_A_LIFE = 3
+STALLED_AHEAD = timedelta(seconds=1.5)
 SECRET = "whsec_" + base64.b64encode(bytes(24)).decode()
 SEALER = Sealer(bytes(32))
 CALM = "calm"
@@ -45,6 +47,8 @@ AT_COMMIT = "at-commit"
 """It kills itself when a rung's commit is done, before anything else can happen."""
 BY_RECEIVER = "by-receiver"
 """Whoever hears from it kills it."""
+STALLED = "stalled"
+"""It says when its handoffs are due, some time ahead, and ends when they were missed."""
 
 
 def prepare(path: Path, url: str) -> None:
@@ -112,11 +116,22 @@ def left_to_do(connection: Connection) -> int:
     return len(due) + sum(connection.execute(query).scalar_one() for query in (waiting, told))
 
 
+def not_missed_yet(connection: Connection) -> int:
+    """Count how many of a life's handoffs are still to be missed."""
+    missed = select(func.count()).where(schema.clock.c.breach_time.is_not(None))
+    return HANDOFFS_A_LIFE - int(connection.execute(missed).scalar_one())
+
+
+GOES_ON: Final[dict[str, Callable[[Connection], int]]] = {CALM: left_to_do, STALLED: not_missed_yet}
+"""How much is left, for those who come to an end by themselves."""
+
+
 async def main(path: Path, how: str, first: int) -> None:
     """Live."""
+    due = wallclock.utc_now() + (STALLED_AHEAD if how == STALLED else timedelta())
 
-    def add(connection: Connection, requests: Sequence[None], now: datetime) -> list[None]:
-        add_due(connection, first, HANDOFFS_A_LIFE, now)
+    def add(connection: Connection, requests: Sequence[None], _now: datetime) -> list[None]:
+        add_due(connection, first, HANDOFFS_A_LIFE, due)
         return [None] * len(requests)
 
     with open_database(f"sqlite:///{path}") as database:
@@ -124,24 +139,31 @@ async def main(path: Path, how: str, first: int) -> None:
         async with Writer(database, now=wallclock.utc_now) as writer:
             # First of all that listen: the others have not seen the commit when it kills.
             writer.when_committed(mortal.committed)
-            guard = WallGuard(now=wallclock.utc_now, monotonic=wallclock.monotonic)
-            settings = SenderSettings(addresses=AddressPolicy(allow_loopback=True))
-            telling = Telling(window=timedelta(0))
-            now = wallclock.utc_now
-            foresight = Foresight(archive)
-            tasks = [
-                Sweeper(writer, archive, guard=guard, now=now, observer=mortal, foresight=foresight).run(),
-                Notifier(writer, archive, telling=telling, now=now).run(),
-                Sender(writer, schema.delivery_tables, sealer=SEALER, now=now, settings=settings).run(),
-            ]
-            running = [asyncio.create_task(task) for task in tasks]
+            running = [asyncio.create_task(task) for task in tasks_of(writer, archive, mortal)]
             if how != CALM:
                 await writer.run(add, [None])
-            while how != CALM or await writer.read(left_to_do):  # noqa: ASYNC110 -- nothing tells of it
+            if how == STALLED:
+                os.write(sys.stdout.fileno(), f"{to_micros(due)}\n".encode())
+            left = GOES_ON.get(how)
+            while left is None or await writer.read(left) > 0:  # noqa: ASYNC110 -- nothing tells of it
                 await asyncio.sleep(0.02)
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+def tasks_of(writer: Writer, archive: Archive, mortal: Mortal) -> list[Coroutine[Any, Any, None]]:
+    """Return what fires, what tells and what sends."""
+    now = wallclock.utc_now
+    guard = WallGuard(now=now, monotonic=wallclock.monotonic)
+    settings = SenderSettings(addresses=AddressPolicy(allow_loopback=True))
+    telling = Telling(window=timedelta(0))
+    foresight = Foresight(archive)
+    return [
+        Sweeper(writer, archive, guard=guard, now=now, observer=mortal, foresight=foresight).run(),
+        Notifier(writer, archive, telling=telling, now=now).run(),
+        Sender(writer, schema.delivery_tables, sealer=SEALER, now=now, settings=settings).run(),
+    ]
 
 
 if __name__ == "__main__":
