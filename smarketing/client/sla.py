@@ -12,6 +12,7 @@ from smarketing.client.backtest import BacktestClient
 from smarketing.client.calendars import CalendarClient
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.events import EventLogClient
+from smarketing.client.exceptions import BudgetClient, ExceptionClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.settings import ClientSettings
 
@@ -32,6 +33,10 @@ class SlaClient:
         """Who answers for a clock, and which targets its own clocks suggest to a tenant."""
         self.backtests = BacktestClient(self._connection)
         """What would have been, and what a day may bring."""
+        self.budgets = BudgetClient(self._connection)
+        """Error budgets of commitments."""
+        self.exceptions = ExceptionClient(self._connection)
+        """Requests for exceptions, and their answers."""
         self.calendars = CalendarClient(self._connection)
         """Holidays, and calendars of teams' and people's own."""
 
