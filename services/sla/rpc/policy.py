@@ -6,6 +6,7 @@ from services.sla.domain.agreement import Party
 from services.sla.rpc.agreement_policy import AGREEMENT_POLICY
 from services.sla.rpc.backtest_policy import BACKTEST_POLICY
 from services.sla.rpc.calendar_policy import CALENDAR_POLICY
+from services.sla.rpc.clock_policy import CLOCK_POLICY
 from services.sla.rpc.exception_policy import EXCEPTION_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Caller, Role
@@ -59,6 +60,7 @@ POLICY: Final[Policy] = {
     **AGREEMENT_POLICY,
     **BACKTEST_POLICY,
     **CALENDAR_POLICY,
+    **CLOCK_POLICY,
     **EXCEPTION_POLICY,
     **AUDIT_POLICY,
 }

@@ -24,6 +24,7 @@ from services.sla.domain.refused import (
     Unknown,
 )
 from services.sla.rpc.calendar_refusals import calendar_refusal_of
+from services.sla.rpc.clock_refusals import clock_refusal_of
 from services.sla.rpc.exception_refusals import exception_refusal_of
 from smarketing.delivery import AddressForbidden, EndpointUnknown
 from smarketing.eventlog.refusals import log_refusal_of
@@ -62,6 +63,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
             return (
                 _of_input(error)
                 or calendar_refusal_of(error)
+                or clock_refusal_of(error)
                 or exception_refusal_of(error)
                 or log_refusal_of(error)
                 or library_refusal_of(error)

@@ -27,6 +27,7 @@ from services.sla.store.commands import unit_of
 from services.sla.store.tx import SlaTx
 from services.sla.store.webhooks import page_of_endpoints
 from services.sla.usecases import agreements, alerts, calendars, webhooks
+from services.sla.usecases.account import behind
 from services.sla.usecases.explain import states_of
 from services.sla.wire.agreements import agreement_message, terms_of
 from services.sla.wire.calendars import calendar_message, calendar_of, leave_message
@@ -310,7 +311,12 @@ class SlaServicer(Reaching, SlaServiceServicer):
         clock, state = await self._clock_at(request.name, as_of)
         if state is None:
             raise field_invalid("as_of_time", "an instant at which the clock had started")
-        return explanation_message(_as_evaluated(clock, state), state, as_of)
+        shown = await self._writer.read(
+            lambda connection: behind(connection, self._archive, clock, state, as_of=as_of)
+        )
+        return explanation_message(
+            _as_evaluated(clock, state), state, as_of, parts=shown.parts, segments=shown.segments
+        )
 
     # Alerts.
 

@@ -1,11 +1,13 @@
 """Clocks and alerts, as they are shown and as the log tells of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from services.sla.domain.account import Part
+from services.sla.domain.agreement import PauseReason
 from services.sla.domain.alert import Alert
 from services.sla.domain.clock import ClockInterval, ClockState
 from services.sla.domain.consequence import Consequence
@@ -24,9 +26,12 @@ from services.sla.domain.events import (
     RungFired,
 )
 from services.sla.domain.recorded import Clock, ClockReassigned, Happening
+from services.sla.domain.segments import Segment
 from services.sla.wire.agreements import basis_value, kind_value, party_value_of, party_values
 from services.sla.wire.clauses import consequence_message
+from services.sla.wire.facts import log_position
 from services.sla.wire.instants import duration, stamp, stamp_or_none
+from smarketing.api.sla.v1 import clocks_pb2 as clockspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import BusinessTime
@@ -86,6 +91,32 @@ _MESSAGES: Final[dict[type[object], Callable[[slaeventspb.ClockFacts, Clock, Any
 }
 
 
+def pause_decided(clock: Clock, reason: PauseReason, *, actor: str, resumed: bool) -> Message:
+    """Return the event by which somebody's word on a pause is known."""
+    return clockspb.ClockPauseDecided(
+        clock=facts_of(clock),
+        reason_code=reason.code,
+        accountable_party=party_value_of(reason.side),
+        principal=actor,
+        resumed=resumed,
+    )
+
+
+def measured_otherwise(clock: Clock) -> Message:
+    """Return the event by which everybody knows how a clock is measured now."""
+    return slaeventspb.ClockReassigned(clock=facts_of(clock))
+
+
+def clock_reassessed(clock: Clock, before: Clock, *, actor: str) -> Message:
+    """Return the event by which it is known what a clock was measured by before, and who changed that."""
+    return clockspb.ClockReassessed(
+        clock=facts_of(clock),
+        previous_agreement_version=before.agreement_version,
+        previous_due_time=stamp(before.due_time),
+        principal=actor,
+    )
+
+
 def takeover_requested(clock: Clock, rung: RungFired) -> slaeventspb.TakeoverRequested:
     """Return the event by which a handoff is to be taken from its owner."""
     facts = facts_of(clock)
@@ -138,12 +169,51 @@ def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
     )
 
 
-def explanation_message(clock: Clock, state: ClockState, as_of: datetime) -> slapb.ClockExplanation:
-    """Return the account of a clock's time."""
+def explanation_message(
+    clock: Clock,
+    state: ClockState,
+    as_of: datetime,
+    *,
+    parts: Iterable[Part] = (),
+    segments: Iterable[Segment] = (),
+) -> slapb.ClockExplanation:
+    """Return the account of a clock's time, and of its handoff's."""
     return slapb.ClockExplanation(
         clock=clock_message(clock, state),
         as_of_time=stamp(as_of),
         intervals=[_interval(clock, each) for each in state.intervals],
+        account=[_accounted(each) for each in parts],
+        owner_segments=[_owner_segment(each) for each in segments],
+    )
+
+
+def _accounted(part: Part) -> slapb.AccountedInterval:
+    window = part.window
+    return slapb.AccountedInterval(
+        kind=slapb.AccountedInterval.Kind.Value(f"KIND_{part.kind.value}"),
+        start_time=stamp(part.start_time),
+        end_time=stamp(part.end_time),
+        accountable_party=party_value_of(part.side),
+        event=part.event.kind.value,
+        event_position=log_position(part.event),
+        calendar_version=part.calendar,
+        window_start_time=stamp_or_none(window[0] if window else None),
+        window_end_time=stamp_or_none(window[1] if window else None),
+        pause_reason=part.pause_reason,
+    )
+
+
+def _owner_segment(segment: Segment) -> slapb.OwnerSegment:
+    return slapb.OwnerSegment(
+        owner=segment.owner,
+        team=segment.team,
+        state=slapb.Clock.State.Value(f"STATE_{segment.outcome.value}"),
+        start_time=stamp(segment.start_time),
+        due_time=stamp(segment.due_time),
+        stop_time=stamp_or_none(segment.stop_time),
+        end_time=stamp_or_none(segment.end_time),
+        elapsed_duration=duration(segment.elapsed),
+        target_duration=duration(segment.target),
     )
 
 

@@ -18,12 +18,11 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.names import PERSON
 
-__all__ = ["TOLD_TYPES", "told_of"]
+__all__ = ["TOLD_TYPES", "log_position", "told_of"]
 
 _FACTS_PER_EVENT: Final = 1024
 """Positions are spread: one event may tell of several facts, and this service's own facts of a handoff
 (a pause granted, evidence approved) will have room behind the last that the log told."""
-
 
 _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_") for name, number in termspb.SourceChannel.items()
@@ -68,6 +67,11 @@ class _Teller:
             **rest,
         )
         return Told(handoff=handoff or self._handoff, fact=fact, assignee=assignee)
+
+
+def log_position(fact: Fact) -> int:
+    """Return where in the log of `leads` it stands that tells a fact."""
+    return (fact.position + 1) // _FACTS_PER_EVENT
 
 
 def told_of(event: eventlogpb.Event) -> Sequence[Told]:

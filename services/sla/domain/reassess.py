@@ -1,0 +1,71 @@
+"""A running clock measured by another version than it was started under: explicitly, never by itself."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from services.sla.domain.accord import Accord
+from services.sla.domain.agreement import AgreementVersion
+from services.sla.domain.calendar import Calendars
+from services.sla.domain.clock import ClockState, evaluate
+from services.sla.domain.course import Outcome
+from services.sla.domain.history import History
+from services.sla.domain.recorded import Clock
+from services.sla.domain.refused import EtagStale, StateForbids
+from smarketing.businesstime import BusinessTime
+
+
+def require_reassessable(clock: Clock, *, etag: str) -> None:
+    """Refuse a clock that somebody changed meanwhile, or that has its verdict.
+
+    Raises:
+        EtagStale, StateForbids: as they say.
+    """
+    if etag and etag != str(clock.generation):
+        raise EtagStale(clock.name, str(clock.generation))
+    if clock.outcome not in (Outcome.RUNNING, Outcome.PAUSED):
+        raise StateForbids(clock.name, clock.outcome.value)
+
+
+def version_now(clock: Clock, accords: Iterable[Accord], now: datetime) -> Accord:
+    """Return the version of the clock's agreement that is in force.
+
+    Raises:
+        StateForbids: when none is, or that does not make this promise any more.
+    """
+    in_force = (each for each in accords if each.agreement == clock.agreement and each.is_in_force(now))
+    found = next(in_force, None)
+    if found is None or all(promise.id != clock.commitment_id for promise in found.terms.promises):
+        raise StateForbids(clock.name, "NOT_PROMISED")
+    return found
+
+
+def measured_by(
+    clock: Clock, accord: Accord, agreement: AgreementVersion, calendars: Calendars, history: History
+) -> Clock:
+    """Return the clock as it is to be measured; its course is decided by the next evaluation.
+
+    Raises:
+        StateForbids: when the version in force promises nothing of such a handoff, or another kind of thing.
+    """
+    # The target and the calendar do not depend on the instant that is looked at.
+    states = evaluate(agreement, calendars, history.timeline, clock.start_time, with_intervals=False)
+    state: ClockState | None = next(
+        (
+            each
+            for each in states
+            if (each.key.commitment, each.key.origin) == (clock.commitment_id, clock.origin)
+        ),
+        None,
+    )
+    if state is None or state.kind is not clock.kind:
+        raise StateForbids(clock.name, "NOT_PROMISED")
+    promise = accord.terms.promise(clock.commitment_id)
+    return replace(
+        clock,
+        agreement_version=accord.name,
+        calendar_version=state.calendar or accord.terms.calendar_version,
+        basis=promise.basis or clock.basis,
+        parties=promise.parties,
+        target=BusinessTime(state.target.microseconds),
+    )
