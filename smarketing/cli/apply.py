@@ -115,7 +115,7 @@ async def _agreement(services: _Services, document: Document, validate_only: boo
     wanted.calendar_version = await _calendar_version(services.sla, document)
     listed = services.sla.agreement_versions(slapb.ListAgreementVersionsRequest(parent=parent, page_size=1))
     versions, _ = await taken(listed, 1)
-    wanted = await _looked_at(services.sla, document, parent, wanted) if validate_only else wanted
+    wanted = await _looked_at(services.sla, document, parent, wanted)
     fields = _differing(versions[0] if versions else None, wanted)
     if versions and not fields:
         return []

@@ -30,12 +30,12 @@ from services.sla.usecases import agreements, alerts, calendars, webhooks
 from services.sla.usecases.account import behind
 from services.sla.usecases.explain import states_of
 from services.sla.wire.agreements import agreement_message, terms_of
+from services.sla.wire.blanks import blanks_in
 from services.sla.wire.calendars import calendar_message, calendar_of, leave_message
 from services.sla.wire.clocks import alert_message, clock_message, explanation_message
 from services.sla.wire.endpoints import created_message, endpoint_message
 from services.sla.wire.instants import instant, instant_in
 from services.sla.wire.names import LEAVE
-from services.sla.wire.strangers import strangers_in
 from smarketing import names, wallclock
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.sla.v1.sla_pb2_grpc import SlaServiceServicer
@@ -99,7 +99,7 @@ class SlaServicer(Reaching, SlaServiceServicer):
             terms=terms_of(request.agreement_version),
             principal=current_call().caller.actor,
             parties=parties_of(current_call().caller),
-            strangers=tuple(strangers_in(request.agreement_version)),
+            blanks=tuple(blanks_in(request.agreement_version)),
         )
         if not request.validate_only:
             return await self._run(self._propose, request, wanted, slapb.AgreementVersion)

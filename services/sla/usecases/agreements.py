@@ -31,7 +31,7 @@ Q = TypeVar("Q")
 class Propose:
     """Somebody wants these terms; their party thereby accepts them.
 
-    `strangers` are the faults that were found when the terms were read.
+    `blanks` are the faults that were found when the terms were read.
     """
 
     tenant: str
@@ -39,7 +39,7 @@ class Propose:
     terms: Terms
     principal: str
     parties: tuple[Party, ...]
-    strangers: tuple[Fault, ...] = ()
+    blanks: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _sound(tx: SlaTx, request: Propose, now: datetime) -> Terms:
     calendar = tx.calendar(request.tenant, request.terms.calendar_version)
     terms = request.terms if calendar is None else in_durations(request.terms, calendar.calendar)
     faults = [
-        *request.strangers,
+        *request.blanks,
         *faults_of(terms, calendar_exists=calendar is not None),
         *faults_of_parameters(terms),
     ]

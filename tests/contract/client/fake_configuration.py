@@ -61,6 +61,8 @@ class FakeSla(SlaServiceServicer):
 
     async def ProposeAgreement(self, request: Any, _context: Any) -> slapb.AgreementVersion:
         version: slapb.AgreementVersion = request.agreement_version
+        if request.validate_only:
+            return version
         version.name = f"{request.parent}/versions/{len(self.agreements) + 1}"
         version.state = slapb.AgreementVersion.STATE_PROPOSED
         self.agreements.append(version)
