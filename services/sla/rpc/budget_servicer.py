@@ -7,12 +7,14 @@ from typing import Any
 
 import grpc.aio
 
+from services.sla.domain.judged import Judged
 from services.sla.domain.refused import BudgetUnknown
 from services.sla.rpc.answering import Answering
 from services.sla.store.archive import Archive
 from services.sla.store.budgets import Of
 from services.sla.store.tx import SlaTx
-from services.sla.usecases.budgets import Judged, budget_of, budgets_in_force
+from services.sla.usecases.budgets import budget_of, budgets_in_force
+from services.sla.wire.budgets import budget_message
 from smarketing import names
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1.budgets_pb2_grpc import BudgetServiceServicer
@@ -40,7 +42,7 @@ class BudgetServicer(Answering, BudgetServiceServicer):
         judged = await self._writer.read(lambda connection: budget_of(self._tx(connection), of))
         if judged is None:
             raise BudgetUnknown(f"{request.agreement} {request.commitment_id}")
-        return judged.message()
+        return budget_message(judged)
 
     async def ListBudgets(
         self, request: budgetspb.ListBudgetsRequest, context: _Context
@@ -52,9 +54,7 @@ class BudgetServicer(Answering, BudgetServiceServicer):
             return budgets_in_force(self._tx(connection), tenant, limit=limit, after=after)
 
         found, token = await self._page(request, find, lambda each: [each.accord.agreement, each.promise.id])
-        return budgetspb.ListBudgetsResponse(
-            budgets=[each.message() for each in found], next_page_token=token
-        )
+        return budgetspb.ListBudgetsResponse(budgets=map(budget_message, found), next_page_token=token)
 
     def _tx(self, connection: Connection) -> SlaTx:
         return SlaTx(connection, self._archive, now=self._now())

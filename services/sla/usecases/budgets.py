@@ -1,71 +1,30 @@
 """Judge budgets: when what is counted in one of their windows changes, and when somebody asks."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import structlog
 from google.protobuf.message import Message
 
 from services.sla.domain.accord import Accord, AccordState
 from services.sla.domain.agreement import TimeBasis
-from services.sla.domain.budget import Budget, BudgetPolicy, BudgetState, Counts, judge
+from services.sla.domain.budget import judge
 from services.sla.domain.budget_terms import policy_of
 from services.sla.domain.budget_windows import BudgetWindows
 from services.sla.domain.calendar import WALL
-from services.sla.domain.consequence import BudgetTrigger, Consequence, following
+from services.sla.domain.judged import Judged
 from services.sla.domain.terms import Mode, Promise
 from services.sla.store.budgets import BudgetRow, Of, counts_in, due_budgets, first_minutes, save_budget
 from services.sla.store.said import SELF
 from services.sla.store.tx import SlaTx
-from services.sla.wire.budgets import budget_message, budget_state_changed, consequence_due
-from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
+from services.sla.wire.budgets import budget_state_changed, consequence_due
 from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import NewEvent, append
 from smarketing.names import AGREEMENT
 
-__all__ = ["Judged", "budget_of", "budgets_in_force", "judge_due"]
+__all__ = ["budget_of", "budgets_in_force", "judge_due"]
 
 _log = structlog.get_logger(__name__)
-_TRIGGERS: Final = {
-    BudgetState.WARN: BudgetTrigger.WARN,
-    BudgetState.EXHAUSTED: BudgetTrigger.EXHAUSTED,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A budget as judged at an instant, with all that it was judged by.
-
-    `next_time` is when it could be judged otherwise without anything having happened.
-    """
-
-    accord: Accord
-    promise: Promise
-    policy: BudgetPolicy
-    counts: Counts
-    budget: Budget
-    as_of: datetime
-    next_time: datetime | None
-
-    @property
-    def consequences(self) -> tuple[Consequence, ...]:
-        """What the parties agreed to do in this state."""
-        trigger = _TRIGGERS.get(self.budget.state)
-        return following(self.promise.consequences, budget=trigger) if trigger else ()
-
-    def message(self) -> budgetspb.Budget:
-        """Return the budget as it is shown."""
-        return budget_message(
-            self.accord,
-            self.promise,
-            self.policy,
-            self.counts,
-            self.budget,
-            consequences=self.consequences,
-            as_of=self.as_of,
-        )
 
 
 def budget_of(tx: SlaTx, of: Of) -> Judged | None:
@@ -108,7 +67,7 @@ def _keep(tx: SlaTx, row: BudgetRow, judged: Judged | None) -> None:
     save_budget(tx.connection, row.of, state, judged.next_time)
     if state is row.state:
         return
-    events = [_event(tx, judged, budget_state_changed(judged.message(), row.state), skippable=True)]
+    events = [_event(tx, judged, budget_state_changed(judged, row.state), skippable=True)]
     if judged.accord.terms.mode is Mode.ENFORCE:
         events += [
             _event(tx, judged, consequence_due(judged.accord, judged.promise, each), skippable=False)

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
 from services.sla.store.archive import Archive
 from services.sla.store.budgets import next_budget
@@ -18,7 +17,7 @@ from services.sla.store.exceptions import next_lapse
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.budgets import judge_due
 from services.sla.usecases.exceptions import lapse
-from smarketing.sql import StorageError, Writer
+from smarketing.sql import Connection, StorageError, Writer
 
 __all__ = ["Promptly", "do_what_is_due", "next_instant"]
 

@@ -1,13 +1,12 @@
 """Budgets as they are shown, and as the log tells of them."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from fractions import Fraction
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import TimeBasis
-from services.sla.domain.budget import Budget, BudgetPolicy, BudgetState, Counts
+from services.sla.domain.budget import BudgetState
 from services.sla.domain.consequence import Consequence
+from services.sla.domain.judged import Judged
 from services.sla.domain.terms import Promise
 from services.sla.wire.agreements import basis_value, party_values
 from services.sla.wire.clauses import consequence_message
@@ -19,17 +18,9 @@ from smarketing.names import AGREEMENT
 __all__ = ["budget_message", "budget_state_changed", "consequence_due"]
 
 
-def budget_message(
-    accord: Accord,
-    promise: Promise,
-    policy: BudgetPolicy,
-    counts: Counts,
-    budget: Budget,
-    *,
-    consequences: Sequence[Consequence],
-    as_of: datetime,
-) -> budgetspb.Budget:
+def budget_message(judged: Judged) -> budgetspb.Budget:
     """Return a budget as it is shown; what is not defined is left out."""
+    accord, promise, budget = judged.accord, judged.promise, judged.budget
     left = budget.time_to_exhaustion
     return budgetspb.Budget(
         agreement=AGREEMENT.build(accord.tenant, accord.agreement),
@@ -39,24 +30,24 @@ def budget_message(
         basis=basis_value(promise.basis or TimeBasis.BUSINESS),
         objective_basis_points=promise.objective_basis_points,
         state=_state(budget.state),
-        consequences=map(consequence_message, consequences),
+        consequences=map(consequence_message, judged.consequences),
         burning_fast=budget.is_burning_fast,
         burning_slowly=budget.is_burning_slowly,
-        window_duration=duration(policy.window),
-        settled_count=counts.window.settled,
-        breached_count=counts.window.breached,
+        window_duration=duration(judged.policy.window),
+        settled_count=judged.counts.window.settled,
+        breached_count=judged.counts.window.breached,
         remaining_ratio=_number(budget.remaining),
         remaining_so_far_ratio=_number(budget.remaining_so_far),
         fast_burn_rate=_number(budget.fast_burn),
         slow_burn_rate=_number(budget.slow_burn),
         exhaustion_duration=None if left is None else duration(left),
-        as_of_time=stamp(as_of),
+        as_of_time=stamp(judged.as_of),
     )
 
 
-def budget_state_changed(budget: budgetspb.Budget, earlier: BudgetState) -> budgetspb.BudgetStateChanged:
+def budget_state_changed(judged: Judged, earlier: BudgetState) -> budgetspb.BudgetStateChanged:
     """Return the event of a budget that got into another state."""
-    return budgetspb.BudgetStateChanged(budget=budget, earlier_state=_state(earlier))
+    return budgetspb.BudgetStateChanged(budget=budget_message(judged), earlier_state=_state(earlier))
 
 
 def consequence_due(accord: Accord, promise: Promise, each: Consequence) -> slaeventspb.ConsequenceDue:

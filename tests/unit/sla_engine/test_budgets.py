@@ -12,10 +12,11 @@ from services.sla.domain.budget import BudgetState, Count
 from services.sla.domain.budget_terms import BudgetTerms
 from services.sla.domain.consequence import BudgetTrigger, Consequence, ConsequenceKind
 from services.sla.domain.exceptions import ExceptionReason, Span
+from services.sla.domain.judged import Judged
 from services.sla.domain.terms import Mode
 from services.sla.store.budgets import Of
 from services.sla.store.tx import SlaTx
-from services.sla.usecases.budgets import Judged, budget_of, budgets_in_force
+from services.sla.usecases.budgets import budget_of, budgets_in_force
 from services.sla.usecases.exceptions import Answer, AskForSpan, approve, ask
 from services.sla.usecases.promptly import do_what_is_due, next_instant
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
