@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.reports.domain.errors import PeriodInvalid
 from services.reports.domain.estimators import Point
 from services.reports.domain.figures import Figure, Undefined
-from services.reports.domain.kpis import Basis, Kpi
+from services.reports.domain.kpi_kinds import Basis, Kpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Micros, Period
 from services.reports.domain.responses import Measure
@@ -111,6 +111,7 @@ def kpi_to(kpi: Kpi) -> reportspb.Kpi:
         bases=[_BASES[basis] for basis in kpi.bases],
         edge_cases=list(kpi.edge_cases),
         parties=[party_to(party) for party in kpi.parties],
+        logs=kpi.logs,
     )
 
 

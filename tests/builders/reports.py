@@ -19,6 +19,16 @@ TENANT = "tenants/default"
 # The model holds no data, only statements, which are rendered once for all ledgers.
 _TABLES = define_tables(MetaData())
 _MODEL = ReadModel(_TABLES)
+_OF_SUBMISSION = (
+    "historical",
+    "archived",
+    "tenant",
+    "value_currency",
+    "value_minor_units",
+    "conforming",
+    "required_fields",
+    "valid_fields",
+)
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -33,7 +43,7 @@ def handoff(number: int = 1) -> str:
 
 def submitted(number: int = 1, time: Micros | None = None, **changes: Any) -> Submitted:
     """Return a submission on Monday; `changes` to the origin or to the submission itself."""
-    own = {name: changes.pop(name) for name in ("historical", "archived", "tenant") if name in changes}
+    own = {name: changes.pop(name) for name in _OF_SUBMISSION if name in changes}
     origin = Origin(**{"source": "webform", "source_channel": "website_form", **changes})
     return Submitted(
         own.pop("tenant", TENANT),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.reports.domain.kpis import Basis
+from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.periods import micros_of
 from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures

@@ -194,7 +194,15 @@ def _submitted(tenant: str, time: Micros, said: leadeventspb.HandoffSubmitted) -
         said.archived,
         value.currency_code,
         value.minor_units,
+        *_conformance(said),
     )
+
+
+def _conformance(said: leadeventspb.HandoffSubmitted) -> tuple[bool | None, int, int]:
+    if not said.HasField("conformance"):
+        return None, 0, 0
+    found = said.conformance
+    return found.conforming, found.required_field_count, found.filled_field_count
 
 
 def _revised(tenant: str, time: Micros, said: leadeventspb.HandoffRevised) -> Revised:
@@ -419,10 +427,14 @@ IGNORED: Final = frozenset(
         leadeventspb.HandoffRated,
         leadeventspb.HandoffsRerated,
         leadeventspb.MqlDefinitionActivated,
+        leadeventspb.HandoffRated,
+        leadeventspb.HandoffsRerated,
+        leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
         leadeventspb.PlaybookChanged,
         leadeventspb.QueueChanged,
         leadeventspb.RoutingChanged,
+        leadeventspb.ScoreModelActivated,
         leadeventspb.ScoreModelActivated,
         leadeventspb.SubjectErased,
     )

@@ -226,7 +226,6 @@ IGNORED: Final = frozenset(
         slaeventspb.ConsequenceDue,
         slaeventspb.LeaveChanged,
         slaeventspb.TakeoverRequested,
-        slaeventspb.ConsequenceDue,
     )
 )
 """Passed over knowingly: they say nothing to reports."""

@@ -133,6 +133,8 @@ class ClockFact:
     """Whether a rung was reached before it was due."""
     undone_due_time: Micros | None = None
     """When it is due, while it is not done: an index holds these alone."""
+    missed_due_time: Micros | None = None
+    """When it was due, if it was missed and not excused: an index holds these alone."""
     agreement: str = ""
     """The agreement whose version it pins."""
 
@@ -226,6 +228,7 @@ def fold_clock(fact: ClockFact, event: ClockEvent) -> None:
     _take(fact, event)
     done = fact.stop_time is not None or fact.state == ClockState.VOID.value
     fact.undone_due_time = None if done else fact.due_time
+    fact.missed_due_time = fact.due_time if fact.state == ClockState.BREACHED.value else None
 
 
 def _take(fact: ClockFact, event: ClockEvent) -> None:

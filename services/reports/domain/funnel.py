@@ -142,16 +142,25 @@ def handoff_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
 
 
 def amount_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
-    """Return where the amount of a won handoff is counted, by currency (empty: not known), and the amount."""
+    """Return where amounts are counted, by currency (empty: not known): won and promised."""
+    promised = _promised(fact, days) if fact.value_currency else []
     if fact.won_time is None:
-        return []
-    return [
+        return promised
+    return promised + [
         ((fact.tenant, anchor, days.day_of(time), (*fact.labels, fact.currency)), fact.minor_units)
         for anchor, time in (
             (Stage.SUBMITTED.value, fact.submit_time),
             (Stage.WON.value, fact.won_time),
         )
     ]
+
+
+def _promised(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
+    on_marketing = fact.reject_time is not None and fact.accountable_party == "marketing"
+    if on_marketing or fact.void_time is not None:
+        return []
+    group = (*fact.labels, fact.value_currency)
+    return [((fact.tenant, "promised", days.day_of(fact.submit_time), group), fact.value_minor_units)]
 
 
 def reason_cells(fact: HandoffFact, days: LocalDays) -> list[Cell]:

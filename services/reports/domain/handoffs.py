@@ -160,6 +160,9 @@ class HandoffFact:
     value_minor_units: int = 0
     behaviour_count: int = 0
     joined_count: int = 0
+    conforming: bool | None = None
+    required_fields: int = 0
+    valid_fields: int = 0
 
     @property
     def labels(self) -> Labels:
@@ -204,6 +207,9 @@ def begin(event: Submitted) -> HandoffFact:
         stage_time=event.time,
         value_currency=event.value_currency,
         value_minor_units=event.value_minor_units,
+        conforming=event.conforming,
+        required_fields=event.required_fields,
+        valid_fields=event.valid_fields,
     )
 
 

@@ -3,130 +3,34 @@
 A figure whose inputs are not recorded is not listed. What is listed follows the ids of `docs/kpis.md`.
 """
 
-import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from services.reports.domain.clocks import ClockTally
 from services.reports.domain.errors import KpiUnknown
 from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, FunnelTally, Stage
+from services.reports.domain.handover_kpis import HANDOVER_KPIS
+from services.reports.domain.kpi_kinds import (
+    AmountKpi,
+    Basis,
+    ClockKpi,
+    FunnelKpi,
+    HorizonKpi,
+    Kpi,
+    OfferKpi,
+    ReasonKpi,
+    ResponseKpi,
+    StageKpi,
+    UnattendedKpi,
+)
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
-from services.reports.domain.periods import Micros
+from services.reports.domain.pipeline_kpis import PIPELINE_KPIS
+from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS, PROMISE_KPIS
 from services.reports.domain.responses import Measure
 
-__all__ = [
-    "KPIS",
-    "AmountKpi",
-    "Basis",
-    "ClockKpi",
-    "FunnelKpi",
-    "HorizonKpi",
-    "Kpi",
-    "OfferKpi",
-    "ReasonKpi",
-    "ResponseKpi",
-    "StageKpi",
-    "UnattendedKpi",
-    "find_kpi",
-]
+__all__ = ["KPIS", "find_kpi"]
 
-
-class Basis(enum.StrEnum):
-    """How a ratio's two parts are chosen."""
-
-    COHORT = "cohort"
-    EVENT = "event"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kpi:
-    """A figure's definition."""
-
-    kpi_id: str
-    title: str
-    formula: str
-    unit: str
-    dimensions: tuple[Dimension, ...] = HANDOFF_DIMENSIONS
-    bases: tuple[Basis, ...] = ()
-    edge_cases: str = ""
-    """Codes, each one letter."""
-    parties: tuple[str, ...] = ("marketing", "sales")
-    split_by: Dimension | None = None
-    """The dimension that its rows always have, first where it was not asked for."""
-
-    def grouped_by(self, asked: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
-        """Return the dimensions that rows have when these are asked for."""
-        return asked if self.split_by is None or self.split_by in asked else (self.split_by, *asked)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockKpi(Kpi):
-    """Read from clocks counted at their due instants."""
-
-    value: Callable[[ClockTally], Figure]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunnelKpi(Kpi):
-    """Read from handoffs counted by the stages they reached.
-
-    By cohort they are those that reached `anchor` in the period; by event each stage's own entries.
-    """
-
-    value: Callable[[FunnelTally], Figure]
-    event_value: Callable[[FunnelTally], Figure] | None = None
-    anchor: Stage = Stage.SUBMITTED
-    without_channels: frozenset[str] = frozenset()
-    horizon_days: int = 0
-    """Of a cohort: how long one must have been observed to count as mature; 0 says nothing of maturity."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageKpi(Kpi):
-    """One row for each step of the funnel."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseKpi(Kpi):
-    """The median of a measure."""
-
-    measure: Measure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HorizonKpi(Kpi):
-    """The share answered within `horizon`, or not answered, of those observed for so long."""
-
-    measure: Measure
-    horizon: Micros
-    unanswered: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonKpi(Kpi):
-    """How rejections divide among the values of `split_by`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmountKpi(Kpi):
-    """Read from amounts of won handoffs."""
-
-    mean: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferKpi(Kpi):
-    """Read from offers counted when they ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnattendedKpi(Kpi):
-    """Counted as things stand now."""
-
-
-_CLOCK_DIMENSIONS: Final = (*HANDOFF_DIMENSIONS, Dimension.COMMITMENT, Dimension.PARTY)
 _BOTH: Final = (Basis.COHORT, Basis.EVENT)
 _HOUR: Final = 3_600_000_000
 _SALES: Final = ("sales",)
@@ -168,7 +72,8 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         title="SLA compliance",
         formula="met / (met + breached), over clocks due in the period",
         unit="ratio",
-        dimensions=_CLOCK_DIMENSIONS,
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
         edge_cases="ZOWRL",
         value=_s1,
     ),
@@ -177,7 +82,8 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         title="SLA compliance, strict",
         formula="met / (met + breached + excused), over clocks due in the period",
         unit="ratio",
-        dimensions=_CLOCK_DIMENSIONS,
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
         edge_cases="ZOWRL",
         value=_s2,
     ),
@@ -186,7 +92,8 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         title="Compliance against the original deadline",
         formula="done by the original due instant / (met + breached), over clocks due in the period",
         unit="ratio",
-        dimensions=_CLOCK_DIMENSIONS,
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
         edge_cases="ZOWRL",
         value=_s3,
     ),
@@ -195,7 +102,8 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         title="Open overdue",
         formula="clocks past due and not done, as things stand",
         unit="clocks",
-        dimensions=_CLOCK_DIMENSIONS,
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
         value=lambda tally: Figure.number(tally.overdue),
     ),
     ClockKpi(
@@ -203,7 +111,8 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         title="Ever overdue in the period",
         formula="clocks due in the period and not met, done later or not",
         unit="clocks",
-        dimensions=_CLOCK_DIMENSIONS,
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
         value=lambda tally: Figure.number(tally.ever_overdue),
     ),
     ResponseKpi(
@@ -240,6 +149,7 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         unit="business seconds",
         edge_cases="CXA",
         parties=_SALES,
+        logs=("leads", "sla"),
         measure=Measure.OWNER_FIRST_FOLLOW_UP,
     ),
     ResponseKpi(
@@ -463,7 +373,9 @@ _LISTED: Final[tuple[Kpi, ...]] = (
     ),
 )
 
-KPIS: Final[Mapping[str, Kpi]] = {kpi.kpi_id: kpi for kpi in sorted(_LISTED, key=lambda kpi: kpi.kpi_id)}
+_ALL: Final = (*_LISTED, *PROMISE_KPIS, *HANDOVER_KPIS, *PIPELINE_KPIS)
+
+KPIS: Final[Mapping[str, Kpi]] = {kpi.kpi_id: kpi for kpi in sorted(_ALL, key=lambda kpi: kpi.kpi_id)}
 """By id."""
 
 

@@ -49,8 +49,20 @@ def tally_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
         found.append(("backlog", fact.open_since, fact.state, "", 0))
     if not fact.historical and not fact.archived and fact.void_time is None:
         found.append(_band(fact))
+    if fact.conforming is not None:
+        found += _definition(fact)
     if fact.reassign_count or fact.takeover_count:
         found += _owners(fact)
+    found += _ends(fact)
+    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
+    return [
+        ((tenant, anchor, day_of(time), (*labels, word, other)), number)
+        for anchor, time, word, other, number in found
+    ]
+
+
+def _ends(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+    found = []
     if fact.rejection_time is not None:
         found.append(("rejection", fact.rejection_time, fact.rejection_code, fact.dispute_state, 0))
     ended = fact.reject_time if fact.reject_time is not None else fact.disqualify_time
@@ -58,11 +70,7 @@ def tally_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
         found.append(("refusal", ended, fact.reason_code, "", int(fact.with_evidence)))
     if fact.recycle_time is not None:
         found.append(("recycling", fact.recycle_time, fact.reason_code, "", int(_returned(fact))))
-    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
-    return [
-        ((tenant, anchor, day_of(time), (*labels, word, other)), number)
-        for anchor, time, word, other, number in found
-    ]
+    return found
 
 
 def happening_cell(happening: Happening, days: LocalDays) -> Cell:
@@ -112,6 +120,15 @@ def _band(fact: HandoffFact) -> tuple[str, Micros, str, str, int]:
         band = next((word for word, end in BANDS if answer - start <= end), _LATER)
     qualified = "qualified" if reached_times(fact)[3] is not None else ""
     return "band", fact.submit_time, band, qualified, int(fact.first_contact_time is not None)
+
+
+def _definition(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+    whole = "whole" if fact.valid_fields == fact.required_fields else ""
+    return [
+        ("definition", fact.submit_time, "met" if fact.conforming else "missed", "", 0),
+        ("fields", fact.submit_time, "required", whole, fact.required_fields),
+        ("fields", fact.submit_time, "valid", whole, fact.valid_fields),
+    ]
 
 
 def _owners(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:

@@ -90,6 +90,11 @@ class Submitted(NamedTuple):
     value_currency: str = ""
     """Of what marketing says such a lead is worth; empty when it does not say."""
     value_minor_units: int = 0
+    conforming: bool | None = None
+    """Whether it met the MQL definition in force, as leads found; None where none was."""
+    required_fields: int = 0
+    valid_fields: int = 0
+    """Of the required ones, those that were there and valid."""
 
 
 class Revised(NamedTuple):

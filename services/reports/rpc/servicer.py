@@ -9,7 +9,8 @@ import grpc.aio
 from services.reports import wire
 from services.reports.domain.errors import DimensionUnsupported
 from services.reports.domain.figures import Figure
-from services.reports.domain.kpis import KPIS, Basis, find_kpi
+from services.reports.domain.kpi_kinds import Basis
+from services.reports.domain.kpis import KPIS, find_kpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import micros_of
 from services.reports.rpc.policy import own_side_of

@@ -11,7 +11,7 @@ from services.reports.domain.clocks import ClockTally
 from services.reports.domain.errors import BasisRequired, DimensionUnsupported
 from services.reports.domain.figures import Amount, Figure
 from services.reports.domain.funnel import STAGES, FunnelTally, Stage
-from services.reports.domain.kpis import (
+from services.reports.domain.kpi_kinds import (
     AmountKpi,
     Basis,
     ClockKpi,
@@ -19,16 +19,20 @@ from services.reports.domain.kpis import (
     HorizonKpi,
     Kpi,
     OfferKpi,
+    PipelineKpi,
     ReasonKpi,
     ResponseKpi,
     StageKpi,
     UnattendedKpi,
-    find_kpi,
 )
+from services.reports.domain.kpis import find_kpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Period
+from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS
 from services.reports.domain.responses import Measure, ResponseItems
+from services.reports.store.pipeline import PipelineQueries
 from services.reports.store.queries import CommitmentTerms, GroupKey, Queries, Question
+from services.reports.store.readings import Readings
 from services.reports.store.responses import ResponseQueries
 
 __all__ = [
@@ -45,8 +49,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-CLOCK_DIMENSIONS = (*HANDOFF_DIMENSIONS, Dimension.COMMITMENT, Dimension.PARTY)
 
 _RESPONSES = (Measure.TIME_TO_ACCEPT, Measure.OWNER_FIRST_FOLLOW_UP, Measure.BUYER_FIRST_FOLLOW_UP)
 _SALES_LINES = (("H1", Basis.COHORT), ("S8", None), ("S10", None), ("S23", None), ("P6", Basis.EVENT))
@@ -131,6 +133,8 @@ class Figures:
     def __init__(self, queries: Queries, responses: ResponseQueries | None = None) -> None:
         self.queries = queries
         self._responses = responses or ResponseQueries(queries)
+        self._readings = Readings(queries)
+        self._pipeline = PipelineQueries(queries)
 
     def query(
         self, connection: Connection, kpi_id: str, question: Question, basis: Basis | None
@@ -156,7 +160,7 @@ class Figures:
             if cohort
             else queries.entries(connection, question)
         )
-        amounts = queries.won_amounts(connection, question, Stage.SUBMITTED if cohort else Stage.WON)
+        amounts = queries.amounts(connection, question, (Stage.SUBMITTED if cohort else Stage.WON).value)
         if not question.group_by:
             tallies = tallies or {(): FunnelTally()}
         kpi = find_kpi("H5")
@@ -248,12 +252,13 @@ class Figures:
     def _rows(self, connection: Connection, kpi: Kpi, question: Question, basis: Basis) -> list[FigureRow]:
         match kpi:
             case ClockKpi():
-                tallies = self.queries.clocks(connection, question) or _one(question, ClockTally())
+                asked = replace(question, kind=kpi.kind)
+                tallies = self.queries.clocks(connection, asked) or _one(question, ClockTally())
                 return [FigureRow(group, kpi.value(tallies[group])) for group in _ordered(tallies)]
             case FunnelKpi():
                 return self._funnel_rows(connection, kpi, question, basis)
             case StageKpi():
-                return self._stage_rows(connection, question, basis)
+                return self._stage_rows(connection, kpi, question, basis)
             case ReasonKpi():
                 return self._reason_rows(connection, kpi, question, basis)
             case ResponseKpi() | HorizonKpi():
@@ -295,7 +300,11 @@ class Figures:
         )
         return {group: tally.items for group, tally in tallies.items()}
 
-    def _stage_rows(self, connection: Connection, question: Question, basis: Basis) -> list[FigureRow]:
+    def _stage_rows(
+        self, connection: Connection, kpi: StageKpi, question: Question, basis: Basis
+    ) -> list[FigureRow]:
+        if kpi.counts:
+            return self._stage_counts(connection, question, basis)
         others = tuple(dimension for dimension in question.group_by if dimension is not Dimension.STAGE)
         asked = replace(question, group_by=others)
         at = question.group_by.index(Dimension.STAGE) if Dimension.STAGE in question.group_by else 0
@@ -310,6 +319,21 @@ class Figures:
                 figure = (Figure.share if basis is Basis.COHORT else Figure.quotient)(reached, began)
                 rows.append(FigureRow((*group[:at], stage.value, *group[at:]), figure))
         return rows
+
+    def _stage_counts(self, connection: Connection, question: Question, basis: Basis) -> list[FigureRow]:
+        others = tuple(dimension for dimension in question.group_by if dimension is not Dimension.STAGE)
+        asked = replace(question, group_by=others)
+        at = question.group_by.index(Dimension.STAGE) if Dimension.STAGE in question.group_by else 0
+        if basis is Basis.COHORT:
+            tallies = self.queries.cohort(connection, asked, Stage.SUBMITTED)
+        else:
+            tallies = self.queries.entries(connection, asked)
+        tallies = tallies or _one(asked, FunnelTally())
+        return [
+            FigureRow((*group[:at], stage.value, *group[at:]), Figure.number(_reached(tallies[group], stage)))
+            for stage in STAGES
+            for group in _ordered(tallies)
+        ]
 
     def _reason_rows(
         self, connection: Connection, kpi: ReasonKpi, question: Question, basis: Basis
@@ -342,7 +366,7 @@ class Figures:
                     for group in _ordered(ends)
                 ]
             case AmountKpi():
-                amounts = self.queries.won_amounts(connection, question, Stage.WON) or _one(question, {})
+                amounts = self.queries.amounts(connection, question, kpi.anchor) or _one(question, {})
                 currency = self.queries.currency(connection, question.tenant)
                 return [
                     FigureRow(
@@ -356,8 +380,17 @@ class Figures:
             case UnattendedKpi():
                 number = self.queries.unattended(connection, question.tenant)
                 return [FigureRow((), Figure.number(number))]
+            case PipelineKpi():
+                found = self._pipeline.rows(connection, kpi, question)
             case _:
-                raise TypeError(f"{type(kpi).__name__} is read by nobody")
+                found = self._readings.rows(connection, kpi, question)
+        figures = dict(found)
+        return [FigureRow(group, figures[group]) for group in _ordered(figures)]
+
+
+def _reached(tally: FunnelTally, stage: Stage) -> int:
+    reached: int = tally.items if stage is Stage.SUBMITTED else getattr(tally, stage.value)
+    return reached
 
 
 def _response_figure(kpi: ResponseKpi | HorizonKpi, items: ResponseItems) -> Figure:

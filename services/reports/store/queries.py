@@ -192,17 +192,17 @@ class Queries:
         )
         return {group: items for (_, group), (items,) in sums.items()}
 
-    def won_amounts(
-        self, connection: Connection, question: Question, anchor: Stage
+    def amounts(
+        self, connection: Connection, question: Question, anchor: str
     ) -> dict[GroupKey, dict[str, tuple[int, int]]]:
-        """Return, by currency, how many won handoffs there are and their amounts; no currency: not known."""
+        """Return, by currency, how many amounts `anchor` has, and their sum; no currency: not known."""
         table = self.tables.amount_rollup
         amounts: dict[GroupKey, dict[str, tuple[int, int]]] = defaultdict(dict)
         sums = self.sums(
             connection,
             question,
             table,
-            [anchor.value],
+            [anchor],
             counters=("items", "minor_units"),
             extra=(table.c.currency,),
         )

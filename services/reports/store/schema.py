@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final, get_type_hints
 
-from sqlalchemy import Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallInteger, Table, Text
 from sqlalchemy.types import TypeEngine
 
+from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import CLOCK_COUNTERS, AlertTold, ClockFact
 from services.reports.domain.field_notes import FeedbackFact
 from services.reports.domain.funnel import COUNTERS
@@ -41,6 +42,7 @@ class Tables:
     feedback_fact: Table
     alert_fact: Table
     rung_fact: Table
+    budget_said: Table
     tenant_setting: Table
     agreement_version: Table
     commitment_version: Table
@@ -81,6 +83,7 @@ class Tables:
             self.feedback_fact,
             self.alert_fact,
             self.rung_fact,
+            self.budget_said,
             self.tenant_setting,
             self.agreement_version,
             self.commitment_version,
@@ -119,6 +122,13 @@ def define_tables(metadata: MetaData) -> Tables:
         clock_fact.c.clock,
         sqlite_where=clock_fact.c.undone_due_time.is_not(None),
         postgresql_where=clock_fact.c.undone_due_time.is_not(None),
+    )
+    Index(
+        "clock_fact_missed",
+        clock_fact.c.tenant,
+        clock_fact.c.missed_due_time,
+        sqlite_where=clock_fact.c.missed_due_time.is_not(None),
+        postgresql_where=clock_fact.c.missed_due_time.is_not(None),
     )
     # What no bucket holds of the owners' waiting: those who still wait, and those who were let off.
     Index(
@@ -244,6 +254,7 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
         "feedback_fact": feedback,
         "alert_fact": alert,
         "rung_fact": rung,
+        "budget_said": Table("budget_said", metadata, *_columns_of(BudgetSaid, key="budget")),
     }
 
 
@@ -277,7 +288,9 @@ _TYPE_OF: Final[dict[Any, tuple[type[TypeEngine[Any]] | TypeEngine[Any], bool]]]
     str | None: (Text, True),
     int: (BigInt, False),
     int | None: (BigInt, True),
+    float | None: (Double, True),
     bool: (SmallInteger, False),
+    bool | None: (SmallInteger, True),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, Table
 
+from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, RungTold
 from services.reports.domain.field_notes import FeedbackFact, FeedbackGiven, FeedbackMoved, fold_feedback
 from services.reports.domain.opportunities import (
@@ -20,7 +21,7 @@ from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
 __all__ = ["SideFacts", "SideWord"]
 
-SideWord: TypeAlias = OpportunityStep | FeedbackGiven | FeedbackMoved | RungTold | AlertTold
+SideWord: TypeAlias = OpportunityStep | FeedbackGiven | FeedbackMoved | RungTold | AlertTold | BudgetSaid
 """What the logs say of these."""
 
 _opportunity_row: Final = attrgetter(*OpportunityFact.__dataclass_fields__)
@@ -37,6 +38,7 @@ class SideFacts:
         self._find_feedback = FindRows(tables.feedback_fact, key=["feedback"])
         self._put_feedback = _upsert(tables.feedback_fact, 1)
         self._put_alerts = _upsert(tables.alert_fact, 1)
+        self._put_budgets = _upsert(tables.budget_said, 1)
         self._put_rungs = UpsertRows(
             tables.rung_fact,
             key=["clock", "cycle", "rung_id"],
@@ -52,6 +54,8 @@ class SideFacts:
         )
         alerts = {each.alert: each for each in words if isinstance(each, AlertTold)}
         self._put_alerts.upsert(connection, list(alerts.values()))
+        budgets = {each.budget: each for each in words if isinstance(each, BudgetSaid)}
+        self._put_budgets.upsert(connection, list(budgets.values()))
         self._fold_rungs(connection, [each for each in words if isinstance(each, RungTold)])
 
     def _fold_opportunities(self, connection: Connection, words: Sequence[OpportunityStep]) -> None:

@@ -5,14 +5,15 @@
 
 import sys
 
-from services.reports.domain.kpis import KPIS, Kpi
+from services.reports.domain.kpi_kinds import Kpi
+from services.reports.domain.kpis import KPIS
 from services.reports.domain.labels import Dimension
 
 __all__ = ["definitions_page"]
 
 _HEAD = """# Figures
 
-Generated from the registry in `services/reports/domain/kpis.py`; edit that, then run
+Generated from the registry, `services/reports/domain/*kpis.py`; edit that, then run
 `python -m services.reports.web.definitions > docs/kpis.md`.
 
 Every figure that `QueryKpi` answers is here, under the id by which it is asked for.
@@ -27,8 +28,10 @@ A time that people wait is estimated over everybody, those who still wait includ
 Leaving without an answer is an outcome of its own there.
 Archived history waits for nobody and is left out of waiting times.
 
-| id | figure | formula | unit | basis | party | edge cases |
-| --- | --- | --- | --- | --- | --- | --- |
+A figure is as fresh as the logs that it is read from are folded in; every answer says how far they are.
+
+| id | figure | formula | unit | basis | party | logs | edge cases |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 _DIMENSIONS = """
@@ -49,6 +52,7 @@ _CODES = """
 | L | Late events restate past periods; the answer says as of which log positions it holds. |
 | M | Amounts are whole minor units; several currencies without a rate are undefined. |
 | O | Open items are in neither part and are shown beside. |
+| P | What a single person did is in no label; only an authorised answer tells it. |
 | R | Groups are summed before they are divided. |
 | T | Times that contradict one another are counted as invalid and kept out of durations. |
 | W | A share comes with its 95 % interval. |
@@ -67,7 +71,8 @@ def _row(kpi: Kpi) -> str:
     bases = ", ".join(basis.value for basis in kpi.bases) or "–"
     parties = ", ".join(kpi.parties)
     codes = " ".join(kpi.edge_cases) or "–"
-    return f"| {kpi.kpi_id} | {kpi.title} | {kpi.formula} | {kpi.unit} | {bases} | {parties} | {codes} |\n"
+    cells = (kpi.kpi_id, kpi.title, kpi.formula, kpi.unit, bases, parties, ", ".join(kpi.logs), codes)
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _groupings() -> str:

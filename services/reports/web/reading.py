@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import Stage
-from services.reports.domain.kpis import Basis
+from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.store.figures import Figures, FunnelRow, PartyScores, ResponseRow, ScoreLine

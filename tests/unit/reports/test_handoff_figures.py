@@ -9,7 +9,8 @@ import pytest
 from services.reports.domain.agreements import TenantSet
 from services.reports.domain.errors import BasisRequired, DimensionUnsupported, FactMissing, KpiUnknown
 from services.reports.domain.figures import Amount, Figure, Undefined
-from services.reports.domain.kpis import KPIS, Basis
+from services.reports.domain.kpi_kinds import Basis
+from services.reports.domain.kpis import KPIS
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Period
 from services.reports.domain.words import (

@@ -6,7 +6,7 @@ Every sum and fact is made anew from the logs, which hold all of it: both are re
 from collections.abc import Sequence
 
 from alembic import op
-from sqlalchemy import Column, SmallInteger, Text, text
+from sqlalchemy import Column, Double, SmallInteger, Text, text
 
 from smarketing.sql.types import BigInt
 
@@ -109,6 +109,9 @@ def _handoffs() -> None:
         Column("value_minor_units", BigInt, nullable=False),
         Column("behaviour_count", BigInt, nullable=False),
         Column("joined_count", BigInt, nullable=False),
+        Column("conforming", SmallInteger),
+        Column("required_fields", BigInt, nullable=False),
+        Column("valid_fields", BigInt, nullable=False),
     )
     op.create_index("handoff_fact_by_submission", "handoff_fact", ["tenant", "submit_time"])
     _partial("handoff_fact_open", "handoff_fact", ["tenant", "open_since"], "open_since IS NOT NULL")
@@ -141,10 +144,12 @@ def _clocks() -> None:
         Column("late", BigInt),
         Column("warned", SmallInteger, nullable=False),
         Column("undone_due_time", BigInt),
+        Column("missed_due_time", BigInt),
         Column("agreement", Text, nullable=False),
     )
     op.create_index("clock_fact_by_due", "clock_fact", ["tenant", "due_time"])
     op.create_index("clock_fact_by_handoff", "clock_fact", ["handoff"])
+    _partial("clock_fact_missed", "clock_fact", ["tenant", "missed_due_time"], "missed_due_time IS NOT NULL")
     _partial("clock_fact_uncounted", "clock_fact", ["tenant", "start_time"], "elapsed IS NULL")
     _partial(
         "clock_fact_undone",
@@ -187,7 +192,7 @@ def _clocks() -> None:
 
 
 def _around_handoffs() -> None:
-    """Keep what hangs on a handoff and is read by itself."""
+    """Keep what hangs on a handoff or a clock and is read by itself."""
     op.create_table(
         "happening",
         Column("happening", Text, primary_key=True),
@@ -278,6 +283,22 @@ def _around_handoffs() -> None:
         Column("delivered_count", BigInt, nullable=False),
     )
     op.create_index("rung_fact_by_time", "rung_fact", ["tenant", "fire_time"])
+    op.create_table(
+        "budget_said",
+        Column("budget", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("agreement", Text, nullable=False),
+        Column("commitment_id", Text, nullable=False),
+        Column("parties", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("settled_count", BigInt, nullable=False),
+        Column("breached_count", BigInt, nullable=False),
+        Column("remaining_ratio", Double),
+        Column("fast_burn_rate", Double),
+        Column("slow_burn_rate", Double),
+        Column("exhaustion", BigInt),
+        Column("as_of_time", BigInt, nullable=False),
+    )
 
 
 def _sums() -> None:

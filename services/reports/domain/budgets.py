@@ -1,0 +1,28 @@
+"""Error budgets as the sla log says they stand; reports decides nothing about them."""
+
+from typing import NamedTuple
+
+from services.reports.domain.periods import Micros
+
+__all__ = ["BudgetSaid"]
+
+
+class BudgetSaid(NamedTuple):
+    """A budget when it last got into another state; also the row in which it is kept."""
+
+    budget: str
+    """Agreement and commitment."""
+    tenant: str
+    agreement: str
+    commitment_id: str
+    parties: str
+    """As in a clock: `,marketing,sales,`."""
+    state: str
+    settled_count: int
+    breached_count: int
+    remaining_ratio: float | None
+    fast_burn_rate: float | None
+    slow_burn_rate: float | None
+    exhaustion: Micros | None
+    """How long the rest lasts, in the commitment's own time; None when nothing burns."""
+    as_of_time: Micros

@@ -1,0 +1,110 @@
+"""Reads missed clocks, and whose the time of each was."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from services.reports.domain.delays import PARTS, Course, parts_of
+from services.reports.domain.figures import Figure
+from services.reports.domain.labels import Dimension
+from services.reports.domain.periods import Micros
+from services.reports.store.calendars import calendar_of
+from services.reports.store.queries import GroupKey, Queries, Question
+from smarketing.businesstime import Openings
+
+__all__ = ["DelayQueries"]
+
+
+class DelayQueries:
+    """Reads inside the caller's transaction. Remembers compiled calendars: a version never changes."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._tables = queries.tables
+        self._openings: dict[str, Openings] = {}
+
+    def missed(self, connection: Connection, question: Question) -> Sequence[Any]:
+        """Return the clocks due in the period that were missed, with their handoffs' times.
+
+        The index on missed clocks alone is walked, so the cost is that of what was missed.
+        """
+        clock, handoff = self._tables.clock_fact, self._tables.handoff_fact
+        version = self._tables.agreement_version
+        query = (
+            select(
+                clock.c.commitment_id,
+                clock.c.team,
+                clock.c.agreement,
+                clock.c.basis,
+                clock.c.start_time,
+                clock.c.due_time,
+                clock.c.original_due_time,
+                clock.c.stop_time,
+                version.c.calendar_version,
+                handoff.c.inquire_time,
+                handoff.c.submit_time,
+                handoff.c.offer_time,
+                handoff.c.accept_time,
+            )
+            .select_from(
+                clock.outerjoin(handoff, handoff.c.handoff == clock.c.handoff).outerjoin(
+                    version, version.c.agreement_version == clock.c.agreement_version
+                )
+            )
+            .where(clock.c.tenant == question.tenant, clock.c.missed_due_time.is_not(None))
+        )
+        if question.period is not None:
+            days = self._queries.days(connection, question.tenant)
+            query = query.where(
+                clock.c.missed_due_time >= days.start_of(question.period.first),
+                clock.c.missed_due_time < days.start_of(question.period.last),
+            )
+        if question.party:
+            query = query.where(clock.c.parties.contains(f",{question.party},"))
+        return list(connection.execute(query))
+
+    def parts(self, connection: Connection, question: Question) -> list[tuple[GroupKey, Figure]]:
+        """Return each part's share of the time of all (S27); without missed clocks each is undefined."""
+        others = [each for each in question.group_by if each is not Dimension.DELAY_PART]
+        at = next((i for i, each in enumerate(question.group_by) if each is Dimension.DELAY_PART), 0)
+        sums: dict[GroupKey, list[Micros]] = defaultdict(lambda: [0] * len(PARTS))
+        if not others:
+            sums[()] = [0] * len(PARTS)
+        for row in self.missed(connection, question):
+            if row.submit_time is None:
+                continue
+            rest = tuple(getattr(row, dimension.value) for dimension in others)
+            for part, length in enumerate(self._parts_of(connection, row, question.now)):
+                sums[rest][part] += length
+        return [
+            ((*rest[:at], part, *rest[at:]), Figure.quotient(lengths[number], sum(lengths)))
+            for rest, lengths in sums.items()
+            for number, part in enumerate(PARTS)
+        ]
+
+    def _parts_of(self, connection: Connection, row: Any, now: Micros) -> tuple[Micros, ...]:
+        end = now if row.stop_time is None else row.stop_time
+        course = Course(row.inquire_time, row.submit_time, row.offer_time, row.accept_time, end)
+        began = end if row.accept_time is None else min(row.accept_time, end)
+        openings = self._compiled(connection, row.calendar_version)
+        if openings is None:
+            return parts_of(course, end - began, 0)
+        # Pauses have moved the due instant by just their open time.
+        paused = openings.between_us(row.original_due_time, row.due_time)
+        return parts_of(course, openings.between_us(began, end), max(0, paused))
+
+    def _compiled(self, connection: Connection, calendar_version: str | None) -> Openings | None:
+        if not calendar_version:
+            return None
+        known = self._openings.get(calendar_version)
+        if known is None:
+            table = self._tables.calendar_version
+            definition = connection.scalar(
+                select(table.c.definition).where(table.c.calendar_version == calendar_version)
+            )
+            if definition is None:
+                return None
+            known = self._openings[calendar_version] = Openings(calendar_of(definition))
+        return known

@@ -1,0 +1,81 @@
+"""The smallest log on which a figure's right reading and a plausible wrong one differ."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.reports.domain.field_notes import FeedbackGiven
+from services.reports.domain.figures import Figure
+from services.reports.domain.kpi_kinds import Basis
+from services.reports.domain.labels import Dimension
+from services.reports.domain.opportunities import OpportunityStep
+from services.reports.domain.periods import Period
+from services.reports.domain.words import FollowedUp
+from services.reports.store.fold import LeadWord, SlaWord
+from tests.builders.reports import TENANT, at, handoff
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+NOW = at(days=100)
+MARCH, APRIL = Period.month(2026, 3), Period.month(2026, 4)
+NORTH = f"{TENANT}/teams/north"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is told, what is asked, what the figure is, and what somebody might have taken it for."""
+
+    wrongly: str
+    """How the wrong reading is come by."""
+    right: Any
+    wrong: Any
+    code: str = ""
+    """The edge code that names the wrong reading, where one does."""
+    leads: tuple[LeadWord, ...] = ()
+    sla: tuple[SlaWord, ...] = ()
+    basis: Basis | None = None
+    period: Period | None = None
+    group_by: tuple[Dimension, ...] = ()
+    group: tuple[str | None, ...] = ()
+    now: int = NOW
+
+
+def shown(figure: Figure) -> Any:
+    """Return what a figure says, in as few words as tell it from another."""
+    if figure.undefined is not None:
+        return figure.undefined
+    if figure.amount is not None:
+        return figure.amount.currency, figure.amount.minor_units
+    if figure.ratio is not None and figure.numerator is not None:
+        return figure.numerator, figure.denominator
+    if figure.ratio is not None:
+        return figure.ratio
+    return figure.duration if figure.count is None else figure.count
+
+
+def head(number: int, **when: Any) -> tuple[str, str, int]:
+    """Return with what every word about a handoff begins."""
+    return TENANT, handoff(number), at(**when)
+
+
+def touch(number: int, *, contact: bool = False, grade: str = "confirmed", **when: Any) -> FollowedUp:
+    """Return a call to the lead of a handoff."""
+    return FollowedUp(*head(number, **when), contact, grade != "back_dated", "call", grade)
+
+
+def deal(number: int, kind: str, **told: Any) -> OpportunityStep:
+    """Return a step of the opportunity of a handoff, so many days after Monday."""
+    days = told.pop("days", 0)
+    amount = told.pop("amount", None)
+    return OpportunityStep(
+        *head(number, days=days),
+        f"{handoff(number)}/opportunity",
+        kind,
+        currency="EUR" if amount is not None else "",
+        minor_units=amount or 0,
+        **told,
+    )
+
+
+def heard(feedback: str, theme: str, **when: Any) -> FeedbackGiven:
+    """Return something that the field told."""
+    return FeedbackGiven(*head(1, **when), feedback, "price", theme)

@@ -1,0 +1,31 @@
+"""For every figure, the smallest log on which its right reading and a plausible wrong one differ."""
+
+import pytest
+
+from services.reports.domain.kpis import KPIS
+from services.reports.store.figures import Figures
+from services.reports.store.queries import Queries, Question
+from tests.builders.kpi_case import shown
+from tests.builders.reports import TENANT, a_ledger
+from tests.unit.reports import cases_of_handoffs, cases_of_pipeline, cases_of_promises
+
+CASES = cases_of_promises.CASES | cases_of_handoffs.CASES | cases_of_pipeline.CASES
+
+
+def test_every_figure_has_its_smallest_log_and_no_log_is_of_none() -> None:
+    assert CASES.keys() == KPIS.keys()
+
+
+@pytest.mark.parametrize("kpi_id", CASES)
+def test_the_right_reading_is_shown_and_not_the_plausible_wrong_one(kpi_id: str) -> None:
+    case, kpi = CASES[kpi_id], KPIS[kpi_id]
+    with a_ledger() as ledger:
+        ledger.leads(*case.leads)
+        ledger.sla(*case.sla)
+        question = Question(tenant=TENANT, period=case.period, group_by=case.group_by, now=case.now)
+        with ledger.database.reading() as connection:
+            rows = Figures(Queries(ledger.tables)).query(connection, kpi_id, question, case.basis)
+
+    assert {row.group: shown(row.figure) for row in rows}[case.group] == case.right
+    assert case.right != case.wrong
+    assert case.code in kpi.edge_cases
