@@ -24,6 +24,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.sla.v1 import clocks_pb2 as slaclockspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.businesstime import BusinessTime, Calendar
@@ -287,7 +288,8 @@ class Engine:
             for row in connection.execute(query):
                 kind = row.payload_type.rsplit(".", 1)[1]
                 if kind not in _NOT_OF_CLOCKS:
-                    found.append((kind, getattr(slaeventspb, kind).FromString(row.payload)))
+                    module = slaeventspb if hasattr(slaeventspb, kind) else slaclockspb
+                    found.append((kind, getattr(module, kind).FromString(row.payload)))
         return found
 
     def said(self) -> list[str]:
