@@ -13,6 +13,9 @@ _DECIDERS: Final = (Role.MARKETING_MANAGER, Role.SALES_MANAGER, Role.OPERATOR)
 
 IDENTITY_POLICY: Final[Policy] = {
     f"{_SERVICE}/ListPossibleDuplicates": Allow(*_DECIDERS),
+    f"{_SERVICE}/ListDistinctions": Allow(*_DECIDERS),
+    f"{_SERVICE}/DistinguishLeads": Allow(*_DECIDERS, mutation=True),
+    f"{_SERVICE}/WithdrawDistinction": Allow(*_DECIDERS, mutation=True),
     f"{_SERVICE}/MergeLeads": Allow(*_DECIDERS, mutation=True),
     f"{_SERVICE}/UnmergeLeads": Allow(*_DECIDERS, mutation=True),
 }

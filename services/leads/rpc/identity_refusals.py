@@ -4,6 +4,7 @@ from typing import Final
 
 import grpc
 
+from services.leads.domain.distinctions import LeadsDistinguished, LeadsMergedAlready, LeadsNotDistinguished
 from services.leads.domain.merging import BothConverted, KeepOtherLead, LeadAlreadyMerged, LeadNotMerged
 from smarketing.server.errors import Refusal
 
@@ -25,6 +26,27 @@ def identity_refusal_of(error: BaseException) -> Refusal | None:
         case LeadNotMerged(lead=lead):
             return Refusal(
                 _FORBIDDEN, "LEAD_NOT_MERGED", f"{error}; there is nothing to take back.", {"lead": lead}
+            )
+        case LeadsDistinguished(lead=lead, other_lead=other):
+            return Refusal(
+                _FORBIDDEN,
+                "LEADS_DISTINGUISHED",
+                f"{error}; withdraw that first, with WithdrawDistinction.",
+                {"lead": lead, "other_lead": other},
+            )
+        case LeadsNotDistinguished(lead=lead, other_lead=other):
+            return Refusal(
+                _FORBIDDEN,
+                "LEADS_NOT_DISTINGUISHED",
+                f"{error}; name the two leads of which it was said.",
+                {"lead": lead, "other_lead": other},
+            )
+        case LeadsMergedAlready(lead=lead, other_lead=other):
+            return Refusal(
+                _FORBIDDEN,
+                "LEADS_MERGED",
+                f"{error}; take the merge back first, with UnmergeLeads.",
+                {"lead": lead, "other_lead": other},
             )
         case KeepOtherLead(lead=lead):
             return Refusal(

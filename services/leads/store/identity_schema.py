@@ -11,15 +11,17 @@ __all__ = ["IdentityTables", "define_tables"]
 
 @dataclass(frozen=True, slots=True)
 class IdentityTables:
-    """Merges, what they made void, and possible duplicates."""
+    """Merges, what they made void, possible duplicates, and who is said not to be the same."""
 
     lead_merge: Table
     merged_handoff: Table
     possible_duplicate: Table
+    lead_distinction: Table
 
 
 def define_tables(metadata: MetaData) -> IdentityTables:
     """Declare the tables in `metadata`."""
+    standing = text("unmerge_time IS NULL")
     return IdentityTables(
         lead_merge=Table(
             "lead_merge",
@@ -32,6 +34,7 @@ def define_tables(metadata: MetaData) -> IdentityTables:
             Column("number", BigInt, nullable=False),
             Column("merge_time", UtcMicros, nullable=False),
             Column("unmerge_time", UtcMicros),
+            Index("lead_merge_by_lead", "tenant", "lead", sqlite_where=standing, postgresql_where=standing),
             sqlite_strict=True,
             sqlite_with_rowid=False,
         ),
@@ -65,6 +68,19 @@ def define_tables(metadata: MetaData) -> IdentityTables:
                 text("other_lead DESC"),
             ),
             Index("possible_duplicate_by_other_lead", "tenant", "other_lead"),
+            sqlite_strict=True,
+            sqlite_with_rowid=False,
+        ),
+        lead_distinction=Table(
+            "lead_distinction",
+            metadata,
+            # The two ids in their order, so that it does not matter which was named first.
+            Column("tenant", Text, primary_key=True),
+            Column("lead", Text, primary_key=True),
+            Column("other_lead", Text, primary_key=True),
+            Column("person", Text, nullable=False),
+            Column("decide_time", UtcMicros, nullable=False),
+            Index("lead_distinction_by_other_lead", "tenant", "other_lead"),
             sqlite_strict=True,
             sqlite_with_rowid=False,
         ),

@@ -13,6 +13,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.merging import LeadMerge
 from services.leads.store import rows
+from services.leads.store.distinctions import Distinctions
 from services.leads.store.schema import SCHEMA
 from smarketing.sql import UtcMicros
 from smarketing.sql.types import from_micros, to_micros
@@ -31,6 +32,8 @@ class Merges:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.distinctions: Final = Distinctions(connection)
+        """Who is said not to be whom."""
         self.restored_expiries: Final[list[datetime]] = []
         """When leases end that an earlier transaction gave and this one restored."""
 

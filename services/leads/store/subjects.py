@@ -82,6 +82,7 @@ TREATMENTS: Final[Mapping[str, Treatment]] = {
     "merged_handoff": Treatment("says where a handoff stood when its lead was merged"),
     "engagement": Treatment("says what they visited, opened and answered", deleted=True),
     "possible_duplicate": Treatment("says who was like whom, and in what"),
+    "lead_distinction": Treatment("says who is said not to be whom"),
     "erasure": Treatment("says that somebody was erased"),
 }
 """Of every table that has a lead: a test finds one that is missing here."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.leads.domain.distinctions import LeadsDistinguished
 from services.leads.domain.errors import FieldInvalid, LeadUnknown
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
@@ -55,6 +56,7 @@ def merge_leads(tx: LeadTx, requests: Sequence[MergeLeads]) -> list[LeadMerge | 
             raise FieldInvalid("merged_lead", "another lead than the one to keep")
         kept = _mergeable(tx, (request.tenant, request.lead))
         merged = _mergeable(tx, (request.tenant, request.merged_lead))
+        _check_not_distinguished(tx, request)
         goes_on = handoff_that_goes_on(kept, merged)
         return _merged(tx, request, goes_on, merged)
 
@@ -176,6 +178,14 @@ def _mergeable(tx: LeadTx, lead: LeadKey) -> list[Handoff]:
         known_as = names.LEAD.build(lead[0], lead_known_as(tx, *lead))
         raise LeadAlreadyMerged(names.LEAD.build(*lead), f"is known as {known_as} already")
     return handoffs
+
+
+def _check_not_distinguished(tx: LeadTx, request: MergeLeads) -> None:
+    """Refuse what somebody denied: who knows better takes that back first."""
+    said = tx.merges.distinctions.between(request.tenant, request.lead, request.merged_lead)
+    if said is not None:
+        lead, other_lead = (names.LEAD.build(request.tenant, each) for each in (said.lead, said.other_lead))
+        raise LeadsDistinguished(lead, other_lead, f"are two people, said {said.person}")
 
 
 def _known(tx: LeadTx, lead: LeadKey) -> list[Handoff]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from services.leads.domain.distinctions import Distinction
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.matching import (
@@ -44,6 +45,35 @@ def possible_duplicate_message(found: PossibleDuplicate) -> identitypb.PossibleD
     )
     put_instant(message.detect_time, found.detect_time)
     return message
+
+
+def distinction_message(said: Distinction) -> identitypb.LeadDistinction:
+    """Return what somebody said of two leads as its message."""
+    message = identitypb.LeadDistinction(
+        lead=names.LEAD.build(said.tenant, said.lead),
+        other_lead=names.LEAD.build(said.tenant, said.other_lead),
+        person=said.person,
+    )
+    put_instant(message.decide_time, said.decide_time)
+    return message
+
+
+def distinguished_event(said: Distinction) -> leadeventspb.LeadsDistinguished:
+    """Return the payload that says that two leads are two people."""
+    return leadeventspb.LeadsDistinguished(
+        lead=names.LEAD.build(said.tenant, said.lead),
+        other_lead=names.LEAD.build(said.tenant, said.other_lead),
+        person=said.person,
+    )
+
+
+def withdrawn_event(said: Distinction) -> leadeventspb.DistinctionWithdrawn:
+    """Return the payload that says that this was taken back."""
+    return leadeventspb.DistinctionWithdrawn(
+        lead=names.LEAD.build(said.tenant, said.lead),
+        other_lead=names.LEAD.build(said.tenant, said.other_lead),
+        person=said.person,
+    )
 
 
 def identity_from(message: identitypb.IdentitySettings) -> IdentityRules:

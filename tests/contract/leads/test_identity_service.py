@@ -207,3 +207,97 @@ async def test_erasing_one_of_two_merged_forgets_the_person_and_ends_the_way_bac
 
     assert {each.lead for each in erased.erasures} == {lead_of(first), lead_of(second)}
     assert (await refusal(unmerge(office, lead_of(second))))[1] == "LEAD_ERASED"
+
+
+async def distinguish(office: Office, one: str, other: str, who: str = MIA) -> identitypb.LeadDistinction:
+    request = identitypb.DistinguishLeadsRequest(name=one, request_id=wallclock.new_uuid(), other_lead=other)
+    return await IdentityServiceStub(office.channel).DistinguishLeads(request, metadata=office.of(who))
+
+
+async def withdraw(office: Office, one: str, other: str) -> identitypb.LeadDistinction:
+    request = identitypb.WithdrawDistinctionRequest(
+        name=one, request_id=wallclock.new_uuid(), other_lead=other
+    )
+    return await IdentityServiceStub(office.channel).WithdrawDistinction(request, metadata=office.of(MAX))
+
+
+async def pairs_listed(office: Office) -> set[frozenset[str]]:
+    page = await listed(office)
+    return {frozenset((each.lead, each.other_lead)) for each in page.possible_duplicates}
+
+
+async def some_who_share_a_mailbox(office: Office, *given_names: str) -> list[str]:
+    contacts = (
+        leadspb.Contact(given_name=each, family_name="Ott", email="ott@acme.com") for each in given_names
+    )
+    return [
+        lead_of(await office.submit(number, contact=each)) for number, each in enumerate(contacts, start=1)
+    ]
+
+
+async def test_a_pair_of_which_somebody_said_no_is_listed_no_more_until_that_is_withdrawn(
+    office: Office,
+) -> None:
+    first, second = (lead_of(each) for each in await two_who_share_a_mailbox(office))
+
+    said = await distinguish(office, second, first)
+    again = await distinguish(office, first, second, who=MAX)
+    while_it_holds = await pairs_listed(office)
+    kept = await IdentityServiceStub(office.channel).ListDistinctions(
+        identitypb.ListDistinctionsRequest(parent=second), metadata=office.of(MAX)
+    )
+    withdrawn = await withdraw(office, first, second)
+
+    assert (said.person, {said.lead, said.other_lead}) == (MIA, {first, second})
+    # Who said it first stays named, whoever says it again.
+    assert said == again == withdrawn
+    assert list(kept.distinctions) == [said]
+    assert while_it_holds == set()
+    assert await pairs_listed(office) == {frozenset((first, second))}
+    forbidden = grpc.StatusCode.FAILED_PRECONDITION
+    assert await refusal(withdraw(office, first, second)) == (forbidden, "LEADS_NOT_DISTINGUISHED")
+
+
+async def test_a_no_about_one_lead_holds_for_all_that_it_is_merged_with_as_long_as_it_is(
+    office: Office,
+) -> None:
+    ann, bob, cid, dan = await some_who_share_a_mailbox(office, "Ines", "Jonas", "Ulrich", "Walter")
+    await distinguish(office, bob, cid)
+    await merge(office, ann, bob)
+    await merge(office, dan, ann)
+    merged = await pairs_listed(office)
+    await unmerge(office, ann)
+
+    # Bob is known as Dan, by way of Ann: Cid is none of the three.
+    assert merged == set()
+    assert await pairs_listed(office) == {frozenset((dan, other)) for other in (ann, bob, cid)}
+
+
+async def test_who_is_said_to_be_two_is_merged_only_after_that_was_withdrawn(office: Office) -> None:
+    ann, bob, cid = await some_who_share_a_mailbox(office, "Ines", "Jonas", "Ulrich")
+    await distinguish(office, bob, cid)
+    await merge(office, ann, bob)
+    forbidden = grpc.StatusCode.FAILED_PRECONDITION
+
+    assert await refusal(merge(office, ann, cid)) == (forbidden, "LEADS_DISTINGUISHED")
+    assert await refusal(distinguish(office, ann, bob)) == (forbidden, "LEADS_MERGED")
+    await withdraw(office, cid, bob)
+    assert (await merge(office, ann, cid)).lead == ann
+
+
+async def test_the_log_names_who_said_that_two_leads_are_two_people(office: Office, tmp_path: Path) -> None:
+    first, second = (lead_of(each) for each in await two_who_share_a_mailbox(office))
+    await distinguish(office, first, second)
+    await withdraw(office, first, second)
+
+    operator = (("authorization", f"Bearer {token_file(tmp_path, 'operator').read_text().strip()}"),)
+    events = await EventLogServiceStub(office.channel).ReadEvents(
+        eventlogpb.ReadEventsRequest(parent=TENANT, limit=500), metadata=operator
+    )
+    said, withdrawn = leadeventspb.LeadsDistinguished(), leadeventspb.DistinctionWithdrawn()
+    *_, first_event, last_event = events.events
+    assert first_event.payload.Unpack(said)
+    assert last_event.payload.Unpack(withdrawn)
+    assert (said.person, withdrawn.person, last_event.actor) == (MIA, MIA, MAX)
+    assert first_event.skippable
+    assert last_event.skippable

@@ -1733,3 +1733,63 @@ class MqlDefinitionActivated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MqlDefinitionActivated: _TypeAlias = MqlDefinitionActivated  # noqa: Y015
+
+@_typing.final
+class LeadsDistinguished(_message.Message):
+    """Somebody said that two leads are two people. Subject: `lead`. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    OTHER_LEAD_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """One of them."""
+    other_lead: _builtins.str
+    """The other."""
+    person: _builtins.str
+    """Who said so."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        other_lead: _builtins.str = ...,
+        person: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "other_lead", b"other_lead", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadsDistinguished: _TypeAlias = LeadsDistinguished  # noqa: Y015
+
+@_typing.final
+class DistinctionWithdrawn(_message.Message):
+    """That two leads are two people was taken back. Subject: `lead`. May be passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    OTHER_LEAD_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """One of them."""
+    other_lead: _builtins.str
+    """The other."""
+    person: _builtins.str
+    """Who had said so."""
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        other_lead: _builtins.str = ...,
+        person: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "other_lead", b"other_lead", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistinctionWithdrawn: _TypeAlias = DistinctionWithdrawn  # noqa: Y015

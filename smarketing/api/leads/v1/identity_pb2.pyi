@@ -353,3 +353,157 @@ class UnmergeLeadsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnmergeLeadsRequest: _TypeAlias = UnmergeLeadsRequest  # noqa: Y015
+
+@_typing.final
+class LeadDistinction(_message.Message):
+    """That two leads are two people, as somebody said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    OTHER_LEAD_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    lead: _builtins.str
+    """One of them."""
+    other_lead: _builtins.str
+    """The other."""
+    person: _builtins.str
+    """Who said so: a person or a system."""
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        lead: _builtins.str = ...,
+        other_lead: _builtins.str = ...,
+        person: _builtins.str = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time", "lead", b"lead", "other_lead", b"other_lead", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeadDistinction: _TypeAlias = LeadDistinction  # noqa: Y015
+
+@_typing.final
+class DistinguishLeadsRequest(_message.Message):
+    """Request of `DistinguishLeads`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OTHER_LEAD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """One of the leads."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    other_lead: _builtins.str
+    """The lead that is another person."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        other_lead: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "other_lead", b"other_lead", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistinguishLeadsRequest: _TypeAlias = DistinguishLeadsRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawDistinctionRequest(_message.Message):
+    """Request of `WithdrawDistinction`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OTHER_LEAD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """One of the leads."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    other_lead: _builtins.str
+    """The lead that was said to be another person."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        other_lead: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "other_lead", b"other_lead", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawDistinctionRequest: _TypeAlias = WithdrawDistinctionRequest  # noqa: Y015
+
+@_typing.final
+class ListDistinctionsRequest(_message.Message):
+    """Request of `ListDistinctions`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}/leads/{lead}`, or `tenants/{tenant}/leads/-` for all leads."""
+    page_size: _builtins.int
+    """0 means 50, at most 1,000, negative is refused."""
+    page_token: _builtins.str
+    """From the response before."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDistinctionsRequest: _TypeAlias = ListDistinctionsRequest  # noqa: Y015
+
+@_typing.final
+class ListDistinctionsResponse(_message.Message):
+    """Response of `ListDistinctions`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTINCTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def distinctions(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeadDistinction]:
+        """In the order of the leads' names."""
+
+    def __init__(
+        self,
+        *,
+        distinctions: _abc.Iterable[Global___LeadDistinction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distinctions", b"distinctions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDistinctionsResponse: _TypeAlias = ListDistinctionsResponse  # noqa: Y015

@@ -52,6 +52,21 @@ class IdentityServiceStub:
                 request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.UnmergeLeadsRequest.SerializeToString,
                 response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadMerge.FromString,
                 _registered_method=True)
+        self.DistinguishLeads = channel.unary_unary(
+                '/smarketing.api.leads.v1.IdentityService/DistinguishLeads',
+                request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.DistinguishLeadsRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.FromString,
+                _registered_method=True)
+        self.WithdrawDistinction = channel.unary_unary(
+                '/smarketing.api.leads.v1.IdentityService/WithdrawDistinction',
+                request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.WithdrawDistinctionRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.FromString,
+                _registered_method=True)
+        self.ListDistinctions = channel.unary_unary(
+                '/smarketing.api.leads.v1.IdentityService/ListDistinctions',
+                request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsResponse.FromString,
+                _registered_method=True)
 
 
 class IdentityServiceServicer:
@@ -75,7 +90,8 @@ class IdentityServiceServicer:
         Both keep their histories, their names and their own personal data. A live handoff of the merged lead
         becomes VOID with the reason `MERGED`, and its follow-ups count for the kept lead's, which goes on.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_ERASED`, `LEAD_ALREADY_MERGED`, `KEEP_OTHER_LEAD` when the merged
-        lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity (`FAILED_PRECONDITION`).
+        lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity, `LEADS_DISTINGUISHED` when
+        somebody said that they are two people (`FAILED_PRECONDITION`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +102,35 @@ class IdentityServiceServicer:
 
         What was done with the kept lead's handoffs since stays theirs.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_NOT_MERGED`, `LEAD_ERASED` (`FAILED_PRECONDITION`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DistinguishLeads(self, request, context):
+        """Says that two leads are two people: the pair is listed as a possible duplicate no more, nor is any pair of
+        leads that are merged with one of them each. Who said so before stays named.
+
+        Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEADS_MERGED` (`FAILED_PRECONDITION`); `FIELD_INVALID`
+        (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawDistinction(self, request, context):
+        """Takes back that two leads are two people: they may be listed and merged again.
+
+        Errors: `LEADS_NOT_DISTINGUISHED` (`FAILED_PRECONDITION`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDistinctions(self, request, context):
+        """Lists which leads are said to be two people, in the order of their names.
+
+        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +153,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.UnmergeLeads,
                     request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.UnmergeLeadsRequest.FromString,
                     response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadMerge.SerializeToString,
+            ),
+            'DistinguishLeads': grpc.unary_unary_rpc_method_handler(
+                    servicer.DistinguishLeads,
+                    request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.DistinguishLeadsRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.SerializeToString,
+            ),
+            'WithdrawDistinction': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawDistinction,
+                    request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.WithdrawDistinctionRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.SerializeToString,
+            ),
+            'ListDistinctions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDistinctions,
+                    request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -194,6 +254,87 @@ class IdentityService:
             '/smarketing.api.leads.v1.IdentityService/UnmergeLeads',
             smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.UnmergeLeadsRequest.SerializeToString,
             smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadMerge.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DistinguishLeads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.leads.v1.IdentityService/DistinguishLeads',
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.DistinguishLeadsRequest.SerializeToString,
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawDistinction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.leads.v1.IdentityService/WithdrawDistinction',
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.WithdrawDistinctionRequest.SerializeToString,
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.LeadDistinction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDistinctions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.leads.v1.IdentityService/ListDistinctions',
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsRequest.SerializeToString,
+            smarketing_dot_api_dot_leads_dot_v1_dot_identity__pb2.ListDistinctionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

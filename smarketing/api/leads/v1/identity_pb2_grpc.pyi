@@ -47,13 +47,31 @@ class IdentityServiceStub:
     Both keep their histories, their names and their own personal data. A live handoff of the merged lead
     becomes VOID with the reason `MERGED`, and its follow-ups count for the kept lead's, which goes on.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_ERASED`, `LEAD_ALREADY_MERGED`, `KEEP_OTHER_LEAD` when the merged
-    lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity (`FAILED_PRECONDITION`).
+    lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity, `LEADS_DISTINGUISHED` when
+    somebody said that they are two people (`FAILED_PRECONDITION`).
     """
     UnmergeLeads: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UnmergeLeadsRequest, _identity_pb2.LeadMerge]
     """Takes a merge back: every handoff of the merged lead stands where it stood.
 
     What was done with the kept lead's handoffs since stays theirs.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_NOT_MERGED`, `LEAD_ERASED` (`FAILED_PRECONDITION`).
+    """
+    DistinguishLeads: _grpc.UnaryUnaryMultiCallable[_identity_pb2.DistinguishLeadsRequest, _identity_pb2.LeadDistinction]
+    """Says that two leads are two people: the pair is listed as a possible duplicate no more, nor is any pair of
+    leads that are merged with one of them each. Who said so before stays named.
+
+    Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEADS_MERGED` (`FAILED_PRECONDITION`); `FIELD_INVALID`
+    (`INVALID_ARGUMENT`).
+    """
+    WithdrawDistinction: _grpc.UnaryUnaryMultiCallable[_identity_pb2.WithdrawDistinctionRequest, _identity_pb2.LeadDistinction]
+    """Takes back that two leads are two people: they may be listed and merged again.
+
+    Errors: `LEADS_NOT_DISTINGUISHED` (`FAILED_PRECONDITION`).
+    """
+    ListDistinctions: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListDistinctionsRequest, _identity_pb2.ListDistinctionsResponse]
+    """Lists which leads are said to be two people, in the order of their names.
+
+    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
 
 @_typing.type_check_only
@@ -75,13 +93,31 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     Both keep their histories, their names and their own personal data. A live handoff of the merged lead
     becomes VOID with the reason `MERGED`, and its follow-ups count for the kept lead's, which goes on.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_ERASED`, `LEAD_ALREADY_MERGED`, `KEEP_OTHER_LEAD` when the merged
-    lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity (`FAILED_PRECONDITION`).
+    lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity, `LEADS_DISTINGUISHED` when
+    somebody said that they are two people (`FAILED_PRECONDITION`).
     """
     UnmergeLeads: _aio.UnaryUnaryMultiCallable[_identity_pb2.UnmergeLeadsRequest, _identity_pb2.LeadMerge]  # type: ignore[assignment]
     """Takes a merge back: every handoff of the merged lead stands where it stood.
 
     What was done with the kept lead's handoffs since stays theirs.
     Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_NOT_MERGED`, `LEAD_ERASED` (`FAILED_PRECONDITION`).
+    """
+    DistinguishLeads: _aio.UnaryUnaryMultiCallable[_identity_pb2.DistinguishLeadsRequest, _identity_pb2.LeadDistinction]  # type: ignore[assignment]
+    """Says that two leads are two people: the pair is listed as a possible duplicate no more, nor is any pair of
+    leads that are merged with one of them each. Who said so before stays named.
+
+    Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEADS_MERGED` (`FAILED_PRECONDITION`); `FIELD_INVALID`
+    (`INVALID_ARGUMENT`).
+    """
+    WithdrawDistinction: _aio.UnaryUnaryMultiCallable[_identity_pb2.WithdrawDistinctionRequest, _identity_pb2.LeadDistinction]  # type: ignore[assignment]
+    """Takes back that two leads are two people: they may be listed and merged again.
+
+    Errors: `LEADS_NOT_DISTINGUISHED` (`FAILED_PRECONDITION`).
+    """
+    ListDistinctions: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListDistinctionsRequest, _identity_pb2.ListDistinctionsResponse]  # type: ignore[assignment]
+    """Lists which leads are said to be two people, in the order of their names.
+
+    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -112,7 +148,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         Both keep their histories, their names and their own personal data. A live handoff of the merged lead
         becomes VOID with the reason `MERGED`, and its follow-ups count for the kept lead's, which goes on.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_ERASED`, `LEAD_ALREADY_MERGED`, `KEEP_OTHER_LEAD` when the merged
-        lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity (`FAILED_PRECONDITION`).
+        lead's handoff has come further, `BOTH_CONVERTED` when each has an open opportunity, `LEADS_DISTINGUISHED` when
+        somebody said that they are two people (`FAILED_PRECONDITION`).
         """
 
     @_abc_1.abstractmethod
@@ -125,6 +162,41 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
 
         What was done with the kept lead's handoffs since stays theirs.
         Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEAD_NOT_MERGED`, `LEAD_ERASED` (`FAILED_PRECONDITION`).
+        """
+
+    @_abc_1.abstractmethod
+    def DistinguishLeads(
+        self,
+        request: _identity_pb2.DistinguishLeadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.LeadDistinction, _abc.Awaitable[_identity_pb2.LeadDistinction]]:
+        """Says that two leads are two people: the pair is listed as a possible duplicate no more, nor is any pair of
+        leads that are merged with one of them each. Who said so before stays named.
+
+        Errors: `LEAD_UNKNOWN` (`NOT_FOUND`); `LEADS_MERGED` (`FAILED_PRECONDITION`); `FIELD_INVALID`
+        (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawDistinction(
+        self,
+        request: _identity_pb2.WithdrawDistinctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.LeadDistinction, _abc.Awaitable[_identity_pb2.LeadDistinction]]:
+        """Takes back that two leads are two people: they may be listed and merged again.
+
+        Errors: `LEADS_NOT_DISTINGUISHED` (`FAILED_PRECONDITION`).
+        """
+
+    @_abc_1.abstractmethod
+    def ListDistinctions(
+        self,
+        request: _identity_pb2.ListDistinctionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListDistinctionsResponse, _abc.Awaitable[_identity_pb2.ListDistinctionsResponse]]:
+        """Lists which leads are said to be two people, in the order of their names.
+
+        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
