@@ -23,6 +23,7 @@ from tests.bench.imports import import_stream
 from tests.bench.lists import lists
 from tests.bench.ours import Ours
 from tests.bench.routing import routing
+from tests.bench.score import score
 from tests.bench.sweep import sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +152,7 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "stream": submit_stream,
     "import": import_stream,
     "routing": routing,
+    "score": score,
     "lists": lists,
     "calendar": calendar,
     "sweep": sweep,

@@ -84,7 +84,7 @@ def a_definition(**changes: Any) -> MqlDefinition:
 
 def a_visit(ago: timedelta = timedelta(0), *, at: datetime = NOON) -> Behaved:
     """A page was visited so long before `at`."""
-    return Behaved(BehaviourKind.PAGE_VISITED, at - ago)
+    return Behaved.at(BehaviourKind.PAGE_VISITED, at - ago)
 
 
 def told_visit(number: int = 1, *, of: int = 1, **changes: Any) -> RecordBehaviour:

@@ -16,7 +16,7 @@ from tests.builders.scoring import a_fit_rule, a_model, an_engagement_rule
 
 KINDS = st.sampled_from(BehaviourKind)
 AGES = st.timedeltas(timedelta(0), timedelta(days=400))
-BEHAVED = st.lists(st.builds(lambda kind, ago: Behaved(kind, NOON - ago), KINDS, AGES), max_size=12)
+BEHAVED = st.lists(st.builds(lambda kind, ago: Behaved.at(kind, NOON - ago), KINDS, AGES), max_size=12)
 RULES = st.builds(
     lambda kinds, points, most, hours: an_engagement_rule(
         kinds=tuple(kinds),
@@ -56,7 +56,7 @@ def test_one_more_behaviour_never_lowers_a_score_of_rules_that_give(
 
     before = model.rate(Facts(), behaved, as_of=NOON).score
 
-    assert model.rate(Facts(), [*behaved, Behaved(kind, NOON - ago)], as_of=NOON).score >= before
+    assert model.rate(Facts(), [*behaved, Behaved.at(kind, NOON - ago)], as_of=NOON).score >= before
 
 
 @given(st.lists(RULES, min_size=1, max_size=4), BEHAVED, AGES)
@@ -85,7 +85,7 @@ def test_the_order_in_which_behaviour_is_told_changes_nothing(
     rules: list[EngagementRule], kinds: list[BehaviourKind], ago: timedelta
 ) -> None:
     model = a_generous_model(rules)
-    told = [Behaved(kind, NOON - ago / (index + 1)) for index, kind in enumerate(kinds)]
+    told = [Behaved.at(kind, NOON - ago / (index + 1)) for index, kind in enumerate(kinds)]
 
     assert model.score(Facts(), told, as_of=NOON) == model.score(Facts(), told[::-1], as_of=NOON)
 

@@ -105,10 +105,9 @@ class MqlDefinition:
 
     def _within_window(self, behaved: Sequence[Behaved], as_of: datetime) -> list[Behaved]:
         window = self.engagement_window
+        first = None if window is None else as_of - window
         return [
-            each
-            for each in behaved
-            if each.occur_time <= as_of and (window is None or as_of - each.occur_time <= window)
+            each for each in behaved if (at := each.occur_time) <= as_of and (first is None or at >= first)
         ]
 
     def _is_raised(self, facts: Facts, within: Sequence[Behaved]) -> bool:

@@ -4,17 +4,18 @@ Everything is counted in whole numbers: points in 2⁻³² of a point, halves by
 itself made of whole numbers. The same lead at the same instant has the same score on every machine.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from math import isqrt
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.intake import BehaviourKind
 from services.leads.domain.lead import Rating
-from services.leads.domain.lead_fields import Facts, Reader, number_in, reader_of, reads_contact
+from services.leads.domain.lead_fields import Facts, number_in, reader_of, reads_contact
 
 __all__ = [
     "Behaved",
@@ -28,9 +29,10 @@ __all__ = [
     "ScoreReason",
     "Step",
     "VersionState",
-    "points_of",
 ]
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _BITS: Final = 32
 _POINT: Final = 1 << _BITS
 _STEPS: Final = 1024
@@ -77,7 +79,18 @@ class Behaved(NamedTuple):
     """Something that a lead did, and when."""
 
     kind: int
-    occur_time: datetime
+    occur_micros: int
+    """Since 1970, as it is kept: a pass weighs millions of them, and must not make as many instants."""
+
+    @classmethod
+    def at(cls, kind: int, occur_time: datetime) -> "Behaved":
+        """Return a behaviour of this kind at this instant."""
+        return cls(kind, _micros_of(occur_time))
+
+    @property
+    def occur_time(self) -> datetime:
+        """The instant."""
+        return _EPOCH + timedelta(microseconds=self.occur_micros)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +104,10 @@ class FitRule:
     """None where nothing sensible was said: then it is a fault, and never fulfilled."""
     values: tuple[str, ...] = ()
     points: int
-    holds: Callable[[Facts], bool] = field(init=False, repr=False, compare=False)
-    """Whether a lead fulfils it; compiled once. A rule about no field there is is never fulfilled."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "holds", _compiled(self))
+    def holds(self, facts: Facts) -> bool:
+        """Whether a lead fulfils it; a rule about no field there is is never fulfilled."""
+        return bool(_Fit([self]).holding(facts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +181,13 @@ class ScoreModel:
     create_time: datetime | None = None
     activate_time: datetime | None = None
     retire_time: datetime | None = None
+    _fit: "_Fit" = field(init=False, repr=False, compare=False)
+    _engagement: "_Engagement" = field(init=False, repr=False, compare=False)
     _steps: "_Steps" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_fit", _Fit(self.fit_rules))
+        object.__setattr__(self, "_engagement", _Engagement(self.engagement_rules))
         object.__setattr__(self, "_steps", _Steps(self))
 
     @property
@@ -181,35 +197,31 @@ class ScoreModel:
 
     def rate(self, facts: Facts, behaved: Sequence[Behaved], *, as_of: datetime) -> Rating:
         """Return the score and band at an instant; behaviour after it does not count."""
-        fit = points_of(
-            sum([rule.points for rule in self.fit_rules if rule.holds(facts)]), self.max_fit_points
-        )
         engagement = self.engagement_points(behaved, as_of=as_of)
-        return self._steps.rating(self.version, fit, engagement)
+        return self._steps.rating(self.version, self.fit_points(facts), engagement)
 
     def fit_points(self, facts: Facts) -> int:
         """Return the points of fit."""
-        return points_of(
-            sum(rule.points for rule in self.fit_rules if rule.holds(facts)), self.max_fit_points
+        return _within_dimension(
+            sum([rule.points for _, rule in self._fit.holding(facts)]), self.max_fit_points
         )
 
     def engagement_points(self, behaved: Sequence[Behaved], *, as_of: datetime) -> int:
         """Return the points of engagement at an instant."""
         if not behaved:
             return 0
-        total = sum(_within(rule, _gathered(rule, behaved, as_of)[0]) for rule in self.engagement_rules)
-        return points_of((total + _POINT // 2) >> _BITS, self.max_engagement_points)
+        total = sum([given for _, given, _, _ in self._engagement.given(behaved, as_of)])
+        return _within_dimension((total + _POINT // 2) >> _BITS, self.max_engagement_points)
 
     def score(self, facts: Facts, behaved: Sequence[Behaved], *, as_of: datetime) -> LeadScore:
         """Return the same with all that led to it; reasons name rules and fields, never what these say."""
-        reasons = [
-            ScoreReason(rule.rule_id, rule.points * 1000, field=rule.reads)
-            for rule in self.fit_rules
-            if rule.holds(facts)
-        ]
-        reasons += _engagement_reasons(self.engagement_rules, behaved, as_of)
-        fit = self.fit_points(facts)
-        engagement = self.engagement_points(behaved, as_of=as_of)
+        holding = sorted(self._fit.holding(facts), key=itemgetter(0))
+        given = self._engagement.given(behaved, as_of)
+        reasons = [ScoreReason(rule.rule_id, rule.points * 1000, rule.reads) for _, rule in holding]
+        reasons += _engagement_reasons(given)
+        fit = _within_dimension(sum([rule.points for _, rule in holding]), self.max_fit_points)
+        total = sum([each[1] for each in given])
+        engagement = _within_dimension((total + _POINT // 2) >> _BITS, self.max_engagement_points)
         return LeadScore(
             rating=self._steps.rating(self.version, fit, engagement),
             fit_points=fit,
@@ -283,8 +295,92 @@ class _Steps:
         return Rating(0, "", version) if found is None else found
 
 
-def points_of(points: int, most: int) -> int:
-    """Return points within 0 and the most that a dimension counts for."""
+class _Fit:
+    """The rules of fit, put together by what they read: a field is read and spelled once for all of them."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, rules: Sequence[FitRule]) -> None:
+        by_field: dict[str, list[tuple[int, FitRule]]] = {}
+        for numbered in enumerate(rules):
+            by_field.setdefault(numbered[1].reads, []).append(numbered)
+        self._fields = tuple(
+            (read, _tests(own, _WORD_TESTS), _tests(own, _NUMBER_TESTS))
+            for reads, own in by_field.items()
+            if (read := reader_of(reads)) is not None
+        )
+
+    def holding(self, facts: Facts) -> list[tuple[int, FitRule]]:
+        """Return the rules that a lead fulfils, each with its place in the model."""
+        found = []
+        for read, words, numbers in self._fields:
+            told = read(facts)
+            text = told.strip().casefold()
+            for test, numbered in words:
+                if test(text):
+                    found.append(numbered)
+            number = number_in(told) if numbers and told else None
+            if number is not None:
+                found += [numbered for test, numbered in numbers if test(number)]
+        return found
+
+
+class _Engagement:
+    """The rules of engagement, put together by kind of behaviour."""
+
+    __slots__ = ("_by_kind", "_half_lives", "_rules")
+
+    def __init__(self, rules: Sequence[EngagementRule]) -> None:
+        self._rules = tuple(rules)
+        self._half_lives = tuple(
+            0 if rule.half_life is None else rule.half_life // _MICROSECOND for rule in rules
+        )
+        by_kind: dict[int, list[int]] = {}
+        for index, rule in enumerate(rules):
+            for kind in rule.kinds:
+                by_kind.setdefault(int(kind), []).append(index)
+        self._by_kind = by_kind
+
+    def given(
+        self, behaved: Sequence[Behaved], as_of: datetime
+    ) -> list[tuple[EngagementRule, int, int, bool]]:
+        """Return what each rule gives, in 2⁻³² of a point, for how many behaviours, and if it had more."""
+        if not behaved:
+            return []
+        weights, counts = [0] * len(self._rules), [0] * len(self._rules)
+        now, by_kind, half_lives = _micros_of(as_of), self._by_kind, self._half_lives
+        for kind, occur_micros in behaved:
+            if occur_micros > now:
+                continue
+            for index in by_kind.get(kind, ()):
+                counts[index] += 1
+                weights[index] += _weight(now - occur_micros, half_lives[index])
+        return [
+            _given(rule, weight * rule.points, count)
+            for rule, weight, count in zip(self._rules, weights, counts, strict=True)
+            if count
+        ]
+
+
+def _given(rule: EngagementRule, points: int, count: int) -> tuple[EngagementRule, int, int, bool]:
+    most = rule.max_points << _BITS
+    given = max(-most, min(points, most))
+    return rule, given, count, given != points
+
+
+def _weight(age_micros: int, half_life_micros: int) -> int:
+    """Return what is left of one point, in 2⁻³² of it."""
+    if not half_life_micros:
+        return _POINT
+    halves, rest = divmod(age_micros, half_life_micros)
+    return _HALVING[rest * _STEPS // half_life_micros] >> halves if halves < _LONG_AGO else 0
+
+
+def _micros_of(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _within_dimension(points: int, most: int) -> int:
     return 0 if points < 0 else min(points, most)
 
 
@@ -299,100 +395,69 @@ def _name_at(steps: Sequence[tuple[int, str]], figure: int) -> str:
     return ""
 
 
-def _gathered(rule: EngagementRule, behaved: Sequence[Behaved], as_of: datetime) -> tuple[int, int]:
-    """Return what a rule's behaviours weigh together, in 2⁻³² of a point, and how many they are."""
-    kinds, half_life = rule.kinds, rule.half_life
-    weight = count = 0
-    for kind, occur_time in behaved:
-        if kind not in kinds or occur_time > as_of:
-            continue
-        count += 1
-        if half_life is None:
-            weight += _POINT
-            continue
-        halves, rest = divmod(as_of - occur_time, half_life)
-        if halves < _LONG_AGO:
-            weight += _HALVING[rest * _STEPS // half_life] >> halves
-    return weight * rule.points, count
-
-
-def _within(rule: EngagementRule, gathered: int) -> int:
-    most = rule.max_points << _BITS
-    return max(-most, min(gathered, most))
-
-
-def _engagement_reasons(
-    rules: Iterable[EngagementRule], behaved: Sequence[Behaved], as_of: datetime
-) -> Iterable[ScoreReason]:
-    for rule in rules:
-        gathered, count = _gathered(rule, behaved, as_of)
-        given = _within(rule, gathered)
-        thousandths = (given * 1000 + _POINT // 2) >> _BITS
+def _engagement_reasons(given: Iterable[tuple[EngagementRule, int, int, bool]]) -> Iterable[ScoreReason]:
+    for rule, points, count, capped in given:
+        thousandths = (points * 1000 + _POINT // 2) >> _BITS
         if thousandths:
-            yield ScoreReason(rule.rule_id, thousandths, behaviour_count=count, capped=given != gathered)
+            yield ScoreReason(rule.rule_id, thousandths, behaviour_count=count, capped=capped)
 
 
-def _compiled(rule: FitRule) -> Callable[[Facts], bool]:
-    read = reader_of(rule.reads)
-    if read is None or rule.operator is None:
-        return lambda _: False
-    return _COMPILERS[rule.operator](read, rule.values)
+def _tests(
+    rules: Iterable[tuple[int, FitRule]],
+    makers: Mapping[Operator, Callable[[Sequence[str]], Callable[[Any], bool]]],
+) -> tuple[tuple[Callable[[Any], bool], tuple[int, FitRule]], ...]:
+    """Return the tests of those rules whose operator is among these, each with its rule."""
+    return tuple(
+        (makers[rule.operator](rule.values), (place, rule))
+        for place, rule in rules
+        if rule.operator in makers
+    )
 
 
-def _one_of(read: Reader, values: Sequence[str]) -> Callable[[Facts], bool]:
-    wanted = frozenset(value.strip().casefold() for value in values)
-    return lambda facts: read(facts).strip().casefold() in wanted
+def _one_of(values: Sequence[str]) -> Callable[[str], bool]:
+    return frozenset(value.strip().casefold() for value in values).__contains__
 
 
-def _contains(read: Reader, values: Sequence[str]) -> Callable[[Facts], bool]:
+def _contains(values: Sequence[str]) -> Callable[[str], bool]:
     wanted = tuple(value.casefold() for value in values)
 
-    def holds(facts: Facts) -> bool:
-        text = read(facts).casefold()
-        return any(each in text for each in wanted)
+    def holds(text: str) -> bool:
+        for each in wanted:  # noqa: SIM110 -- a generator costs more than the tests
+            if each in text:
+                return True
+        return False
 
     return holds
 
 
-def _lies_within(read: Reader, values: Sequence[str]) -> Callable[[Facts], bool]:
+def _lies_within(values: Sequence[str]) -> Callable[[str], bool]:
     same = frozenset(value.strip().casefold() for value in values)
     # Regions are read from the left, domains from the right.
     below = tuple(f"{each}/" for each in same)
     above = tuple(f".{each}" for each in same)
-
-    def holds(facts: Facts) -> bool:
-        text = read(facts).strip().casefold()
-        return text in same or text.startswith(below) or text.endswith(above)
-
-    return holds
+    return lambda text: text in same or text.startswith(below) or text.endswith(above)
 
 
-def _at_least(read: Reader, values: Sequence[str]) -> Callable[[Facts], bool]:
+def _at_least(values: Sequence[str]) -> Callable[[int], bool]:
     bound = number_in(values[0]) if values else None
-
-    def holds(facts: Facts) -> bool:
-        number = number_in(read(facts))
-        return number is not None and bound is not None and number >= bound
-
-    return holds
+    return (lambda _: False) if bound is None else (lambda number: number >= bound)
 
 
-def _at_most(read: Reader, values: Sequence[str]) -> Callable[[Facts], bool]:
+def _at_most(values: Sequence[str]) -> Callable[[int], bool]:
     bound = number_in(values[0]) if values else None
-
-    def holds(facts: Facts) -> bool:
-        number = number_in(read(facts))
-        return number is not None and bound is not None and number <= bound
-
-    return holds
+    return (lambda _: False) if bound is None else (lambda number: number <= bound)
 
 
-_COMPILERS: Final[dict[Operator, Callable[[Reader, Sequence[str]], Callable[[Facts], bool]]]] = {
+_WORD_TESTS: Final[Mapping[Operator, Callable[[Sequence[str]], Callable[[str], bool]]]] = {
     Operator.ONE_OF: _one_of,
     Operator.CONTAINS: _contains,
     Operator.WITHIN: _lies_within,
+    Operator.PRESENT: lambda _: bool,
+    Operator.ABSENT: lambda _: lambda text: not text,
+}
+"""Of a field in the spelling in which words are compared."""
+_NUMBER_TESTS: Final[Mapping[Operator, Callable[[Sequence[str]], Callable[[int], bool]]]] = {
     Operator.AT_LEAST: _at_least,
     Operator.AT_MOST: _at_most,
-    Operator.PRESENT: lambda read, _: lambda facts: bool(read(facts).strip()),
-    Operator.ABSENT: lambda read, _: lambda facts: not read(facts).strip(),
 }
+"""Of a field that says a number, in millionths."""

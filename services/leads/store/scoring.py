@@ -4,6 +4,8 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import starmap
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
@@ -23,7 +25,7 @@ from services.leads.wire.scoring import (
     model_bytes,
     model_from_bytes,
 )
-from smarketing.sql import FindRows, UpsertRows, from_micros, to_micros
+from smarketing.sql import FindRows, UpsertRows
 
 __all__ = [
     "DEFINITIONS",
@@ -66,6 +68,7 @@ _HELD_KEY: Final = ["tenant", "source_system", "external_digest"]
 _FIND_HELD: Final = FindRows(_T.held_engagement, key=_HELD_KEY, columns=[*_HELD_KEY, "behaved"], locked=True)
 _READ_HELD: Final = FindRows(_T.held_engagement, key=_HELD_KEY, columns=[*_HELD_KEY, "behaved"])
 _PUT_HELD: Final = UpsertRows(_T.held_engagement, key=_HELD_KEY, replace=["behaved", "update_time"])
+_ANY_HELD: Final = select(_T.held_engagement.c.tenant).limit(1)
 _PACKED: Final = struct.Struct("<Bq")
 
 V = TypeVar("V", ScoreModel, MqlDefinition)
@@ -138,8 +141,8 @@ class Scoring:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
-        self._behaved: dict[LeadKey, list[Behaved]] = {}
-        self._held: dict[HeldKey, list[Behaved]] = {}
+        self._behaved: dict[LeadKey, Sequence[Behaved]] = {}
+        self._held: dict[HeldKey, Sequence[Behaved]] = {}
 
     # Versions.
 
@@ -176,25 +179,29 @@ class Scoring:
 
     def load(self, leads: Iterable[LeadKey], held: Iterable[HeldKey]) -> None:
         """Read what these leads did, and what is held under these keys, with two statements."""
-        missing = [lead for lead in dict.fromkeys(leads) if lead not in self._behaved]
-        self._behaved.update({lead: [] for lead in missing})
+        missing = [lead for lead in leads if lead not in self._behaved]
         if missing:
+            self._behaved.update(dict.fromkeys(missing, ()))
             for tenant, lead, kept in _FIND_ENGAGEMENT.find(self._connection, missing):
                 self._behaved[tenant, lead] = unpacked(kept)
-        absent = [key for key in dict.fromkeys(held) if key not in self._held]
-        self._held.update({key: [] for key in absent})
+        absent = [key for key in held if key not in self._held]
         if absent:
-            for tenant, system, digest, kept in _FIND_HELD.find(self._connection, absent):
-                self._held[tenant, system, bytes(digest)] = unpacked(kept)
+            self._held.update(dict.fromkeys(absent, ()))
+            # Mostly nothing is held at all: then a thousand keys need not be looked up.
+            if self._connection.execute(_ANY_HELD).first() is not None:
+                for tenant, system, digest, kept in _FIND_HELD.find(self._connection, absent):
+                    self._held[tenant, system, bytes(digest)] = unpacked(kept)
 
     def begin(self, lead: LeadKey) -> None:
         """Know of a new lead that it did nothing so far."""
-        self._behaved.setdefault(lead, [])
+        self._behaved.setdefault(lead, ())
 
     def behaved(self, lead: LeadKey, held: HeldKey) -> Sequence[Behaved]:
         """Return what a lead did, with what was held for the submission that began its handoff."""
-        self.load([lead], [held])
-        return _newest([*self._behaved[lead], *self._held[held]]) if self._held[held] else self._behaved[lead]
+        if lead not in self._behaved or held not in self._held:
+            self.load([lead], [held])
+        own, more = self._behaved[lead], self._held[held]
+        return _newest([*own, *more]) if more else own
 
     def add(self, more: Mapping[LeadKey, Sequence[Behaved]]) -> None:
         """Keep more that leads did."""
@@ -216,7 +223,7 @@ class Scoring:
         held = self._held[key]
         if held:
             self.add({lead: held})
-            self._held[key] = []
+            self._held[key] = ()
             _delete_held(self._connection, [key])
 
     # Passes over what is open.
@@ -258,12 +265,12 @@ class Scoring:
 
 def packed(behaved: Iterable[Behaved]) -> bytes:
     """Return behaviour as it is kept."""
-    return b"".join(_PACKED.pack(kind, to_micros(occur_time)) for kind, occur_time in behaved)
+    return b"".join(_PACKED.pack(*each) for each in behaved)
 
 
 def unpacked(kept: bytes) -> list[Behaved]:
     """Return behaviour that was kept."""
-    return [Behaved(kind, from_micros(micros)) for kind, micros in _PACKED.iter_unpack(kept)]
+    return list(starmap(Behaved, _PACKED.iter_unpack(kept)))
 
 
 def find_version(kind: Kind[V], tenant: str, version: int) -> Callable[[Connection], Version[V] | None]:
@@ -319,7 +326,7 @@ def _delete_held(connection: Connection, keys: Collection[HeldKey]) -> None:
 
 
 def _newest(behaved: Iterable[Behaved]) -> list[Behaved]:
-    return sorted(behaved, key=lambda each: each.occur_time)[-MOST_BEHAVED:]
+    return sorted(behaved, key=attrgetter("occur_micros"))[-MOST_BEHAVED:]
 
 
 def _standard(connection: Connection, tenant: str) -> Standard:

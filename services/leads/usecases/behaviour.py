@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 from services.leads.domain.errors import FieldInvalid, LeadError
@@ -134,24 +135,25 @@ def _heed(
     new.discard(key)
     told = request.told
     # A page view that another clock puts into the future is nobody's promise: it happened by now.
-    behaved = Behaved(_kind_of(told), min(told.occur_time or tx.now, tx.now))
+    occur_time = min(told.occur_time or tx.now, tx.now)
+    behaved = Behaved.at(_kind_of(told), occur_time)
     if handoff is None:
         held = (request.tenant, request.source_system, tx.external_digest(request.submission_key))
         kept.held.setdefault(held, []).append(behaved)
         return RecordedBehaviour(Heed.HELD)
-    tx.tell(request.by, _event_of(request, handoff.id, behaved))
+    tx.tell(request.by, _event_of(request, handoff.id, occur_time))
     lead = (handoff.id.tenant, lead_known_as(tx, handoff.id.tenant, handoff.id.lead))
     kept.of_leads.setdefault(lead, []).append(behaved)
     kept.by[lead] = request.by
     return RecordedBehaviour(Heed.RECORDED, handoff.id)
 
 
-def _event_of(request: RecordBehaviour, handoff: HandoffId, behaved: Behaved) -> BehaviourRecorded:
+def _event_of(request: RecordBehaviour, handoff: HandoffId, occur_time: datetime) -> BehaviourRecorded:
     told = request.told
     return BehaviourRecorded(
         handoff=handoff,
-        occur_time=behaved.occur_time,
-        kind=behaved.kind,
+        occur_time=occur_time,
+        kind=_kind_of(told),
         source_system=request.source_system,
         content=told.content,
         campaign=told.campaign,
