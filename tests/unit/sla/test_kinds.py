@@ -1,6 +1,7 @@
 """The clocks of each kind of promise: what starts them, what stops them, how many there are."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def outcomes(kind: CommitmentKind, *facts: Fact, as_of: str, **changes: object) 
 ASSIGNED = a_fact(FactKind.ASSIGNED, mon("09:00"), person="kim")
 
 
-def tried(time: str, channel: str = "CALL", **changes: object) -> Fact:
+def tried(time: str, channel: str = "CALL", **changes: Any) -> Fact:
     return a_fact(FactKind.FOLLOW_UP, time, channel=channel, **changes)
 
 
