@@ -10,6 +10,7 @@ from smarketing.client.agreements import AgreementClient
 from smarketing.client.audit import AuditClient
 from smarketing.client.backtest import BacktestClient
 from smarketing.client.calendars import CalendarClient
+from smarketing.client.clocks import ClockClient
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.events import EventLogClient
 from smarketing.client.exceptions import BudgetClient, ExceptionClient
@@ -37,6 +38,8 @@ class SlaClient:
         """Error budgets of commitments."""
         self.exceptions = ExceptionClient(self._connection)
         """Requests for exceptions, and their answers."""
+        self.pauses = ClockClient(self._connection)
+        """Pauses, and clocks measured anew."""
         self.calendars = CalendarClient(self._connection)
         """Holidays, and calendars of teams' and people's own."""
 
