@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["Curve", "Interval", "Outcome", "Point", "estimate", "fixed_horizon", "wilson"]
+__all__ = ["Curve", "Interval", "Outcome", "Point", "estimate", "estimate_counted", "fixed_horizon", "wilson"]
 
 _Z95: Final = 1.959963984540054
 
@@ -89,12 +89,17 @@ def estimate(items: Iterable[tuple[int, Outcome]]) -> Curve:
 
     Items that end at the same instant are one step, those that wait until then still at risk in it.
     """
+    return estimate_counted((duration, outcome, 1) for duration, outcome in items)
+
+
+def estimate_counted(items: Iterable[tuple[int, Outcome, int]]) -> Curve:
+    """Return the curve of so many items each of a duration and outcome."""
     steps: dict[int, list[int]] = {}
-    for duration, outcome in items:
+    for duration, outcome, number in items:
         step = steps.get(duration)
         if step is None:
             step = steps[duration] = [0, 0, 0]
-        step[outcome] += 1
+        step[outcome] += number
     points: list[Point] = []
     item_count = at_risk = sum(map(sum, steps.values()))
     survival, answered, variance = 1.0, 0.0, 0.0

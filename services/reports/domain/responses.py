@@ -2,9 +2,10 @@
 
 import enum
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, NamedTuple
 
-from services.reports.domain.estimators import Curve, Outcome, estimate, fixed_horizon
+from services.reports.domain.estimators import Curve, Outcome, estimate_counted, fixed_horizon
 from services.reports.domain.periods import Micros
 
 __all__ = ["MEASURES", "Measure", "Measured", "ResponseItems", "measure"]
@@ -52,7 +53,14 @@ class ResponseItems:
 
     items: list[tuple[Micros, Outcome, Micros]] = field(default_factory=list)
     """Duration, outcome, age."""
+    counted: list[tuple[Micros, Outcome, int]] = field(default_factory=list)
+    """Of the many, from buckets: the mean duration, the outcome, how many."""
     invalid_count: int = 0
+
+    @property
+    def item_count(self) -> int:
+        """All but the invalid."""
+        return len(self.items) + sum(number for _, _, number in self.counted)
 
     def add(self, item: tuple[Micros, Outcome, Micros] | None) -> None:
         """Take an item in; None is one whose times contradict one another."""
@@ -63,11 +71,25 @@ class ResponseItems:
 
     def curve(self) -> Curve:
         """Return the estimate over all items, those who wait included."""
-        return estimate((duration, outcome) for duration, outcome, _ in self.items)
+        single = ((duration, outcome, 1) for duration, outcome, _ in self.items)
+        return estimate_counted(chain(single, self.counted))
+
+    def durations(self) -> list[tuple[Micros, int]]:
+        """Return how long the waits were, ended or not, shortest first, each with how many were so long."""
+        single = ((duration, 1) for duration, _, _ in self.items)
+        return sorted(chain(single, ((duration, number) for duration, _, number in self.counted)))
 
     def within(self, horizon: Micros) -> tuple[int, int]:
-        """Return how many were answered within `horizon`, and of how many that are at least so old."""
-        return fixed_horizon(self.items, horizon)
+        """Return how many were answered within `horizon`, and of how many that are at least so old.
+
+        Counted ones are all taken to be so old: whoever counts them sees to it.
+        """
+        answered, observed = fixed_horizon(self.items, horizon)
+        for duration, outcome, number in self.counted:
+            observed += number
+            if outcome is Outcome.ANSWERED and duration <= horizon:
+                answered += number
+        return answered, observed
 
 
 def measure(

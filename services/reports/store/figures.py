@@ -354,7 +354,11 @@ class Figures:
     def _response_rows(
         self, connection: Connection, kpi: ResponseKpi | HorizonKpi, question: Question
     ) -> list[FigureRow]:
-        found = self._responses.items(connection, question, kpi.measure) or _one(question, ResponseItems())
+        if isinstance(kpi, HorizonKpi):
+            found = self._responses.items_so_old(connection, question, kpi.measure, kpi.horizon)
+        else:
+            found = self._responses.items(connection, question, kpi.measure)
+        found = found or _one(question, ResponseItems())
         return [FigureRow(group, _response_figure(kpi, found[group])) for group in _ordered(found)]
 
     def _other_rows(self, connection: Connection, kpi: Kpi, question: Question) -> list[FigureRow]:
@@ -398,7 +402,7 @@ def _response_figure(kpi: ResponseKpi | HorizonKpi, items: ResponseItems) -> Fig
         return Figure.quantile(items.curve(), 0.5, invalid_count=items.invalid_count)
     answered, observed = items.within(kpi.horizon)
     numerator = observed - answered if kpi.unanswered else answered
-    figure = Figure.share(numerator, observed, open_count=len(items.items) - observed)
+    figure = Figure.share(numerator, observed, open_count=items.item_count - observed)
     return replace(figure, invalid_count=items.invalid_count)
 
 

@@ -1,39 +1,53 @@
-"""Reads how long things took, item by item: an estimate that counts those who still wait needs every item.
+"""Reads how long things took, those who still wait included.
 
-The cost is that of the handoffs submitted in the period, by the index on their submission.
+Of few handoffs every one is read, by the index on their submission. Of many, buckets are read instead: the
+cost is then that of the buckets of the period, and a quantile is off by no more than its bucket is wide.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from services.reports.domain.estimators import Outcome
+from services.reports.domain.funnel import Stage
 from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.domain.responses import MEASURES, Measure, ResponseItems, measure
+from services.reports.domain.waits import INVALID
 from services.reports.store.calendars import calendar_of
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
 from services.reports.store.schema import Tables
 from smarketing.businesstime import Openings
 
-__all__ = ["RememberedResponses", "ResponseQueries"]
+__all__ = ["MOST_SINGLE_ITEMS", "RememberedResponses", "ResponseQueries"]
 
-_STOPPED: Final = frozenset({"met", "breached", "excused"})
+MOST_SINGLE_ITEMS: Final = 5000
+"""So many handoffs of a period are read one by one; of more, buckets are."""
+
+_BEGINNING: Final = 1
 
 
 class ResponseQueries:
     """Items of each measure, by group. Remembers compiled calendars: a version never changes."""
 
-    def __init__(self, queries: Queries, openings: dict[str, Openings] | None = None) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        openings: dict[str, Openings] | None = None,
+        *,
+        most_single_items: int = MOST_SINGLE_ITEMS,
+    ) -> None:
         self._queries = queries
         self._tables: Tables = queries.tables
         self._openings: dict[str, Openings] = {} if openings is None else openings
+        self._most = most_single_items
 
     def remembering(self) -> "RememberedResponses":
         """Return one that reads the same items only once, for a single answer."""
-        return RememberedResponses(self._queries, self._openings)
+        return RememberedResponses(self._queries, self._openings, most_single_items=self._most)
 
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
         """Return the items of handoffs submitted in the period.
@@ -44,6 +58,65 @@ class ResponseQueries:
         days = self._queries.days(connection, question.tenant)
         if of is Measure.OWNER_FIRST_FOLLOW_UP:
             return self._owner_items(connection, question, days)
+        if self._are_many(connection, question):
+            return self._counted(connection, question, of)
+        return self._single(connection, question, of, days)
+
+    def items_so_old(
+        self, connection: Connection, question: Question, of: Measure, horizon: Micros
+    ) -> dict[GroupKey, ResponseItems]:
+        """Return the items as `items` does, fit to be asked what was answered within `horizon`.
+
+        Of many, only the youngest days are read one by one: those on which somebody may be younger.
+        """
+        if not self._are_many(connection, question):
+            return self.items(connection, question, of)
+        days = self._queries.days(connection, question.tenant)
+        asked = question.period or Period(_BEGINNING, days.day_of(question.now) + 1)
+        boundary = days.day_of(question.now - horizon)
+        old = asked.before(boundary)
+        found: dict[GroupKey, ResponseItems] = {}
+        if old is not None:
+            found = self._counted(connection, replace(question, period=old), of)
+        if asked.last > boundary:
+            young = replace(question, period=Period(max(asked.first, boundary), asked.last))
+            for group, items in self._single(connection, young, of, days).items():
+                known = found.setdefault(group, ResponseItems())
+                known.items += items.items
+                known.invalid_count += items.invalid_count
+        return found
+
+    def _are_many(self, connection: Connection, question: Question) -> bool:
+        whole = self._queries.cohort(connection, replace(question, group_by=()), Stage.SUBMITTED)
+        return sum(tally.items for tally in whole.values()) > self._most
+
+    def _counted(
+        self, connection: Connection, question: Question, of: Measure
+    ) -> dict[GroupKey, ResponseItems]:
+        table = self._tables.waiting_rollup
+        sums = self._queries.sums(
+            connection,
+            question,
+            table,
+            [of.value],
+            counters=("items", "micros"),
+            extra=(table.c.outcome, table.c.bucket),
+        )
+        found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
+        for (_, key), (number, micros) in sums.items():
+            outcome = key[-2]
+            mean = micros // number
+            waits = int(outcome or 0) == Outcome.WAITING
+            if int(outcome or 0) == INVALID or (waits and mean > question.now):
+                found[key[:-2]].invalid_count += number
+            else:
+                duration = question.now - mean if waits else mean
+                found[key[:-2]].counted.append((duration, Outcome(int(outcome or 0)), number))
+        return dict(found)
+
+    def _single(
+        self, connection: Connection, question: Question, of: Measure, days: LocalDays
+    ) -> dict[GroupKey, ResponseItems]:
         handoff = self._tables.handoff_fact
         measured = MEASURES[of]
         parts = (measured.start, measured.answers, measured.exits, ("won_time",))
@@ -74,6 +147,8 @@ class ResponseQueries:
     def _owner_items(
         self, connection: Connection, question: Question, days: LocalDays
     ) -> dict[GroupKey, ResponseItems]:
+        """Return what the buckets hold of clocks started in the period, and those that no bucket holds."""
+        found = self._counted(connection, question, Measure.OWNER_FIRST_FOLLOW_UP)
         clock = self._tables.clock_fact
         groups = [_column(self._tables, dimension, team=clock.c.team) for dimension in question.group_by]
         columns = (
@@ -81,23 +156,35 @@ class ResponseQueries:
             clock.c.start_time,
             clock.c.stop_time,
             clock.c.pause_time,
-            clock.c.elapsed,
             clock.c.original_due_time,
             clock.c.due_time,
             self._tables.agreement_version.c.calendar_version,
         )
         handoff, version = self._tables.handoff_fact, self._tables.agreement_version
-        query = self._submitted(select(*groups, *columns), question, days)
-        query = query.select_from(
-            handoff.join(clock, clock.c.handoff == handoff.c.handoff).join(
-                version, version.c.agreement_version == clock.c.agreement_version
+        query = (
+            select(*groups, *columns)
+            .select_from(
+                clock.join(version, version.c.agreement_version == clock.c.agreement_version).outerjoin(
+                    handoff, handoff.c.handoff == clock.c.handoff
+                )
             )
-        ).where(clock.c.kind == "first_follow_up", clock.c.basis == "business")
-        found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
+            .where(
+                clock.c.tenant == question.tenant,
+                clock.c.elapsed.is_(None),
+                clock.c.kind == "first_follow_up",
+                clock.c.basis == "business",
+            )
+        )
+        if question.period is not None:
+            query = query.where(
+                clock.c.start_time >= days.start_of(question.period.first),
+                clock.c.start_time < days.start_of(question.period.last),
+            )
         for row in connection.execute(query):
             openings = self._compiled(connection, row.calendar_version)
-            found[_group(row[: len(groups)], question, days)].add(_owner_item(row, openings, question.now))
-        return dict(found)
+            group = _group(row[: len(groups)], question, days)
+            found.setdefault(group, ResponseItems()).add(_owner_item(row, openings, question.now))
+        return found
 
     def _submitted(self, query: Select[Any], question: Question, days: LocalDays) -> Select[Any]:
         handoff = self._tables.handoff_fact
@@ -125,8 +212,14 @@ class ResponseQueries:
 class RememberedResponses(ResponseQueries):
     """The same items, each read once; lives no longer than one answer, in one transaction."""
 
-    def __init__(self, queries: Queries, openings: dict[str, Openings]) -> None:
-        super().__init__(queries, openings)
+    def __init__(
+        self,
+        queries: Queries,
+        openings: dict[str, Openings],
+        *,
+        most_single_items: int = MOST_SINGLE_ITEMS,
+    ) -> None:
+        super().__init__(queries, openings, most_single_items=most_single_items)
         self._known: dict[tuple[Question, Measure], dict[GroupKey, ResponseItems]] = {}
 
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
@@ -138,12 +231,10 @@ class RememberedResponses(ResponseQueries):
 
 
 def _owner_item(row: Any, openings: Openings | None, now: Micros) -> tuple[Micros, Outcome, Micros] | None:
-    """Return the item of a clock: as the sla log counted it, or business time until now."""
+    """Return the item of a clock that sla has not counted: business time until it was let off, or now."""
     if openings is None or row.start_time > now:
         return None
     age = openings.between_us(row.start_time, now)
-    if row.state in _STOPPED and row.stop_time is not None and row.elapsed is not None:
-        return row.elapsed, Outcome.ANSWERED, age
     end = row.stop_time or row.pause_time or now
     # Pauses before this instant have moved the due instant by just their open time.
     paused = openings.between_us(row.original_due_time, row.due_time)

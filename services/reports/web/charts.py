@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import log
 from typing import Final
 
@@ -109,9 +110,11 @@ def nested(groups: Sequence[Sequence[int]]) -> list[NestedBar]:
 
 def curve_chart(items: ResponseItems, curve: Curve, *, business_time: bool) -> CurveChart | None:
     """Return the curve of the share answered by a time; None where nothing was ever waited for."""
-    durations = sorted(duration for duration, _, _ in items.items)
-    if not durations:
+    weighed = items.durations()
+    if not weighed:
         return None
+    durations = [duration for duration, _ in weighed]
+    passed = list(accumulate((number for _, number in weighed), initial=0))
     axis = _Axis(_ticks(durations, _BUSINESS_TICKS if business_time else _WALL_TICKS))
     steps, height = ["M0 100"], 0.0
     for point in curve.thinned(_CURVE_POINTS):
@@ -125,7 +128,7 @@ def curve_chart(items: ResponseItems, curve: Curve, *, business_time: bool) -> C
         path=path,
         area=f"{path}V100H0Z",
         ticks=tuple(
-            Tick(axis.at(micros), micros, len(durations) - bisect_left(durations, micros))
+            Tick(axis.at(micros), micros, passed[-1] - passed[bisect_left(durations, micros)])
             for micros in axis.ticks
         ),
         median=None if median is None or not height else axis.at(median),

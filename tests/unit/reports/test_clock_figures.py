@@ -214,8 +214,10 @@ def test_owner_time_counts_open_hours_and_those_who_still_wait(ledger: Ledger) -
     owner = rows[1].items
 
     # Monday's eight open hours and two of Tuesday's, not twenty-six of the wall.
+    assert [(duration, outcome.name, number) for duration, outcome, number in owner.counted] == [
+        (_HOUR, "ANSWERED", 1)
+    ]
     assert sorted((duration, outcome.name) for duration, outcome, _ in owner.items) == [
-        (_HOUR, "ANSWERED"),
         (2 * _HOUR, "EXITED"),
         (10 * _HOUR, "WAITING"),
     ]
