@@ -1,5 +1,6 @@
 """A day's misses as intervals, from inflow by hour of week and who is there; silent where little is known."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
@@ -91,6 +92,19 @@ def test_bounds_are_ordered_hold_the_usual_day_and_are_no_point() -> None:
     assert found.due.p10 <= found.due.p25 < 20 < found.due.p75 <= found.due.p90
     assert found.missed.p10 <= found.missed.p25 <= 2 <= found.missed.p75 <= found.missed.p90
     assert found.missed.p10 < found.missed.p90
+
+
+def test_half_of_the_days_lie_within_the_inner_bounds_and_eight_of_ten_within_the_outer() -> None:
+    """Twelve weeks with twenty a day: what comes is Poisson with a rate near twenty, and nothing more."""
+    due = told(weeks(12, due=20)).due
+
+    # Whole numbers, and a rate that is not known exactly: a little more than half, and than eight of ten.
+    assert 0.5 <= poisson_between(20, due.p25, due.p75) <= 0.7
+    assert 0.8 <= poisson_between(20, due.p10, due.p90) <= 0.93
+
+
+def poisson_between(mean: float, low: int, high: int) -> float:
+    return sum(math.exp(-mean) * mean**count / math.factorial(count) for count in range(low, high + 1))
 
 
 def test_half_a_day_open_has_about_half_of_the_inflow() -> None:
