@@ -19,8 +19,7 @@ from smarketing.sql import Database, open_database
 from tests.faults.log_child import SUBJECTS
 
 CHILD = Path(__file__).with_name("log_child.py")
-SECONDS = 18.0
-KILLS = 40
+KILLS = 40 if os.environ.get("FAULTS") == "full" else 10
 SEED = 20_260_504
 
 pytestmark = pytest.mark.timeout(120)
@@ -78,15 +77,12 @@ def test_a_log_and_its_follower_survive_being_killed_at_any_moment(tmp_path: Pat
     acknowledged = tmp_path / "acknowledged"
     acknowledged.touch()
     known: tuple[int, bytes] = (0, _digest([]))
-    end = time.monotonic() + SECONDS
-    kills = 0
-    while kills < KILLS and time.monotonic() < end:
-        process = _start(tmp_path, f"{kills}", acknowledged)
+    for kill in range(KILLS):
+        process = _start(tmp_path, f"{kill}", acknowledged)
         _wait_for_growth(acknowledged, process)
         time.sleep(chance.uniform(0, 0.25))
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        kills += 1
 
         events = _log(tmp_path)
         # What was read before stands where it stood.
@@ -114,5 +110,5 @@ def test_a_log_and_its_follower_survive_being_killed_at_any_moment(tmp_path: Pat
     with open_database(f"sqlite:///{tmp_path}/follower.db") as database:
         fold, checkpoint = _followed(database)
     assert (fold, checkpoint.position) == (_folded(events), len(events))
-    assert (len(fold), kills >= 10, len(answered) > 100) == (SUBJECTS, True, True)
-    print(f"{kills} kills, {len(events)} events, {len(answered)} acknowledged, 0 lost")  # noqa: T201 -- the figure of the run
+    assert (len(fold), len(answered) > KILLS) == (SUBJECTS, True)
+    print(f"{KILLS} kills, {len(events)} events, {len(answered)} acknowledged, 0 lost")  # noqa: T201 -- the figure of the run
