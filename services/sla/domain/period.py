@@ -44,9 +44,9 @@ class Decision(Enum):
     """How sales took a handoff."""
 
     NONE = "NONE"
-    """Not yet."""
+    """Not yet, or not any more: its rejection was overturned."""
     TAKEN = "TAKEN"
-    """Accepted, or worked: a rejection was overturned, or there was none."""
+    """Accepted."""
     REJECTED = "REJECTED"
     """Rejected, and that may still be disputed, or is."""
     REJECTED_FOR_GOOD = "REJECTED_FOR_GOOD"
@@ -108,8 +108,12 @@ class Entry:
         return replace(self, decision=Decision.REJECTED_FOR_GOOD, final_time=None)
 
     def taken(self) -> "Entry":
-        """Return it as taken: accepted, or its rejection overturned; a rejection leaves every figure."""
+        """Return it as taken up by sales."""
         return replace(self, decision=Decision.TAKEN, is_marketings=False, final_time=None)
+
+    def overturned(self) -> "Entry":
+        """Return it as offered anew: its rejection leaves every figure."""
+        return replace(self, decision=Decision.NONE, is_marketings=False, final_time=None)
 
     def voided(self) -> "Entry":
         """Return it as one that should never have been: it counts for nothing."""

@@ -74,7 +74,8 @@ def test_value_is_what_was_handed_over_less_what_was_finally_rejected_on_marketi
     assert value(rejected.as_of(FINAL + timedelta(microseconds=1))) == (0, 0)
     assert value(rejected.disputed().as_of(FINAL + timedelta(days=30))) == (100, 100)
     assert value(rejected.disputed().upheld()) == (0, 0)
-    assert value(rejected.disputed().taken()) == (100, 0)
+    assert value(rejected.disputed().overturned()) == (100, 0)
+    assert counts_of(rejected.disputed().overturned()) == counts_of(entry)
 
 
 def test_what_sales_reject_for_their_own_reasons_takes_no_value_away() -> None:
