@@ -16,6 +16,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.intake import BehaviourKind
 from services.leads.domain.lead import Rating
 from services.leads.domain.lead_fields import Facts, number_in, reader_of, reads_contact
+from services.leads.domain.routing_rules import territory_of
 
 __all__ = [
     "Behaved",
@@ -36,6 +37,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _BITS: Final = 32
 _POINT: Final = 1 << _BITS
 _STEPS: Final = 1024
+_FROM_THE_LEFT: Final = {"region": ".", "language": "-"}
+"""Fields that lie below one another as they do in routing; any other does as domains do."""
 _LONG_AGO: Final = 64
 """After so many half-lives nothing is left that could round to anything."""
 
@@ -404,22 +407,20 @@ def _engagement_reasons(given: Iterable[tuple[EngagementRule, int, int, bool]]) 
 
 def _tests(
     rules: Iterable[tuple[int, FitRule]],
-    makers: Mapping[Operator, Callable[[Sequence[str]], Callable[[Any], bool]]],
+    makers: Mapping[Operator, Callable[[FitRule], Callable[[Any], bool]]],
 ) -> tuple[tuple[Callable[[Any], bool], tuple[int, FitRule]], ...]:
     """Return the tests of those rules whose operator is among these, each with its rule."""
     return tuple(
-        (makers[rule.operator](rule.values), (place, rule))
-        for place, rule in rules
-        if rule.operator in makers
+        (makers[rule.operator](rule), (place, rule)) for place, rule in rules if rule.operator in makers
     )
 
 
-def _one_of(values: Sequence[str]) -> Callable[[str], bool]:
-    return frozenset(value.strip().casefold() for value in values).__contains__
+def _one_of(rule: FitRule) -> Callable[[str], bool]:
+    return frozenset(value.strip().casefold() for value in rule.values).__contains__
 
 
-def _contains(values: Sequence[str]) -> Callable[[str], bool]:
-    wanted = tuple(value.casefold() for value in values)
+def _contains(rule: FitRule) -> Callable[[str], bool]:
+    wanted = tuple(value.casefold() for value in rule.values)
 
     def holds(text: str) -> bool:
         for each in wanted:  # noqa: SIM110 -- a generator costs more than the tests
@@ -430,25 +431,33 @@ def _contains(values: Sequence[str]) -> Callable[[str], bool]:
     return holds
 
 
-def _lies_within(values: Sequence[str]) -> Callable[[str], bool]:
-    same = frozenset(value.strip().casefold() for value in values)
-    # Regions are read from the left, domains from the right.
-    below = tuple(f"{each}/" for each in same)
-    above = tuple(f".{each}" for each in same)
-    return lambda text: text in same or text.startswith(below) or text.endswith(above)
+def _lies_within(rule: FitRule) -> Callable[[str], bool]:
+    separator = _FROM_THE_LEFT.get(rule.reads)
+    if separator is None:
+        same = frozenset(value.strip().casefold() for value in rule.values)
+        above = tuple(f".{each}" for each in same)
+        return lambda text: text in same or text.endswith(above)
+    outer = frozenset(territory_of(value) for value in rule.values)
+    below = tuple(f"{each}{separator}" for each in outer)
+
+    def holds(text: str) -> bool:
+        inner = territory_of(text)
+        return inner in outer or inner.startswith(below)
+
+    return holds
 
 
-def _at_least(values: Sequence[str]) -> Callable[[int], bool]:
-    bound = number_in(values[0]) if values else None
+def _at_least(rule: FitRule) -> Callable[[int], bool]:
+    bound = number_in(rule.values[0]) if rule.values else None
     return (lambda _: False) if bound is None else (lambda number: number >= bound)
 
 
-def _at_most(values: Sequence[str]) -> Callable[[int], bool]:
-    bound = number_in(values[0]) if values else None
+def _at_most(rule: FitRule) -> Callable[[int], bool]:
+    bound = number_in(rule.values[0]) if rule.values else None
     return (lambda _: False) if bound is None else (lambda number: number <= bound)
 
 
-_WORD_TESTS: Final[Mapping[Operator, Callable[[Sequence[str]], Callable[[str], bool]]]] = {
+_WORD_TESTS: Final[Mapping[Operator, Callable[[FitRule], Callable[[str], bool]]]] = {
     Operator.ONE_OF: _one_of,
     Operator.CONTAINS: _contains,
     Operator.WITHIN: _lies_within,
@@ -456,7 +465,7 @@ _WORD_TESTS: Final[Mapping[Operator, Callable[[Sequence[str]], Callable[[str], b
     Operator.ABSENT: lambda _: lambda text: not text,
 }
 """Of a field in the spelling in which words are compared."""
-_NUMBER_TESTS: Final[Mapping[Operator, Callable[[Sequence[str]], Callable[[int], bool]]]] = {
+_NUMBER_TESTS: Final[Mapping[Operator, Callable[[FitRule], Callable[[int], bool]]]] = {
     Operator.AT_LEAST: _at_least,
     Operator.AT_MOST: _at_most,
 }

@@ -145,7 +145,13 @@ def test_a_word_occurs_anywhere_in_a_title() -> None:
 
 @pytest.mark.parametrize(
     ("region", "domain", "inside"),
-    [("kr", "acme.com", True), ("KR/Seoul", "eu.acme.com", True), ("krabi", "notacme.com", False)],
+    [
+        ("kr", "acme.com", True),
+        ("KR/Seoul", "eu.acme.com", True),
+        ("kr.seoul", "EU.Acme.com", True),
+        ("krabi", "notacme.com", False),
+        ("north.kr", "acme.com.example.org", False),
+    ],
 )
 def test_regions_lie_below_one_another_from_the_left_and_domains_from_the_right(
     region: str, domain: str, *, inside: bool

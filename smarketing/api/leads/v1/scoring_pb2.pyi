@@ -218,7 +218,9 @@ class FitRule(_message.Message):
         OPERATOR_CONTAINS: FitRule._Operator.ValueType  # 2
         """One of the values occurs in it; case aside."""
         OPERATOR_WITHIN: FitRule._Operator.ValueType  # 3
-        """It is one of the values, or lies below one: `eu.acme.com` below `acme.com`, `kr/seoul` below `kr`."""
+        """It is one of the values, or lies below one: `eu.acme.com` below `acme.com`, `KR/Seoul` below `kr`,
+        `pt-BR` below `pt`.
+        """
         OPERATOR_AT_LEAST: FitRule._Operator.ValueType  # 4
         """It is a number, and not less than the one value."""
         OPERATOR_AT_MOST: FitRule._Operator.ValueType  # 5
@@ -238,7 +240,9 @@ class FitRule(_message.Message):
     OPERATOR_CONTAINS: FitRule.Operator.ValueType  # 2
     """One of the values occurs in it; case aside."""
     OPERATOR_WITHIN: FitRule.Operator.ValueType  # 3
-    """It is one of the values, or lies below one: `eu.acme.com` below `acme.com`, `kr/seoul` below `kr`."""
+    """It is one of the values, or lies below one: `eu.acme.com` below `acme.com`, `KR/Seoul` below `kr`,
+    `pt-BR` below `pt`.
+    """
     OPERATOR_AT_LEAST: FitRule.Operator.ValueType  # 4
     """It is a number, and not less than the one value."""
     OPERATOR_AT_MOST: FitRule.Operator.ValueType  # 5
