@@ -139,8 +139,10 @@ def evaluate(
         CalendarNeverOpens: when a due instant cannot be reached.
         InstantOutOfRange: when one lies beyond the years.
     """
-    facts = tuple(with_implied_acceptance(iter(standing_facts(agreement, calendars, timeline))))
-    case = _Case(agreement, calendars, timeline, facts, as_of, with_intervals)
+    standing = with_implied_acceptance(iter(standing_facts(agreement, calendars, timeline)))
+    facts = tuple(fact for fact in standing if fact.occur_time <= as_of)
+    own = tuple(fact for fact in facts if fact.source is None)
+    case = _Case(agreement, calendars, timeline, facts, own, as_of, with_intervals)
     return tuple(state for commitment in agreement.commitments for state in case.states(commitment))
 
 
@@ -170,23 +172,23 @@ class _Case:
     calendars: Calendars
     timeline: Timeline
     facts: Sequence[Fact]
+    own: Sequence[Fact]
+    """Those that happened on this handoff itself, and not on one that it goes on for."""
     as_of: datetime
     with_intervals: bool
 
     def states(self, commitment: Commitment) -> Iterator[ClockState]:
         """Yield the commitment's clocks that have started, the first one first."""
-        facts = [fact for fact in self.facts if fact.occur_time <= self.as_of]
         runs = Runs(self.agreement, commitment)
-        if any(fact.kind is FactKind.UNITED for fact in facts) and not runs.plot.recurs:
-            yield from self._united(runs, facts)
+        if len(self.own) < len(self.facts) and not runs.plot.recurs:
+            yield from self._united(runs)
             return
-        own = [fact for fact in facts if fact.source is None]
-        for run in runs.found(own):
+        for run in runs.found(self.own):
             measure = self._measure(commitment, run.start)
             if measure is not None:
-                yield from self._read(commitment, run, measure, runs.marks(run, own, measure.zone))
+                yield from self._read(commitment, run, measure, runs.marks(run, self.own, measure.zone))
 
-    def _united(self, runs: Runs, facts: Sequence[Fact]) -> Iterator[ClockState]:
+    def _united(self, runs: Runs) -> Iterator[ClockState]:
         """Yield the one clock of a handoff that goes on, or went on, for another."""
         commitment = runs.commitment
         zone = "Etc/UTC"
@@ -197,11 +199,11 @@ class _Case:
                 return None
             return run_course(measure.openings, measure.target.microseconds, marks, at)
 
-        starts = (fact for fact in facts if fact.kind in runs.plot.start)
+        starts = (fact for fact in self.facts if fact.kind in runs.plot.start)
         first = next((self._measure(commitment, fact) for fact in starts), None)
         if first is not None:
             zone = first.zone
-        found = United(runs, facts, zone, course_of).run_and_marks()
+        found = United(runs, self.facts, zone, course_of).run_and_marks()
         if found is not None:
             run, marks = found
             measure = self._measure(commitment, run.start)
