@@ -17,6 +17,9 @@ from smarketing.businesstime import BusinessTime
 Measuring = Callable[[str], tuple[Terms, AgreementVersion, Calendars]]
 """Gives what an agreement version, by name, measures by."""
 
+Aside = frozenset[tuple[str, str]]
+"""Agreement and commitment of clocks that are left as they are, because they cannot be decided."""
+
 _Which = tuple[str, int]
 """A commitment, and which of its clocks."""
 
@@ -37,6 +40,7 @@ def decide(
     *,
     as_of: datetime,
     now: datetime,
+    aside: Aside = frozenset(),
 ) -> list[Decision]:
     """Return what is new about the handoff's clocks as of an instant; `now` is when that is found out.
 
@@ -47,7 +51,7 @@ def decide(
         BusinessTimeError: when a due instant cannot be worked out.
     """
     as_of = max([as_of, *(clock.detect_time for clock in clocks if clock.detect_time is not None)])
-    return _Deciding(history, clocks, measuring, as_of=as_of, now=now).decided(accords)
+    return _Deciding(history, clocks, measuring, as_of=as_of, now=now, aside=aside).decided(accords)
 
 
 def clock_id(handoff: str, agreement: str, commitment_id: str, origin: int = 0) -> str:
@@ -67,6 +71,7 @@ class _Deciding:
         *,
         as_of: datetime,
         now: datetime,
+        aside: Aside,
     ) -> None:
         self._history = history
         self._timeline = history.timeline
@@ -74,11 +79,16 @@ class _Deciding:
         self._measuring = measuring
         self._as_of = as_of
         self._now = now
+        self._aside = aside
         self._holder = history.holder
         self._states: dict[str, dict[_Which, ClockState]] = {}
 
     def decided(self, accords: Sequence[Accord]) -> list[Decision]:
-        found = [self._moved(clock) for clock in self._clocks]
+        found = [
+            self._moved(clock)
+            for clock in self._clocks
+            if (clock.agreement, clock.commitment_id) not in self._aside
+        ]
         begun = self._begun(accords)
         return [decision for decision in (*found, *begun) if decision is not None]
 
@@ -101,22 +111,29 @@ class _Deciding:
         Which ones these are the first clock of each decides, for good.
         """
         known = {(clock.agreement, clock.commitment_id, clock.origin) for clock in self._clocks}
-        bound = {self._kind(clock.agreement_version): clock.agreement for clock in self._clocks}
+        bound = {self._kind(clock, accords): clock.agreement for clock in self._clocks}
         begun: dict[tuple[str, str, int], Decision] = {}
-        for accord in accords:
+        possible = [each for each in accords if bound.get(each.terms.kind, each.agreement) == each.agreement]
+        for accord, state in self._candidates(possible):
             kind = accord.terms.kind
-            if bound.get(kind, accord.agreement) != accord.agreement:
-                continue
-            if not any(accord.is_in_force(told.fact.occur_time) for told in self._history.told):
+            key = (accord.agreement, state.key.commitment, state.key.origin)
+            if key in known or key in begun or bound.get(kind, accord.agreement) != accord.agreement:
                 continue
             rivals = [] if kind in bound else [each for each in accords if each.terms.kind is kind]
-            for which, state in self._evaluated(accord.name).items():
-                key = (accord.agreement, *which)
-                if key in known or key in begun or not self._starts(accord, state, rivals):
-                    continue
+            if self._starts(accord, state, rivals):
                 bound[kind] = accord.agreement
                 begun[key] = self._start(accord, state)
         return list(begun.values())
+
+    def _candidates(self, accords: Sequence[Accord]) -> list[tuple[Accord, ClockState]]:
+        """Return the clocks that each of the agreements would have, the one that starts first at the head."""
+        found = [
+            (accord, state)
+            for accord in accords
+            if any(accord.is_in_force(told.fact.occur_time) for told in self._history.told)
+            for state in self._evaluated(accord.name).values()
+        ]
+        return sorted(found, key=lambda candidate: candidate[1].start_time)
 
     def _starts(self, accord: Accord, state: ClockState, rivals: Sequence[Accord]) -> bool:
         start = state.start_time
@@ -134,8 +151,11 @@ class _Deciding:
         first = next((each for each in in_force if each.terms.scope.matches(attributes)), accord)
         return first.agreement == accord.agreement
 
-    def _kind(self, version: str) -> AgreementKind | None:
-        terms, _, _ = self._measuring(version)
+    def _kind(self, clock: Clock, accords: Sequence[Accord]) -> AgreementKind | None:
+        if (clock.agreement, clock.commitment_id) in self._aside:
+            # Its own version may be what cannot be read.
+            return next((each.terms.kind for each in accords if each.agreement == clock.agreement), None)
+        terms, _, _ = self._measuring(clock.agreement_version)
         return terms.kind
 
     def _start(self, accord: Accord, state: ClockState) -> Decision:
@@ -172,9 +192,17 @@ class _Deciding:
     def _evaluated(self, version: str) -> dict[_Which, ClockState]:
         if version not in self._states:
             _, agreement, calendars = self._measuring(version)
+            agreement = self._without_aside(agreement, version)
             states = evaluate(agreement, calendars, self._timeline, self._as_of, with_intervals=False)
             self._states[version] = {(state.key.commitment, state.key.origin): state for state in states}
         return self._states[version]
+
+    def _without_aside(self, agreement: AgreementVersion, version: str) -> AgreementVersion:
+        if not self._aside:
+            return agreement
+        _, of, _, _ = version.rsplit("/", 3)
+        left = tuple(each for each in agreement.commitments if (of, each.id) not in self._aside)
+        return replace(agreement, commitments=left)
 
     def _enforced(self, version: str) -> bool:
         terms, _, _ = self._measuring(version)

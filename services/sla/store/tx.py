@@ -1,9 +1,9 @@
 """One unit of work: loads in batches, collects what changed, and writes it in a few statements at the end."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from sqlalchemy import Connection
@@ -82,6 +82,23 @@ Stamp = tuple[object, ...]
 """Says, when it is equal to an earlier one, that nothing about a handoff came between."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableClock:
+    """A row that no clock can be made of, as far as its columns can be told."""
+
+    id: str
+    handoff: str
+    agreement: str
+    commitment_id: str
+    next_time: datetime | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "UnreadableClock":
+        """Tell what can be told of a row."""
+        values = dict(zip(CLOCK_COLUMNS, row, strict=True))
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
+
+
 class ClockMoved(Exception):
     """A clock is not as it was when it was read: somebody else decided it meanwhile."""
 
@@ -105,6 +122,7 @@ class SlaTx:
         self._staff: dict[str, Staff] = {}
         self._measures: dict[str, Measure] = {}
         self._rotas: dict[str, Rota] = {}
+        self.unreadable: dict[str, list[UnreadableClock]] = {}
         self.tallies = Tallies()
         self._budgets = BudgetCounts()
 
@@ -121,10 +139,18 @@ class SlaTx:
         return {handoff: History.of(handoff, facts) for handoff, facts in told.items()}
 
     def clocks(self, handoffs: Iterable[str]) -> dict[str, list[Clock]]:
-        """Return the clocks of these handoffs, the one that started first at the head."""
+        """Return the clocks of these handoffs, the one that started first at the head.
+
+        Rows that no clock can be made of are not among them, but in `unreadable` from then on.
+        """
         found: dict[str, list[Clock]] = {}
         for row in _find_clocks.find(self.connection, [(handoff,) for handoff in handoffs]):
-            clock = clock_of(row)
+            try:
+                clock = clock_of(row)
+            except (LookupError, TypeError, ValueError):
+                unreadable = UnreadableClock.of(row)
+                self.unreadable.setdefault(unreadable.handoff, []).append(unreadable)
+                continue
             found.setdefault(clock.handoff, []).append(clock)
         for clocks in found.values():
             clocks.sort(key=lambda each: (each.start_time, each.id))

@@ -23,8 +23,9 @@ from services.sla.store.archive import Archive
 from services.sla.store.due import coming_clocks
 from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx, Stamp
+from services.sla.usecases.poison import UNDECIDABLE
 from smarketing.names import tenant_of
-from smarketing.sql import Connection, Writer
+from smarketing.sql import Connection, StorageError, Writer
 
 _log = structlog.get_logger(__name__)
 
@@ -133,10 +134,11 @@ class Foresight:
     # On a reader's thread.
 
     def _foresee(self, connection: Connection, wanted: dict[str, datetime]) -> dict[str, Foreseen]:
-        """Return what will be decided; of what cannot be decided ahead, nothing."""
         try:
             return foresee(connection, self._archive, wanted)
-        except Exception as error:  # noqa: BLE001 -- the sweep meets it again, finds out who it is and puts it aside
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- it is only a help: whatever this was, the sweep meets it again
             _log.warning("not_decided_ahead", handoffs=len(wanted), problem=type(error).__name__)
             return {}
 
@@ -148,18 +150,19 @@ def foresee(connection: Connection, archive: Archive, wanted: dict[str, datetime
     stamps = tx.stamps(wanted)
     histories, clocks, worlds = tx.histories(wanted), tx.clocks(wanted), _worlds(tx, wanted)
     found = {}
-    for handoff, at in wanted.items():
+    for handoff in wanted.keys() - tx.unreadable.keys():
         foreseen = _foreseen(
             histories[handoff],
             clocks.get(handoff, []),
             tx.measuring,
-            at,
+            wanted[handoff],
             stamp=stamps[handoff],
             world=worlds[tenant_of(handoff)],
         )
         if foreseen is not None:
             found[handoff] = foreseen
-    return found
+    # In the order in which they come.
+    return {handoff: found[handoff] for handoff in wanted if handoff in found}
 
 
 def _foreseen(
@@ -172,7 +175,11 @@ def _foreseen(
     world: World,
 ) -> Foreseen | None:
     for _ in range(_MOST_TOGETHER):
-        found = decide(history, clocks, world.accords, measuring, as_of=at, now=at)
+        try:
+            found = decide(history, clocks, world.accords, measuring, as_of=at, now=at)
+        except UNDECIDABLE:
+            # The sweep meets it again, finds out which clock it is, and puts that aside.
+            return None
         until = _next_change(history, clocks, found, at)
         if until is None or until - at > _TOGETHER:
             break

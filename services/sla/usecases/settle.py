@@ -5,16 +5,17 @@ from datetime import datetime
 
 import structlog
 
+from services.sla.domain.accord import Accord
 from services.sla.domain.alert import Alert, alert_id
-from services.sla.domain.decide import Decision, decide
+from services.sla.domain.decide import Aside, Decision, decide
 from services.sla.domain.history import History, Told
-from services.sla.store.quarantine import quarantine
+from services.sla.domain.recorded import Clock
 from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.consequences import say_what_follows
+from services.sla.usecases.poison import Verdict, decided_apart, promised_by, put_aside
 from services.sla.usecases.takeovers import ask_for_takeover
 from services.sla.usecases.uniting import with_shared
-from smarketing.businesstime import BusinessTimeError
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
 
@@ -48,12 +49,8 @@ def record(
 
 
 def settle(tx: SlaTx, handoffs: Sequence[str], *, observe: Observer | None = None) -> None:
-    """Settle handoffs as of the transaction's instant.
-
-    Raises:
-        BusinessTimeError: when a due instant cannot be worked out; settle that handoff's clocks no more.
-    """
-    _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, strict=True)
+    """Settle handoffs as of the transaction's instant."""
+    _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, sweeping=True)
 
 
 def settle_decided(
@@ -76,7 +73,7 @@ def _settle(
     as_of: datetime,
     causes: Mapping[str, Cause],
     observe: Observer | None,
-    strict: bool = False,
+    sweeping: bool = False,
 ) -> None:
     clocks = tx.clocks(histories)
     accords = tx.accords({tenant_of(handoff) for handoff in histories})
@@ -84,19 +81,35 @@ def _settle(
     for handoff, history in histories.items():
         known = clocks.get(handoff, [])
         in_order = accords.get(tenant_of(handoff), [])
-        try:
-            found = decide(history, known, in_order, tx.measuring, as_of=as_of, now=tx.now)
-        except BusinessTimeError:
-            if strict:
-                raise
-            # One handoff's times must not stop the log for all the others.
-            _log.exception("clocks_not_decided", handoff=handoff)
-            quarantine(tx.connection, [clock.id for clock in known], now=tx.now)
-            continue
-        decisions += [(decision, causes.get(handoff)) for decision in found]
+        verdict = _decided(tx, history, known, in_order, as_of=as_of, sweeping=sweeping)
+        decisions += [(decision, causes.get(handoff)) for decision in verdict.decisions]
     _keep(tx, decisions)
     if observe is not None:
         _observe(tx, [decision for decision, _ in decisions], observe)
+
+
+def _decided(
+    tx: SlaTx,
+    history: History,
+    clocks: Sequence[Clock],
+    accords: Sequence[Accord],
+    *,
+    as_of: datetime,
+    sweeping: bool,
+) -> Verdict:
+    """Decide a handoff; a clock that cannot be decided is put aside alone."""
+
+    def deciding(aside: Aside) -> list[Decision]:
+        return decide(history, clocks, accords, tx.measuring, as_of=as_of, now=tx.now, aside=aside)
+
+    unreadable = tx.unreadable.get(history.handoff, ())
+    aside = frozenset((each.agreement, each.commitment_id) for each in unreadable)
+    verdict = decided_apart(deciding, lambda: promised_by(clocks, accords), aside)
+    if culprits := verdict.culprits | aside:
+        names = sorted(f"{agreement}/{commitment}" for agreement, commitment in culprits)
+        _log.error("clocks_not_decided", handoff=history.handoff, of=names, problem=repr(verdict.error))
+        put_aside(tx, clocks, unreadable, culprits, sweeping=sweeping)
+    return verdict
 
 
 def _keep(tx: SlaTx, decisions: Sequence[tuple[Decision, Cause | None]]) -> None:
