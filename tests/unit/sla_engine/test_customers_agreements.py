@@ -9,7 +9,19 @@ from services.sla.domain.condition import Condition
 from services.sla.domain.refused import AgreementInvalid
 from services.sla.domain.terms import AgreementKind, Promise, Step
 from services.sla.usecases.agreements import Activate, Propose, activate, propose
-from tests.builders.sla_engine import SALES_MANAGER, WARN_AT_HALF, Engine, a_promise, hours, some_terms
+from smarketing.api.leads.v1 import events_pb2 as leadeventspb
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from tests.builders.sla_engine import (
+    HANDOFF,
+    REP,
+    SALES,
+    SALES_MANAGER,
+    WARN_AT_HALF,
+    Engine,
+    a_promise,
+    hours,
+    some_terms,
+)
 
 BOTH = (Party.MARKETING, Party.SALES)
 
@@ -92,6 +104,32 @@ def test_an_agreement_that_promises_a_handoff_nothing_still_keeps_the_next_one_a
     engine.assign()
 
     assert started(engine) == []
+
+
+def test_who_is_outside_of_the_only_scope_is_promised_nothing() -> None:
+    engine = Engine()
+    in_force(engine, "emea", a_promise(), scope=Condition(expression="region == 'EMEA'"))
+
+    engine.submit(qualification={"region": "APAC"})
+    engine.assign()
+
+    assert started(engine) == []
+
+
+def test_the_agreement_of_the_first_clock_is_the_handoffs_even_when_all_is_learned_at_once() -> None:
+    engine = Engine()
+    in_force(engine, "a-later", a_promise(), scope=Condition(expression="score >= 80"))
+    in_force(engine, "first", a_promise(CommitmentKind.ROUTE), a_promise())
+    submitted = leadeventspb.HandoffSubmitted(handoff=HANDOFF, qualification=leadspb.Qualification(score=10))
+    revised = leadeventspb.HandoffRevised(handoff=HANDOFF, qualification=leadspb.Qualification(score=90))
+    assigned = leadeventspb.HandoffAccepted(handoff=HANDOFF, owner=REP, team=SALES)
+    events = [engine.event(HANDOFF, submitted)]
+    engine.advance(minutes=1)
+    events += [engine.event(HANDOFF, revised), engine.event(HANDOFF, assigned)]
+
+    engine.deliver(events)
+
+    assert {agreement for agreement, _ in started(engine)} == {"first"}
 
 
 def test_a_handoff_stays_with_its_agreement_when_its_attributes_change() -> None:
