@@ -128,7 +128,7 @@ def version_number(name: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReassigned:
-    """The owner or team of an open clock changed."""
+    """The owner or team of an open clock changed, or it turned out to have started otherwise."""
 
     occur_time: datetime
 
@@ -205,7 +205,8 @@ def _advanced(
         else event
         for event in _without_double_verdict(events)
     ]
-    if clock.generation and moved.is_open and (clock.owner, clock.team) != (moved.owner, moved.team):
+    is_other = (clock.owner, clock.team, clock.start_time) != (moved.owner, moved.team, moved.start_time)
+    if clock.generation and moved.is_open and is_other:
         # Told first: what follows concerns the new owner.
         said.insert(0, ClockReassigned(occur_time=max(holder.since or now, clock.start_time)))
     return Advance(clock=moved, happenings=tuple(said), tell=tell, resolve=_resolves(clock, moved, events))

@@ -62,6 +62,9 @@ def test_the_clock_that_started_first_survives_as_that_of_the_handoff_that_goes_
     # Four hours from nine, though this handoff was assigned at ten.
     assert (of(engine, HANDOFF).start_time, of(engine, HANDOFF).due_time) == (at(0), at(4))
     assert (of(engine, OTHER).outcome, of(engine, OTHER).void_reason) == (Outcome.VOID, "VOIDED:MERGED")
+    # Whoever follows the log knows when it is due now.
+    kind, last = engine.log()[-1]
+    assert (kind, last.clock.due_time.ToDatetime(tzinfo=MONDAY_NINE.tzinfo)) == ("ClockReassigned", at(4))
 
 
 def test_a_clock_that_was_here_first_keeps_its_start(engine: Engine) -> None:
