@@ -271,10 +271,12 @@ class WorkServicer(WorkServiceServicer):
         tenant, lead = names.LEAD.parse(request.parent, field="parent")
         size = page_size_of(request)
         key: Any = self._pages.read(request)
-        after = (1, 0) if key is None else (key[0], key[1])
+        after = None if key is None else (key[0], key[1], key[2])
         found = await self._store.read(list_told(tenant, lead, after=after, limit=size + 1))
         shown = found[:size]
-        last = [shown[-1].handoff.number, shown[-1].version] if shown else []
+        last: list[str | int] = []
+        if shown:
+            last = [shown[-1].handoff.lead, shown[-1].handoff.number, shown[-1].version]
         return workpb.ListTimelineResponse(
             entries=[wire.timeline_entry(each) for each in shown],
             next_page_token=self._pages.issue(request, last) if len(found) > size else "",

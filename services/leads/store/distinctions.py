@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, or_, select, tuple_
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from services.leads.domain.distinctions import Distinction
 from services.leads.store.schema import SCHEMA
 
-__all__ = ["Distinctions", "distinct_pairs", "list_distinctions", "one_person_of"]
+__all__ = ["Distinctions", "distinct_pairs", "list_distinctions", "merged_with", "one_person_of"]
 
 _T: Final = SCHEMA.identity
 _d: Final = _T.lead_distinction.c
@@ -83,6 +83,18 @@ def one_person_of(connection: Connection, tenant: str, leads: Iterable[str]) -> 
     return {lead: _end_of(known_as, lead) for lead in known_as}
 
 
+def merged_with(connection: Connection, tenant: str, lead: str) -> list[str]:
+    """Return the leads that are known as this one, directly or with others between, in the order of ids."""
+    found: set[str] = set()
+    new = {lead}
+    standing = select(_m.merged_lead).where(_m.tenant == tenant, _m.unmerge_time.is_(None))
+    while new:
+        further = set(connection.execute(standing.where(_m.lead.in_(sorted(new)))).scalars())
+        new = further - found
+        found |= new
+    return sorted(found)
+
+
 def distinct_pairs(
     connection: Connection, tenant: str, pairs: Sequence[tuple[str, str]]
 ) -> set[tuple[str, str]]:
@@ -104,20 +116,30 @@ def list_distinctions(
 ) -> Callable[[Connection], list[Distinction]]:
     """Return the query for a page of what was said, of one lead or of all, in the order of the leads' ids."""
     query = select(_T.lead_distinction).where(_d.tenant == tenant)
-    if lead:
-        query = query.where(or_(_d.lead == lead, _d.other_lead == lead))
     if after is not None:
         query = query.where(tuple_(_d.lead, _d.other_lead) > tuple_(*after))
-    query = query.order_by(_d.lead, _d.other_lead).limit(limit)
-    return lambda connection: [_distinction(row) for row in connection.execute(query)]
+    # Each end is answered by an index of its own.
+    ends = [query.where(end == lead) for end in (_d.lead, _d.other_lead)] if lead else [query]
+
+    def page(connection: Connection) -> list[Distinction]:
+        found = [
+            _distinction(row)
+            for each in ends
+            for row in connection.execute(each.order_by(_d.lead, _d.other_lead).limit(limit))
+        ]
+        return sorted(found, key=lambda each: (each.lead, each.other_lead))[:limit]
+
+    return page
 
 
 def _about(connection: Connection, tenant: str, leads: Iterable[str]) -> list[Distinction]:
     wanted = sorted(leads)
-    query = select(_T.lead_distinction).where(
-        _d.tenant == tenant, or_(_d.lead.in_(wanted), _d.other_lead.in_(wanted))
-    )
-    return [_distinction(row) for row in connection.execute(query)]
+    of_tenant = select(_T.lead_distinction).where(_d.tenant == tenant)
+    return [
+        _distinction(row)
+        for end in (_d.lead, _d.other_lead)
+        for row in connection.execute(of_tenant.where(end.in_(wanted)))
+    ]
 
 
 def _end_of(known_as: dict[str, str], lead: str) -> str:

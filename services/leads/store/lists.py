@@ -1,7 +1,7 @@
 """Which index answers which list, and in which order; pages of handoffs, offers and follow-ups."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from itertools import product
@@ -25,6 +25,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.states import HandoffState
 from services.leads.store import rows, statements
+from services.leads.store.merges import goes_on_for
 from services.leads.store.schema import SCHEMA
 from services.leads.store.walks import Key, Walk
 from services.leads.wire.filters import Operator, Restriction
@@ -313,7 +314,10 @@ def _offers(tenant: str, assignees: Collection[str] | None) -> _Ranges:
 
 
 class FollowUpPage:
-    """The query for a page of a handoff's follow-ups; `after` says where the next one begins."""
+    """The query for a page of a handoff's follow-ups; `after` says where the next one begins.
+
+    With them come those of the handoffs for which it goes on, as long as their leads are merged.
+    """
 
     def __init__(
         self,
@@ -330,7 +334,7 @@ class FollowUpPage:
         self._handoff = handoff
         self.walk: Final = Walk(
             columns=columns,
-            ranges=[[_f.tenant == handoff.tenant, _f.lead == handoff.lead, _f.number == handoff.number]],
+            ranges=[_of(handoff)],
             conditions=[_condition(_f[each.field], each) for each in rest],
             descending=newest_first,
             above=above,
@@ -342,13 +346,19 @@ class FollowUpPage:
 
     def __call__(self, connection: Connection) -> Sequence[FollowUp]:
         """Return the page's follow-ups, in order."""
-        visited = self.walk.page(connection, after=self._begin, limit=self._limit)
+        united = [self._handoff, *goes_on_for(connection, self._handoff)]
+        walk = self.walk if len(united) == 1 else replace(self.walk, ranges=[_of(each) for each in united])
+        visited = walk.page(connection, after=self._begin, limit=self._limit)
         self.after = visited.after
         ids = [key[1] for key in visited.keys]
-        of_handoff = and_(*self.walk.ranges[0])
-        query = select(_T.follow_up).where(of_handoff, _f.follow_up.in_(ids))
+        of_handoffs = or_(*(and_(*each) for each in walk.ranges))
+        query = select(_T.follow_up).where(of_handoffs, _f.follow_up.in_(ids))
         found = {row.follow_up: rows.follow_up_of(row) for row in connection.execute(query)} if ids else {}
         return [found[each] for each in ids]
+
+
+def _of(handoff: HandoffId) -> list[ColumnElement[bool]]:
+    return [_f.tenant == handoff.tenant, _f.lead == handoff.lead, _f.number == handoff.number]
 
 
 def _loaded(connection: Connection, tenant: str, keys: Sequence[Key]) -> list[Handoff]:

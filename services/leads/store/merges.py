@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, func, insert, select, tuple_, update
+from sqlalchemy import Connection, func, insert, literal_column, select, tuple_, update
 
 from services.leads.domain.claims import NOT_WAITING
 from services.leads.domain.handoff import Handoff
@@ -110,15 +110,7 @@ class Merges:
 
     def merged_into(self, handoff_id: HandoffId) -> list[HandoffId]:
         """Return the stored handoffs for which this one goes on."""
-        column = _handoff.c
-        found = select(column.tenant, column.lead, column.number).where(
-            column.tenant == handoff_id.tenant,
-            column.kept_lead == handoff_id.lead,
-            # Said again, so that SQLite sees that the partial index holds them all.
-            column.kept_lead != "",
-            column.kept_number == handoff_id.number,
-        )
-        return [HandoffId(*row) for row in self._connection.execute(found)]
+        return _merged_into(self._connection, handoff_id)
 
     def follow_ups_of(self, handoffs: Collection[HandoffId]) -> tuple[int, datetime | None]:
         """Return how many follow-ups these handoffs have together, and when the first was."""
@@ -127,6 +119,26 @@ class Merges:
         )
         count, first = self._connection.execute(found).one()
         return count, first
+
+
+def goes_on_for(connection: Connection, handoff_id: HandoffId) -> list[HandoffId]:
+    """Return all handoffs for which this one goes on, also by way of others."""
+    found = [handoff_id]
+    for each in found:
+        found += _merged_into(connection, each)
+    return found[1:]
+
+
+def _merged_into(connection: Connection, handoff_id: HandoffId) -> list[HandoffId]:
+    column = _handoff.c
+    found = select(column.tenant, column.lead, column.number).where(
+        column.tenant == handoff_id.tenant,
+        column.kept_lead == handoff_id.lead,
+        # Said again and written out, so that SQLite sees that the partial index holds them all.
+        column.kept_lead != literal_column("''"),
+        column.kept_number == handoff_id.number,
+    )
+    return [HandoffId(*row) for row in connection.execute(found)]
 
 
 def _difference(before: Handoff, after: Handoff) -> str:

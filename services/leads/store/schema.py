@@ -166,7 +166,14 @@ def _handoff(metadata: MetaData) -> Table:
         *_claim_columns(),
         Column("next_due_time", UtcMicros),
         # Who is known as another lead by now.
-        Index("handoff_by_kept_lead", "tenant", "kept_lead", sqlite_where=_KEPT, postgresql_where=_KEPT),
+        Index(
+            "handoff_by_kept_lead",
+            "tenant",
+            "kept_lead",
+            "kept_number",
+            sqlite_where=_KEPT,
+            postgresql_where=_KEPT,
+        ),
         # Who has, or last won, something at a company.
         Index(
             "handoff_by_account",

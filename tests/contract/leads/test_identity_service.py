@@ -17,9 +17,12 @@ from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import identity_pb2 as identitypb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import privacy_pb2 as privacypb
+from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.leads.v1.directory_pb2_grpc import DirectoryServiceStub
 from smarketing.api.leads.v1.identity_pb2_grpc import IdentityServiceStub
 from smarketing.api.leads.v1.privacy_pb2_grpc import PrivacyServiceStub
+from smarketing.api.leads.v1.work_pb2_grpc import WorkServiceStub
+from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.contract.leads.office import ANNA, MAX, MIA, TENANT, Office, an_accept, an_office, reason_of
 
 KIM = leadspb.Contact(given_name="Kim", family_name="Lindqvist", email="kim@acme.com")
@@ -301,3 +304,67 @@ async def test_the_log_names_who_said_that_two_leads_are_two_people(office: Offi
     assert (said.person, withdrawn.person, last_event.actor) == (MIA, MIA, MAX)
     assert first_event.skippable
     assert last_event.skippable
+
+
+async def called(office: Office, handoff: leadspb.Handoff) -> leadspb.FollowUp:
+    """Let whoever is offered the handoff accept it and call."""
+    metadata = office.of(handoff.offer.assignee)
+    await office.stub.AcceptOffer(an_accept(handoff), metadata=metadata)
+    request = leadspb.LogFollowUpRequest(
+        parent=handoff.name,
+        request_id=wallclock.new_uuid(),
+        follow_up=leadspb.FollowUp(channel=termspb.FOLLOW_UP_CHANNEL_CALL),
+    )
+    return await office.stub.LogFollowUp(request, metadata=metadata)
+
+
+async def paged(ask: Any, request: Any, of: str) -> list[Any]:
+    """Read a list one by one, so that every page's end is tried."""
+    request.page_size, found = 1, []
+    while not found or request.page_token:
+        page = await ask(request)
+        found += getattr(page, of)
+        request.page_token = page.next_page_token
+    return found
+
+
+async def history(
+    office: Office, handoff: leadspb.Handoff, order_by: str = ""
+) -> tuple[list[str], list[Any]]:
+    """Return the follow-ups that count for a handoff, and the timeline of its lead."""
+    metadata = office.of(MIA)
+    follow_ups = await paged(
+        lambda each: office.stub.ListFollowUps(each, metadata=metadata),
+        leadspb.ListFollowUpsRequest(parent=handoff.name, order_by=order_by),
+        "follow_ups",
+    )
+    work = WorkServiceStub(office.channel)
+    entries = await paged(
+        lambda each: work.ListTimeline(each, metadata=metadata),
+        workpb.ListTimelineRequest(parent=lead_of(handoff)),
+        "entries",
+    )
+    return [each.name for each in follow_ups], entries
+
+
+async def test_a_kept_lead_shows_what_was_done_with_the_merged_one_as_long_as_it_is_merged(
+    office: Office,
+) -> None:
+    first, second = await two_who_share_a_mailbox(office)
+    # The merged lead was called first.
+    calls = [await called(office, each) for each in (second, first)]
+    alone, other = await history(office, first), await history(office, second)
+
+    await merge(office, lead_of(first), lead_of(second))
+    merged, newest_first = await history(office, first), await history(office, first, "occur_time desc")
+    await unmerge(office, lead_of(second))
+
+    assert merged[0] == [each.name for each in calls]
+    assert newest_first[0] == merged[0][::-1]
+    # Nothing is told twice, and what the merge itself did stands with the handoff that it made void.
+    told = [(each.handoff, each.type) for each in merged[1]]
+    assert told[: len(alone[1])] == [(each.handoff, each.type) for each in alone[1]]
+    behind = [(each.handoff, each.type) for each in other[1]]
+    assert told[len(alone[1]) :] == [*behind, (second.name, "HandoffVoided")]
+    assert await history(office, first) == alone
+    assert (await history(office, second))[0] == other[0]

@@ -313,6 +313,7 @@ class LeadServiceServicer:
     def ListFollowUps(self, request, context):
         """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
+        With them come those of the handoffs for which it goes on, as long as their leads are merged.
         Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
         (`INVALID_ARGUMENT`).
         """

@@ -121,6 +121,7 @@ class LeadServiceStub:
     ListFollowUps: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ListFollowUpsRequest, _leads_pb2.ListFollowUpsResponse]
     """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
+    With them come those of the handoffs for which it goes on, as long as their leads are merged.
     Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
     (`INVALID_ARGUMENT`).
     """
@@ -261,6 +262,7 @@ class LeadServiceAsyncStub(LeadServiceStub):
     ListFollowUps: _aio.UnaryUnaryMultiCallable[_leads_pb2.ListFollowUpsRequest, _leads_pb2.ListFollowUpsResponse]  # type: ignore[assignment]
     """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
+    With them come those of the handoffs for which it goes on, as long as their leads are merged.
     Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
     (`INVALID_ARGUMENT`).
     """
@@ -488,6 +490,7 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_leads_pb2.ListFollowUpsResponse, _abc.Awaitable[_leads_pb2.ListFollowUpsResponse]]:
         """Lists a handoff's follow-ups, oldest first unless `order_by` says otherwise.
 
+        With them come those of the handoffs for which it goes on, as long as their leads are merged.
         Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID`, `FILTER_INVALID`, `ORDER_BY_INVALID`
         (`INVALID_ARGUMENT`).
         """

@@ -1011,7 +1011,7 @@ class ListTimelineResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
-        """Handoff by handoff, oldest first."""
+        """Handoff by handoff, oldest first; those of leads merged into it behind its own."""
 
     def __init__(
         self,

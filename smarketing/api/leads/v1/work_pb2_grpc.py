@@ -180,6 +180,7 @@ class WorkServiceServicer:
     def ListTimeline(self, request, context):
         """Lists what happened to a lead over all its handoffs, oldest first: the context of whoever works it.
 
+        Behind them come those of the leads that are merged into it, as long as they are.
         It says what was submitted from which source, campaign and page, who had it, and what was done.
         Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """

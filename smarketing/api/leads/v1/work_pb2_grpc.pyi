@@ -86,6 +86,7 @@ class WorkServiceStub:
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_work_pb2.ListTimelineRequest, _work_pb2.ListTimelineResponse]
     """Lists what happened to a lead over all its handoffs, oldest first: the context of whoever works it.
 
+    Behind them come those of the leads that are merged into it, as long as they are.
     It says what was submitted from which source, campaign and page, who had it, and what was done.
     Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
@@ -147,6 +148,7 @@ class WorkServiceAsyncStub(WorkServiceStub):
     ListTimeline: _aio.UnaryUnaryMultiCallable[_work_pb2.ListTimelineRequest, _work_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Lists what happened to a lead over all its handoffs, oldest first: the context of whoever works it.
 
+    Behind them come those of the leads that are merged into it, as long as they are.
     It says what was submitted from which source, campaign and page, who had it, and what was done.
     Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
@@ -265,6 +267,7 @@ class WorkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_work_pb2.ListTimelineResponse, _abc.Awaitable[_work_pb2.ListTimelineResponse]]:
         """Lists what happened to a lead over all its handoffs, oldest first: the context of whoever works it.
 
+        Behind them come those of the leads that are merged into it, as long as they are.
         It says what was submitted from which source, campaign and page, who had it, and what was done.
         Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """
