@@ -53,6 +53,7 @@ _NOT_OF_CLOCKS = {
     "CalendarVersionCreated",
     "HolidayReviewChanged",
     "LeaveChanged",
+    "MarketingPeriodSettled",
 }
 _HOURS = {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
 

@@ -7,9 +7,11 @@ from typing import Final
 from services.sla.store.archive import Archive
 from services.sla.store.staff import put_queues
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.periods import fold
 from services.sla.usecases.settle import Observer, record
 from services.sla.wire.facts import TOLD_TYPES, told_of
 from services.sla.wire.instants import instant
+from services.sla.wire.periods import period_facts_of
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.eventlog.consumer import Consumer
@@ -69,6 +71,7 @@ def ingest(
         as_of = min(max(instant(event.record_time) for event in events), now)
         tx = SlaTx(connection, archive, now=now)
         record(tx, told, as_of=as_of, causes=causes, observe=observe)
+        fold(tx, [fact for event in events for fact in period_facts_of(event)])
         tx.flush()
 
 

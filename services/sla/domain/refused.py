@@ -2,7 +2,7 @@
 
 Refused
 ├── AgreementUnknown · CalendarUnknown · LeaveUnknown · ClockUnknown · AlertUnknown
-├── AlertChannelUnknown · BudgetUnknown
+├── AlertChannelUnknown · BudgetUnknown · PeriodUnknown
 ├── AgreementInvalid     one fault per path
 ├── CalendarInvalid · CalendarClosed · LeaveInvalid
 ├── StateForbids         what is asked does not go with where it stands
@@ -47,6 +47,10 @@ class ClockUnknown(Unknown):
 
 class AlertUnknown(Unknown):
     """There is no such alert."""
+
+
+class PeriodUnknown(Unknown):
+    """Nothing was handed over in such a period."""
 
 
 class BudgetUnknown(Unknown):

@@ -11,6 +11,7 @@ from services.sla.rpc.budget_servicer import BudgetServicer
 from services.sla.rpc.calendar_servicer import CalendarServicer
 from services.sla.rpc.clock_servicer import ClockServicer
 from services.sla.rpc.exception_servicer import ExceptionServicer
+from services.sla.rpc.period_servicer import PeriodServicer
 from services.sla.rpc.policy import POLICY
 from services.sla.rpc.refusals import refusal_of
 from services.sla.rpc.servicer import SlaServicer
@@ -24,6 +25,7 @@ from smarketing.api.sla.v1.budgets_pb2_grpc import add_BudgetServiceServicer_to_
 from smarketing.api.sla.v1.calendars_pb2_grpc import add_CalendarServiceServicer_to_server
 from smarketing.api.sla.v1.clocks_pb2_grpc import add_ClockServiceServicer_to_server
 from smarketing.api.sla.v1.exceptions_pb2_grpc import add_ExceptionServiceServicer_to_server
+from smarketing.api.sla.v1.periods_pb2_grpc import add_PeriodServiceServicer_to_server
 from smarketing.api.sla.v1.sla_pb2_grpc import add_SlaServiceServicer_to_server
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.server.admission import Admission, AdmissionLimits
@@ -82,6 +84,7 @@ async def start_listening(
         Servicer(add_BacktestServiceServicer_to_server, BacktestServicer(writer, archive, pages, now=now)),
         Servicer(add_ClockServiceServicer_to_server, ClockServicer(writer, archive, pages, now=now)),
         Servicer(add_ExceptionServiceServicer_to_server, ExceptionServicer(writer, archive, pages, now=now)),
+        Servicer(add_PeriodServiceServicer_to_server, PeriodServicer(writer, archive, pages, now=now)),
         Servicer(add_BudgetServiceServicer_to_server, BudgetServicer(writer, archive, pages, now=now)),
         Servicer(add_EventLogServiceServicer_to_server, event_log),
         Servicer(add_AuditServiceServicer_to_server, AuditServicer(command_tables.audit, writer, pages)),

@@ -8,6 +8,7 @@ from services.sla.rpc.backtest_policy import BACKTEST_POLICY
 from services.sla.rpc.calendar_policy import CALENDAR_POLICY
 from services.sla.rpc.clock_policy import CLOCK_POLICY
 from services.sla.rpc.exception_policy import EXCEPTION_POLICY
+from services.sla.rpc.period_policy import PERIOD_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Caller, Role
 from smarketing.server.policy import Allow, Policy
@@ -62,6 +63,7 @@ POLICY: Final[Policy] = {
     **CALENDAR_POLICY,
     **CLOCK_POLICY,
     **EXCEPTION_POLICY,
+    **PERIOD_POLICY,
     **AUDIT_POLICY,
 }
 

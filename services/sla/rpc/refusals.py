@@ -20,6 +20,7 @@ from services.sla.domain.refused import (
     NoParty,
     NotAcceptedByBoth,
     NotYours,
+    PeriodUnknown,
     StateForbids,
     Unknown,
 )
@@ -45,6 +46,7 @@ _UNKNOWN = {
     AlertChannelUnknown: "ALERT_CHANNEL_UNKNOWN",
     ExceptionUnknown: "EXCEPTION_UNKNOWN",
     BudgetUnknown: "BUDGET_UNKNOWN",
+    PeriodUnknown: "PERIOD_UNKNOWN",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy import text as sql_text
 
+from services.sla.store.period_schema import define_periods
 from services.sla.store.promise_schema import define_promises
 from smarketing.delivery import define_tables as define_delivery
 from smarketing.eventlog.tables import define_tables as define_eventlog
@@ -18,6 +19,7 @@ command_tables: Final = define_commands(metadata)
 directory_tables: Final = define_directory(metadata)
 delivery_tables: Final = define_delivery(metadata)
 promise_tables: Final = define_promises(metadata)
+period_tables: Final = define_periods(metadata)
 
 agreement_version: Final = Table(
     "agreement_version",

@@ -1,4 +1,4 @@
-"""What falls due besides clocks: requests that nobody answered, and budgets of which something changes.
+"""What falls due besides clocks: requests that lapse, budgets of which something changes, periods that end.
 
 Driven by the next instant that stands in the database, like the sweeper, and as little in memory: a restart
 finds the same work.
@@ -14,9 +14,11 @@ import structlog
 from services.sla.store.archive import Archive
 from services.sla.store.budgets import next_budget
 from services.sla.store.exceptions import next_lapse
+from services.sla.store.periods import next_period_time
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.budgets import judge_due
 from services.sla.usecases.exceptions import lapse
+from services.sla.usecases.periods import settle_due
 from smarketing.sql import Connection, StorageError, Writer
 
 __all__ = ["Promptly", "do_what_is_due", "next_instant"]
@@ -30,14 +32,14 @@ _BATCH: Final = 100
 
 def next_instant(connection: Connection) -> datetime | None:
     """Return when something is due next; None when nothing is."""
-    instants = (next_lapse(connection), next_budget(connection))
+    instants = (next_lapse(connection), next_budget(connection), next_period_time(connection))
     return min((each for each in instants if each is not None), default=None)
 
 
 def do_what_is_due(connection: Connection, archive: Archive, *, now: datetime) -> int:
     """Do a batch of what is due, in one transaction; return how much that was."""
     tx = SlaTx(connection, archive, now=now)
-    done = lapse(tx, limit=_BATCH) + judge_due(tx, limit=_BATCH)
+    done = lapse(tx, limit=_BATCH) + judge_due(tx, limit=_BATCH) + settle_due(tx, limit=_BATCH)
     tx.flush()
     return done
 

@@ -18,7 +18,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.names import PERSON
 
-__all__ = ["TOLD_TYPES", "log_position", "told_of"]
+__all__ = ["TOLD_TYPES", "attributes_of", "log_position", "told_of"]
 
 _FACTS_PER_EVENT: Final = 1024
 """Positions are spread: one event may tell of several facts, and this service's own facts of a handoff
@@ -85,7 +85,8 @@ def told_of(event: eventlogpb.Event) -> Sequence[Told]:
     return read(payload, _Teller(event, payload.handoff))
 
 
-def _attributes(of: leadspb.Qualification) -> Attributes:
+def attributes_of(of: leadspb.Qualification) -> Attributes:
+    """Return what conditions may ask about of a handoff."""
     return Attributes(
         source_channel=_CHANNELS.get(of.source_channel) or f"UNKNOWN_{of.source_channel}",
         segment=of.segment or None,
@@ -103,7 +104,7 @@ def _attributes(of: leadspb.Qualification) -> Attributes:
 
 def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:
     flags: dict[str, Any] = {"is_history": payload.historical, "is_archived": payload.archived}
-    attributes = _attributes(payload.qualification)
+    attributes = attributes_of(payload.qualification)
     told = [teller.tell(FactKind.SUBMITTED, attributes=attributes, **flags)]
     if payload.HasField("conformance"):
         told.append(_verdict(payload.conformance, teller, nth=1))
@@ -120,7 +121,7 @@ def _verdict(of: Any, teller: _Teller, *, nth: int = 0) -> Told:
 
 
 def _revised(payload: leadeventspb.HandoffRevised, teller: _Teller) -> Sequence[Told]:
-    return [teller.tell(FactKind.REVISED, attributes=_attributes(payload.qualification))]
+    return [teller.tell(FactKind.REVISED, attributes=attributes_of(payload.qualification))]
 
 
 def _offered(payload: leadeventspb.HandoffOffered, teller: _Teller) -> Sequence[Told]:
