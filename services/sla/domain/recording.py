@@ -128,7 +128,7 @@ def _changes(known: RecordedClock | None, state: ClockState) -> list[ClockEvent]
         events.append(event)
         known = known.after(event)
     found = [*_pauses(known, state), *_cycles(known, state), *_verdict(known, state), *_rungs(known, state)]
-    return events + sorted(found, key=lambda event: (event.occur_time, _RANK[type(event)]))
+    return events + sorted(found, key=lambda event: (event.occur_time, event.cycle, _RANK[type(event)]))
 
 
 def _is_final(known: RecordedClock, state: ClockState) -> bool:
@@ -152,17 +152,17 @@ def _retraction(known: RecordedClock, state: ClockState) -> Iterator[ClockEvent]
 
 
 _RANK = {
+    ClockReopened: -1,
     ClockResumed: 0,
     ClockMet: 1,
     ClockBreached: 1,
     ClockVoided: 1,
     BreachExcused: 2,
     LateStopRecorded: 2,
-    ClockReopened: 3,
     ClockPaused: 4,
     RungFired: 5,
 }
-"""Which of two events at one instant comes first: a pause ends before the stop that ended it, and so on."""
+"""Which of two events of a cycle at one instant comes first: what began it, the end of a pause, the stop."""
 
 
 def _started(state: ClockState) -> ClockStarted:
