@@ -63,9 +63,9 @@ def supposed_accords(accords: Sequence[Accord], supposed: Supposed, tenant: str)
     return found if stand_in in found else [stand_in, *found]
 
 
-def first_internal(accords: Iterable[Accord]) -> str:
-    """Return the id of the internal agreement that is asked first; empty when there is none."""
-    return next((each.agreement for each in accords if each.terms.kind is AgreementKind.INTERNAL), "")
+def first_of_kind(accords: Iterable[Accord], kind: AgreementKind | None) -> str:
+    """Return the id of the agreement of a kind that is asked first; empty when there is none."""
+    return next((each.agreement for each in accords if each.terms.kind is kind), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +185,12 @@ def compare(
     Terms come by agreement version.
     """
     doubts = _doubts(lives, staffing)
-    known = {_key(each): each for each in lives.recorded}
-    happened = {_key(each): _fate(each, actual_terms, lives.actual.takeovers) for each in lives.recorded}
+    known = {_key(each, actual_terms): each for each in lives.recorded}
+    happened = {key: _fate(each, actual_terms, lives.actual.takeovers) for key, each in known.items()}
+    supposed = {_key(each, supposed_terms): each for each in lives.supposed.clocks}
     would = {
-        _key(each): _fate(
-            _as_held(each, known.get(_key(each))), supposed_terms, lives.supposed.takeovers, doubts
-        )
-        for each in lives.supposed.clocks
+        key: _fate(_as_held(each, known.get(key)), supposed_terms, lives.supposed.takeovers, doubts)
+        for key, each in supposed.items()
     }
     return Comparison(
         pairs=tuple(
@@ -202,9 +201,12 @@ def compare(
     )
 
 
-def _key(clock: Clock) -> tuple[str, int]:
-    # Two agreements may give a commitment the same id: it is the same promise then.
-    return clock.commitment_id, clock.origin
+def _key(clock: Clock, terms: Mapping[str, Terms]) -> tuple[AgreementKind | None, str, int]:
+    """Return by what a clock is found on the other side: under another agreement it is the same promise.
+
+    A handoff has clocks of one agreement of each kind at most.
+    """
+    return terms[clock.agreement_version].kind, clock.commitment_id, clock.origin
 
 
 def _as_held(clock: Clock, recorded: Clock | None) -> Clock:

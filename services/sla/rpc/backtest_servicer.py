@@ -16,6 +16,7 @@ from services.sla.usecases.backtest import Place, Question, Stretch, Walk
 from services.sla.usecases.forecasts import Wanted, outlooks
 from services.sla.usecases.walking import WalkBusy, Walks, WalkTooLong
 from services.sla.wire import backtest as wire
+from services.sla.wire.blanks import blanks_in
 from smarketing import names
 from smarketing.api.sla.v1 import backtest_pb2 as backtestpb
 from smarketing.api.sla.v1.backtest_pb2_grpc import BacktestServiceServicer
@@ -137,6 +138,7 @@ def _question(request: backtestpb.BacktestAgreementRequest, tenant: str, now: da
         end=end,
         version=request.version,
         terms=wire.terms_in(request),
+        blanks=tuple(blanks_in(request.agreement_version)),
         agreement=_own(names.AGREEMENT, request.agreement, tenant, "agreement"),
         calendar_version=request.calendar_version,
         calendar=_calendar(request),

@@ -20,19 +20,21 @@ from services.sla.domain.backtest import (
     Supposition,
     Totals,
     compare,
-    first_internal,
+    first_of_kind,
     is_seen,
 )
+from services.sla.domain.fault import Fault
 from services.sla.domain.history import History
 from services.sla.domain.recorded import Clock
-from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, CalendarUnknown
+from services.sla.domain.refused import AgreementUnknown, CalendarUnknown
 from services.sla.domain.relive import Relived, is_same_course, relive
 from services.sla.domain.sight import Sight
-from services.sla.domain.terms import Terms, faults_of
+from services.sla.domain.terms import BOTH, Terms
 from services.sla.store.accords import find_accord
 from services.sla.store.archive import Archive
 from services.sla.store.backtests import Measures, count_handoffs, handoffs_after
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.agreements import Propose, look
 from smarketing.businesstime import BusinessTimeError, Calendar, tzdata_version
 from smarketing.names import TEAM
 from smarketing.sql import Connection, Database
@@ -52,8 +54,10 @@ class Question:
     """Of `[start, end)`, in which the handoffs were submitted."""
     version: str = ""
     terms: Terms | None = None
+    blanks: tuple[Fault, ...] = ()
+    """What was found wrong when the terms were read."""
     agreement: str = ""
-    """Id of the agreement in whose place `terms` stand; empty: the one that is asked first."""
+    """Id of the agreement in whose place `terms` stand; empty: the first of their kind."""
     calendar_version: str = ""
     calendar: Calendar | None = None
     team_calendars: tuple[tuple[str, str], ...] = ()
@@ -205,7 +209,7 @@ def _supposition(actual: Measures, connection: Connection, question: Question, n
     elif question.calendar_version:
         calendar = _calendar(actual, question.calendar_version)
     return Supposition(
-        terms=_terms(actual, connection, question),
+        terms=_terms(actual, connection, question, now),
         calendar=calendar,
         team_calendars={
             TEAM.build(*TEAM.parse(team, field="team_calendars.team")): _calendar(actual, version)
@@ -215,7 +219,7 @@ def _supposition(actual: Measures, connection: Connection, question: Question, n
     )
 
 
-def _terms(actual: Measures, connection: Connection, question: Question) -> Supposed | None:
+def _terms(actual: Measures, connection: Connection, question: Question, now: datetime) -> Supposed | None:
     if question.version:
         accord = find_accord(connection, question.version)
         if accord is None or accord.tenant != question.tenant:
@@ -223,13 +227,19 @@ def _terms(actual: Measures, connection: Connection, question: Question) -> Supp
         return Supposed(agreement=accord.agreement, number=accord.number, terms=accord.terms)
     if question.terms is None:
         return None
-    exists = actual.tx.calendar_exists(question.tenant, question.terms.calendar_version)
-    faults = faults_of(question.terms, calendar_exists=exists)
-    if faults:
-        raise AgreementInvalid(faults)
-    agreement = question.agreement or first_internal(actual.accords) or SUPPOSED
+    agreement = question.agreement or first_of_kind(actual.accords, question.terms.kind) or SUPPOSED
+    # What could not be proposed cannot be supposed, and days are durations as they would be then.
+    proposal = Propose(
+        tenant=question.tenant,
+        agreement=agreement,
+        terms=question.terms,
+        principal="",
+        parties=BOTH,
+        blanks=question.blanks,
+    )
+    would_be = look(actual.tx, proposal, now=now)
     # No version has the number 0, so that nothing on record is taken for what is only supposed.
-    return Supposed(agreement=agreement, number=0, terms=question.terms)
+    return Supposed(agreement=agreement, number=would_be.number, terms=would_be.terms)
 
 
 def _calendar(actual: Measures, name: str) -> MadeCalendar:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from services.sla.domain.agreement import CommitmentKind, Role
+from services.sla.domain.agreement import CommitmentKind, Party, Role
 from services.sla.domain.backtest import (
     Count,
     Difference,
@@ -25,15 +25,16 @@ from services.sla.domain.recorded import ClockReassigned
 from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, CalendarUnknown
 from services.sla.domain.relive import Relived, is_same_course, relive
 from services.sla.domain.sight import Sight
-from services.sla.domain.terms import Step, Terms
+from services.sla.domain.terms import AgreementKind, Step, Target, Terms
 from services.sla.store import schema
 from services.sla.store.backtests import Measures
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.agreements import Propose, propose
 from services.sla.usecases.backtest import Place, Question, Walk
 from services.sla.usecases.settle import settle
 from services.sla.wire.clocks import happening_message
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
-from smarketing.businesstime import Calendar
+from smarketing.businesstime import BusinessTime, Calendar
 from smarketing.sql import from_micros
 from tests.builders.sla_engine import (
     AT_DUE,
@@ -255,6 +256,17 @@ def test_a_follow_up_stays_at_its_instant_and_meets_the_longer_target(engine: En
     assert (walk.totals.all.would.met, walk.totals.all.happened.met) == ((1, 1), (0, 0))
 
 
+def test_days_of_supposed_terms_are_as_long_as_their_calendar_says(engine: Engine) -> None:
+    missed_by_an_hour(engine)
+    # The office's day has nine hours, of which the follow-up took five.
+    a_day = replace(a_promise(), targets=(Target(amount=None, business_days=1),))
+    _, (difference,) = walk_through(engine, terms=some_terms(a_day))
+
+    assert difference.would is not None
+    assert difference.would.clock.target == BusinessTime.of(hours=9)
+    assert difference.would.clock.outcome is Outcome.MET
+
+
 def test_a_warning_that_would_have_fired_is_told(engine: Engine) -> None:
     missed_by_an_hour(engine)
 
@@ -333,6 +345,31 @@ def test_terms_of_another_agreement_stand_before_those_in_force(engine: Engine) 
     count = would(engine, terms=other_terms(5), agreement="quite-another")
 
     assert (count.clocks, count.outcomes[Outcome.MET]) == (1, 1)
+
+
+def test_an_agreement_with_a_customer_is_compared_with_itself_alone(engine: Engine) -> None:
+    both = (Party.MARKETING, Party.SALES)
+    with_customer = replace(other_terms(4), kind=AgreementKind.CUSTOMER, customer_reference="C-1")
+    for agreement, terms in (("customer", with_customer), ("main", other_terms(4))):
+        wanted = Propose(tenant="default", agreement=agreement, terms=terms, principal=REP, parties=both)
+        (proposed,) = engine._act(propose, [wanted])
+        engine.activate(proposed.name)
+    engine.submit()
+    engine.assign()
+    engine.advance(hours=5)
+    engine.sweep()
+    engine.follow_up()
+
+    walk, (difference,) = walk_through(engine, terms=other_terms(5))
+
+    assert len(engine.clocks()) == 2
+    assert difference.would is not None
+    assert difference.would.clock.agreement == "main"
+    (supposed,) = walk_through(engine, terms=replace(with_customer, promises=other_terms(5).promises))[1]
+    assert supposed.would is not None
+    assert supposed.would.clock.agreement == "customer"
+    count = walk.totals.all.would
+    assert (walk.totals.unreproduced, count.outcomes) == (0, {Outcome.MET: 1, Outcome.BREACHED: 1})
 
 
 # Another calendar, other people.

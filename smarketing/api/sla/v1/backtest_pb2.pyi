@@ -79,7 +79,7 @@ class BacktestAgreementRequest(_message.Message):
     """A version of an agreement, in whatever state."""
     agreement: _builtins.str
     """With `agreement_version`: in whose place it stands, `tenants/{tenant}/agreements/{agreement}`; empty: in that of
-    the internal agreement that is asked first.
+    the agreement between the same sides that is asked first.
     """
     calendar_version: _builtins.str
     """A version of a calendar."""
