@@ -18,6 +18,7 @@ from smarketing.client.playbook import PlaybookClient
 from smarketing.client.privacy import PrivacyClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.routing import RoutingClient
+from smarketing.client.scoring import ScoringClient
 from smarketing.client.search import SearchClient
 from smarketing.client.settings import ClientSettings
 from smarketing.client.tenants import TenantsClient
@@ -44,6 +45,8 @@ class LeadsClient:
         """The directory, which `leads` keeps."""
         self.routing = RoutingClient(self._connection)
         """What routing would do, and did."""
+        self.scoring = ScoringClient(self._connection)
+        """How leads are rated, and what counts as marketing-qualified."""
         self.intake = IntakeClient(self._connection)
         """Webhooks in and out, which `leads` keeps."""
         self.privacy = PrivacyClient(self._connection)

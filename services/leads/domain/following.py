@@ -67,6 +67,32 @@ def continued(won: Handoff, *, number: int, lead_type: str, now: datetime) -> Ha
     )
 
 
+def requalified(recycled: Handoff, *, number: int, at: datetime, now: datetime) -> Handoff:
+    """Return the next handoff of a recycled lead, which qualified again by what it did at an instant.
+
+    Its buyer time counts from there; sender, score and what marketing claimed belong to the one before.
+    """
+    told = recycled.qualification
+    return Handoff(
+        id=HandoffId(recycled.id.tenant, recycled.id.lead, number),
+        source_system=OWN_SOURCE_SYSTEM,
+        account=recycled.account,
+        submit_time=now,
+        update_time=now,
+        qualification=replace(
+            told,
+            source=OWN_SOURCE_SYSTEM,
+            source_channel=SourceChannel.RE_ENGAGED,
+            score=None,
+            definition="",
+            inquire_time=at,
+            qualify_time=now,
+            rating=None,
+        ),
+        previous=recycled.id,
+    )
+
+
 def requalified_from(handoffs: list[Handoff]) -> Handoff | None:
     """Return the handoff that a lead's next one follows: the latest of these, when it was recycled."""
     latest = max(handoffs, key=lambda each: each.id.number, default=None)

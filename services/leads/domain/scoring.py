@@ -181,6 +181,8 @@ class ScoreModel:
     engagement_levels: tuple[Step, ...]
     cells: tuple[Cell, ...]
     bands: tuple[Step, ...]
+    requalify_from_score: int | None = None
+    """From which score on behaviour of a recycled lead starts its next handoff."""
     create_time: datetime | None = None
     activate_time: datetime | None = None
     retire_time: datetime | None = None

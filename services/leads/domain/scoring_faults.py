@@ -41,6 +41,7 @@ def faults_of_model(model: ScoreModel) -> tuple[Fault, ...]:
         ),
         *_faults_of_steps("bands", "band", "from_score", model.bands, _BEST_SCORE),
         *_faults_of_cells(model),
+        *_faults_of_requalifying(model.requalify_from_score),
     )
 
 
@@ -174,6 +175,11 @@ def _faults_of_order(
     for worse, better in pairwise(levels):
         if any(found[grade, worse] > found[grade, better] for grade in grades):
             yield Fault("cells", f"must not score level {better} below level {worse}")
+
+
+def _faults_of_requalifying(score: int | None) -> Iterator[Fault]:
+    if score is not None and not 1 <= score <= _BEST_SCORE:
+        yield Fault("requalify_from_score", f"must be from 1 to {_BEST_SCORE}")
 
 
 def _rising(steps: Iterable[Step]) -> list[str]:

@@ -203,6 +203,11 @@ class Scoring:
         own, more = self._behaved[lead], self._held[held]
         return _newest([*own, *more]) if more else own
 
+    def all_behaved(self, lead: LeadKey) -> Sequence[Behaved]:
+        """Return what a lead did."""
+        self.load([lead], [])
+        return self._behaved[lead]
+
     def add(self, more: Mapping[LeadKey, Sequence[Behaved]]) -> None:
         """Keep more that leads did."""
         self.load(more, [])

@@ -17,6 +17,7 @@ from services.leads.store.scoring import HeldKey
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases.asking import known_handoff
 from services.leads.usecases.merging import lead_known_as
+from services.leads.usecases.requalifying import requalify
 from services.leads.usecases.scoring import rerate
 
 __all__ = ["Heed", "RecordBehaviour", "RecordedBehaviour", "record_behaviours"]
@@ -86,10 +87,12 @@ class _Kept:
         leads = {lead: more for lead, more in self.of_leads.items() if not tx.people.is_erased(lead)}
         tx.scoring.add(leads)
         tx.scoring.hold(self.held)
-        for lead in leads:
-            for handoff in tx.handoffs_of(lead):
-                if handoff.is_live:
-                    rerate(tx, self.by[lead], handoff.id)
+        for lead, more in leads.items():
+            live = [handoff for handoff in tx.handoffs_of(lead) if handoff.is_live]
+            for handoff in live:
+                rerate(tx, self.by[lead], handoff.id)
+            if not live:
+                requalify(tx, self.by[lead], lead, more)
 
 
 def _fault_of(tx: LeadTx, request: RecordBehaviour) -> LeadError | None:

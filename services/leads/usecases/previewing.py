@@ -11,7 +11,8 @@ from services.leads.domain.directory_errors import DirectoryInvalid
 from services.leads.domain.directory_faults import faults_of
 from services.leads.domain.errors import HandoffUnknown, SubmissionInvalid
 from services.leads.domain.handoff_id import HandoffId
-from services.leads.domain.lead import Submission, check_submission
+from services.leads.domain.lead import Qualification, Submission, check_submission
+from services.leads.domain.lead_fields import Facts
 from services.leads.domain.open_work import OpenWork
 from services.leads.domain.previews import PersonLoad, Preview, RuleLoad, Tally, given_of_rules, rule_loads
 from services.leads.domain.routing_rules import Routing, traits_of
@@ -19,6 +20,7 @@ from services.leads.domain.turns import Pool
 from services.leads.store.accounts import Accounts
 from services.leads.store.people import People
 from services.leads.store.routing import RoutingCaches, find_openings, find_pools, find_work
+from services.leads.store.scoring import MODELS, find_active, find_behaved
 from services.leads.store.sealing import Sealer
 from services.leads.store.traffic import Absences, handoffs_of_lead, passed_between
 from services.leads.usecases.identity import identify
@@ -79,6 +81,7 @@ class Previewer:
         self._directory = directory
         self._tenant = names.tenant_of(directory.tenant)
         self._now = now
+        self._sealer = sealer
         self._people = People(connection, sealer, now)
         self._accounts = Accounts(connection, sealer)
         self._plan = Plan(directory)
@@ -96,13 +99,27 @@ class Previewer:
         if faults:
             raise SubmissionInvalid(faults)
         company = known.identity.company_domain
+        rated = self._rated(known)
         return self._one(
             Case(
-                traits=traits_of(known.qualification, known.source_system),
+                traits=traits_of(rated, known.source_system),
                 company_domain=lambda: company_host_of(known.contact),
                 account_owner=lambda: self._owner_of(self._accounts.digest(self._tenant, company)),
             )
         )
+
+    def _rated(self, submission: Submission) -> Qualification:
+        """Return what is said of a new lead, rated as it would be by the tenant's model, if it has one."""
+        active = find_active(MODELS, self._tenant)(self._connection)
+        if active is None:
+            return submission.qualification
+        told = submission.qualification
+        currency_code = self._directory.settings.currency_code
+        facts = Facts(submission.contact, told, submission.source_system, currency_code)
+        digest = self._sealer.external_digest(*submission.key)
+        held = (self._tenant, submission.source_system, digest)
+        behaved = find_behaved(self._connection, (self._tenant, ""), held)
+        return replace(told, rating=active.value.rate(facts, behaved, as_of=self._now))
 
     def handoff(self, handoff_id: HandoffId) -> Preview:
         """Return where a handoff would go next.

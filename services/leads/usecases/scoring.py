@@ -14,7 +14,7 @@ from services.leads.store.people import LeadKey
 from services.leads.store.scoring import NO_STANDARD, HeldKey
 from services.leads.store.transaction import By, LeadTx
 
-__all__ = ["Assessed", "assess", "joined", "load_behaviour", "rerate", "told_of"]
+__all__ = ["Assessed", "assess", "facts_of", "joined", "load_behaviour", "rerate", "told_of", "verdict_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,7 @@ def rerate(tx: LeadTx, by: By, handoff_id: HandoffId) -> Handoff:
     if model is None or not handoff.is_live:
         return handoff
     lead = (handoff_id.tenant, handoff_id.lead)
-    facts = Facts(
-        tx.people.contact(lead) or Contact(),
-        handoff.qualification,
-        handoff.source_system,
-        tx.directory(handoff_id.tenant).settings.currency_code,
-    )
+    facts = facts_of(tx, handoff)
     behaved = tx.scoring.behaved(lead, (lead[0], handoff.source_system, handoff.external_digest))
     previous = handoff.qualification.rating
     if model.rate(facts, behaved, as_of=tx.now) == previous:
@@ -110,6 +105,26 @@ def rerate(tx: LeadTx, by: By, handoff_id: HandoffId) -> Handoff:
     tx.save_handoff(rated)
     tx.tell(by, HandoffRated(handoff=handoff_id, occur_time=tx.now, score=score, previous=previous))
     return rated
+
+
+def facts_of(tx: LeadTx, handoff: Handoff) -> Facts:
+    """Return what is known of a handoff's lead."""
+    tenant = handoff.id.tenant
+    return Facts(
+        tx.people.contact((tenant, handoff.id.lead)) or Contact(),
+        handoff.qualification,
+        handoff.source_system,
+        tx.directory(tenant).settings.currency_code,
+    )
+
+
+def verdict_of(tx: LeadTx, handoff: Handoff, facts: Facts) -> Conformance | None:
+    """Return whether a handoff that begins without a submission meets the definition; None without one."""
+    standard = tx.standard(handoff.id.tenant)
+    if standard.definition is None:
+        return None
+    behaved = tx.scoring.all_behaved((handoff.id.tenant, handoff.id.lead))
+    return standard.definition.verdict(standard.definition_model, facts, behaved, as_of=tx.now)
 
 
 def _release(tx: LeadTx, submission: Submission, lead: str) -> None:

@@ -73,6 +73,9 @@ def model_of(message: scoringpb.ScoreModel) -> ScoreModel:
         engagement_levels=tuple(Step(each.level, each.from_points) for each in message.engagement_levels),
         cells=tuple(Cell(each.grade, each.level, each.score) for each in message.cells),
         bands=tuple(Step(each.band, each.from_score) for each in message.bands),
+        requalify_from_score=message.requalify_from_score
+        if message.HasField("requalify_from_score")
+        else None,
     )
 
 
@@ -235,6 +238,7 @@ def _content_of(model: ScoreModel) -> scoringpb.ScoreModel:
             scoringpb.ScoreCell(grade=each.grade, level=each.level, score=each.score) for each in model.cells
         ],
         bands=[scoringpb.ScoreBand(band=each.name, from_score=each.start) for each in model.bands],
+        requalify_from_score=model.requalify_from_score,
     )
 
 

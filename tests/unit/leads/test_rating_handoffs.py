@@ -11,10 +11,14 @@ from sqlalchemy import Connection, select, text
 from services.leads.domain.directory import Routing, RoutingMember, RoutingRule
 from services.leads.domain.errors import EtagStale, FieldInvalid, TenantUnknown
 from services.leads.domain.handoff import Handoff
+from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import Contact, History, Qualification, Rating
 from services.leads.domain.mql_definition import Shortfall
 from services.leads.domain.routing_rules import Condition
 from services.leads.domain.scoring_errors import ScoreModelInvalid, ScoreModelUnknown
+from services.leads.domain.states import HandoffState
+from services.leads.domain.terms import SourceChannel
+from services.leads.store.directory import Directories
 from services.leads.store.rescoring import EVERY, find_pass
 from services.leads.store.schema import SCHEMA
 from services.leads.store.scoring import MODELS, MOST_BEHAVED, find_version, unpacked
@@ -23,10 +27,13 @@ from services.leads.store.transaction import By
 from services.leads.usecases.behaviour import Heed, RecordBehaviour, RecordedBehaviour, record_behaviours
 from services.leads.usecases.erasing import EraseSubject, Subject, erase_subjects
 from services.leads.usecases.explaining import score_of
+from services.leads.usecases.offers import AnswerOffer, accept_offers
+from services.leads.usecases.previewing import Previewer
 from services.leads.usecases.rescoring import Rescorer
 from services.leads.usecases.scoring_versions import Activate, ProposeModel, activate_models, propose_models
+from services.leads.usecases.work import Decide, recycle_handoffs
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
-from tests.builders.leads import ANNA, BEN, MARKETER, QUEUE, House, a_directory, a_submission
+from tests.builders.leads import ANNA, BEN, MARKETER, QUEUE, House, a_directory, a_submission, asked_by
 from tests.builders.scoring import (
     HALF_LIFE,
     a_definition,
@@ -118,6 +125,16 @@ async def test_routing_goes_by_the_model_s_score_where_there_is_one() -> None:
 
         offers = [each.handoff.offer and each.handoff.offer.assignee for each in (by_sender, by_model)]
         assert offers == [BEN, ANNA]
+        previewed = await house.rows(lambda connection: _previewed(house, connection, number=3))
+        assert previewed == ANNA
+
+
+def _previewed(house: House, connection: Connection, *, number: int) -> str:
+    directory = Directories(SCHEMA.directory.directory).find(connection, "tenants/default")
+    assert directory is not None
+    previewer = Previewer(connection, directory, sealer=Sealer(bytes(32)), now=house.now)
+    placement = previewer.submission(a_submission(number)).one
+    return "" if placement is None else placement.assignee
 
 
 async def test_behaviour_counts_once_and_raises_the_score_of_what_is_open() -> None:
@@ -473,3 +490,73 @@ async def test_a_lead_s_score_is_explained_by_any_version_without_writing() -> N
         assert (by_active.rating, by_active.engagement_points) == (WARM, 10)
         assert (by_proposed.rating.score, by_proposed.engagement_points) == (90, 30)
         assert await rating_of(house, submitted.handoff) == WARM
+
+
+async def recycle(house: House, handoff: Handoff) -> None:
+    assert handoff.offer is not None
+    asker = asked_by(handoff.offer.assignee)
+    number = handoff.offer.number
+    await house.one(
+        accept_offers,
+        AnswerOffer(handoff=handoff.id, offer=number, fencing_token=number, asker=asker),
+    )
+    await house.one(
+        recycle_handoffs,
+        Decide(
+            handoff=handoff.id,
+            asker=asker,
+            reason_code="NOT_NOW",
+            recycle_until_time=house.now + HALF_LIFE,
+        ),
+    )
+
+
+async def test_a_recycled_lead_that_does_enough_again_is_handed_over_again() -> None:
+    async with House() as house:
+        await activate(house, a_model(requalify_from_score=80))
+        await put_in_force(house, a_definition())
+        [first] = await house.submit(a_submission())
+        await recycle(house, first.handoff)
+        house.later(days=1)
+
+        await behave(house, told_visit(1))
+        [_] = await told(house, leadeventspb.HandoffSubmitted)
+        await behave(house, told_visit(2))
+
+        _, second = await told(house, leadeventspb.HandoffSubmitted)
+        [requalified] = await told(house, leadeventspb.HandoffRequalified)
+        begun = await house.handoff(HandoffId("default", first.handoff.id.lead, 2))
+        assert second.handoff == requalified.handoff == begun.name
+        assert requalified.previous_handoff == first.handoff.name
+        assert second.conformance.conforming
+        assert begun.state is HandoffState.OFFERED
+        assert begun.qualification.rating == HOT
+        assert begun.qualification.source_channel is SourceChannel.RE_ENGAGED
+        assert begun.qualification.inquire_time == house.now
+        assert begun.qualification.score is None
+
+
+async def test_what_sales_knew_when_it_recycled_a_lead_brings_nobody_back() -> None:
+    async with House() as house:
+        await activate(house, a_model(requalify_from_score=80))
+        [first] = await house.submit(a_submission())
+        await behave(house, told_visit(1), told_visit(2))
+        house.later(minutes=1)
+        await recycle(house, first.handoff)
+        house.later(minutes=1)
+
+        await behave(house, told_visit(3))
+
+        assert len(await told(house, leadeventspb.HandoffSubmitted)) == 1
+
+
+async def test_a_lead_that_was_not_recycled_or_has_no_threshold_is_not_handed_over_again() -> None:
+    async with House() as house:
+        await activate(house, a_model(requalify_from_score=None))
+        [first] = await house.submit(a_submission())
+        await recycle(house, first.handoff)
+        house.later(days=1)
+
+        await behave(house, told_visit(1), told_visit(2))
+
+        assert len(await told(house, leadeventspb.HandoffSubmitted)) == 1

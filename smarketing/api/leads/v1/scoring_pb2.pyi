@@ -81,6 +81,7 @@ class ScoreModel(_message.Message):
     ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
     RETIRE_TIME_FIELD_NUMBER: _builtins.int
     RESCORING_FIELD_NUMBER: _builtins.int
+    REQUALIFY_FROM_SCORE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/scoreModels/{version}`; versions count 1, 2, 3 …."""
     etag: _builtins.str
@@ -93,6 +94,10 @@ class ScoreModel(_message.Message):
     """The most that fit counts for; 1 to 10,000."""
     max_engagement_points: _builtins.int
     """The most that engagement counts for; 1 to 10,000."""
+    requalify_from_score: _builtins.int
+    """From this score on, 1 to 100, behaviour of a recycled lead starts its next handoff; absent for never.
+    Only what it did since it was recycled counts, so that what sales knew already brings nobody back.
+    """
     @_builtins.property
     def fit_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___FitRule]:
         """At most 200."""
@@ -152,12 +157,15 @@ class ScoreModel(_message.Message):
         activate_time: _timestamp_pb2.Timestamp | None = ...,
         retire_time: _timestamp_pb2.Timestamp | None = ...,
         rescoring: Global___Rescoring | None = ...,
+        requalify_from_score: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time", "rescoring", b"rescoring", "retire_time", b"retire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_requalify_from_score", b"_requalify_from_score", "activate_time", b"activate_time", "create_time", b"create_time", "requalify_from_score", b"requalify_from_score", "rescoring", b"rescoring", "retire_time", b"retire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "bands", b"bands", "cells", b"cells", "create_time", b"create_time", "display_name", b"display_name", "engagement_levels", b"engagement_levels", "engagement_rules", b"engagement_rules", "etag", b"etag", "fit_grades", b"fit_grades", "fit_rules", b"fit_rules", "max_engagement_points", b"max_engagement_points", "max_fit_points", b"max_fit_points", "name", b"name", "rescoring", b"rescoring", "retire_time", b"retire_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_requalify_from_score", b"_requalify_from_score", "activate_time", b"activate_time", "bands", b"bands", "cells", b"cells", "create_time", b"create_time", "display_name", b"display_name", "engagement_levels", b"engagement_levels", "engagement_rules", b"engagement_rules", "etag", b"etag", "fit_grades", b"fit_grades", "fit_rules", b"fit_rules", "max_engagement_points", b"max_engagement_points", "max_fit_points", b"max_fit_points", "name", b"name", "requalify_from_score", b"requalify_from_score", "rescoring", b"rescoring", "retire_time", b"retire_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__requalify_from_score: _TypeAlias = _typing.Literal["requalify_from_score"]  # noqa: Y015
+    _WhichOneofArgType__requalify_from_score: _TypeAlias = _typing.Literal["_requalify_from_score", b"_requalify_from_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requalify_from_score) -> _WhichOneofReturnType__requalify_from_score | None: ...
 
 Global___ScoreModel: _TypeAlias = ScoreModel  # noqa: Y015
 
