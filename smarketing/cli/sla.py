@@ -74,7 +74,7 @@ def explain(
     clock: Annotated[str, typer.Argument(help="The clock's id.")],
     as_of: At = "",
 ) -> None:
-    """Account for a clock's time: every stretch counted, closed or paused, and whose it was."""
+    """Account for every stretch from the inquiry on: what it was, whose, and the event behind it."""
     session = session_of(ctx)
     request = slapb.ExplainClockRequest(name=session.name("clocks", clock), as_of_time=timestamp_of(as_of))
     explanation = session.ask(SlaClient, lambda sla: sla.explain_clock(request))
@@ -85,10 +85,11 @@ def explain(
                 when(interval.start_time),
                 when(interval.end_time),
                 span(interval.end_time.ToDatetime() - interval.start_time.ToDatetime()),
-                enum_word(slapb.ClockInterval.Kind.DESCRIPTOR, interval.kind),
+                enum_word(slapb.AccountedInterval.Kind.DESCRIPTOR, interval.kind),
                 enum_word(termspb.Party.DESCRIPTOR, interval.accountable_party),
+                interval.pause_reason or interval.event.lower().replace("_", " "),
             )
-            for interval in explanation.intervals
+            for interval in explanation.account
         ]
 
     said = explanation.clock
@@ -96,7 +97,8 @@ def explain(
         f"{said.commitment_id} on {short(said.handoff)}: {_state(said)}, due {when(said.due_time)}, "
         f"{span(said.elapsed_duration)} counted"
     )
-    session.show(explanation, lambda: table(("from", "to", "length", "kind", "whose"), rows(), title=title))
+    columns = ("from", "to", "length", "kind", "whose", "since")
+    session.show(explanation, lambda: table(columns, rows(), title=title))
 
 
 @app.command()
