@@ -14,6 +14,7 @@ from smarketing.client.clocks import ClockClient
 from smarketing.client.connection import Connection, each_page
 from smarketing.client.events import EventLogClient
 from smarketing.client.exceptions import BudgetClient, ExceptionClient
+from smarketing.client.periods import PeriodClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.settings import ClientSettings
 
@@ -36,6 +37,8 @@ class SlaClient:
         """What would have been, and what a day may bring."""
         self.budgets = BudgetClient(self._connection)
         """Error budgets of commitments."""
+        self.periods = PeriodClient(self._connection)
+        """What marketing handed over, beside what it promised."""
         self.exceptions = ExceptionClient(self._connection)
         """Requests for exceptions, and their answers."""
         self.pauses = ClockClient(self._connection)

@@ -39,8 +39,9 @@ from smarketing.api.leads.v1 import (
 )
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.api.sla.v1 import agreements_pb2 as agreementspb
 from smarketing.api.sla.v1 import backtest_pb2 as backtestpb
-from smarketing.api.sla.v1 import budgets_pb2, exceptions_pb2
+from smarketing.api.sla.v1 import budgets_pb2, clocks_pb2, exceptions_pb2, periods_pb2
 from smarketing.api.sla.v1 import calendars_pb2 as calendarspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.server.admission import Admission, AdmissionLimits
@@ -81,7 +82,16 @@ OWN_CONTRACTS = {
         tenancy_pb2,
         work_pb2,
     ),
-    "sla": (slapb, backtestpb, budgets_pb2, calendarspb, exceptions_pb2),
+    "sla": (
+        slapb,
+        agreementspb,
+        backtestpb,
+        budgets_pb2,
+        calendarspb,
+        clocks_pb2,
+        exceptions_pb2,
+        periods_pb2,
+    ),
     "reports": (reportspb,),
 }
 SHARED_CONTRACTS = (eventlogpb, audit_pb2)
