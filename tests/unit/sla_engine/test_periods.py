@@ -164,16 +164,19 @@ def test_conformance_and_completeness_are_what_leads_found_itself(campaign: Camp
 
 
 def test_a_period_is_settled_once_at_its_end(campaign: Campaign) -> None:
-    for _ in range(2):
-        campaign.hand_over("big")
+    first, _ = campaign.hand_over("big"), campaign.hand_over("big")
     campaign.now = END - MICROSECOND
     campaign.catch_up()
     before = campaign.settled()
     campaign.now = END + MICROSECOND
     campaign.catch_up()
     campaign.restart()
+    # A late fact that changes nothing about the quota is counted, and not told as another settlement.
+    campaign.assign(first)
+    campaign.now += MICROSECOND
     campaign.catch_up()
 
+    assert campaign.september().counts.decided == 1
     assert (before, campaign.settled()) == ([], ["MET"])
     assert campaign.occur_times("MarketingPeriodSettled") == [END]
 
