@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Period, micros_of
-from services.reports.domain.responses import Measure, ResponseItems
+from services.reports.domain.responses import MEASURES, Measure, ResponseItems
 from services.reports.domain.waits import HORIZONS, bucket_of
-from services.reports.domain.words import Closed, FollowedUp, Rejected
+from services.reports.domain.words import Closed, FollowedUp, Offered, Rejected
 from services.reports.store.queries import Queries, Question
 from services.reports.store.responses import ResponseQueries
 from tests.builders.reports import MONDAY, TENANT, Ledger, a_ledger, at, handoff, submitted
@@ -37,6 +37,9 @@ def _told(ledger: Ledger, leads: list[tuple[Any, ...]]) -> None:
         if followed is not None and began + followed * 60_000_000 <= _NOW:
             time = began + followed * 60_000_000
             ledger.leads(FollowedUp(TENANT, handoff(number), time, contact=False, counts=True))
+        if number % 3:
+            offered = began + number * 600_000_000
+            ledger.leads(Offered(TENANT, handoff(number), offered, f"o{number}", "kim", ""))
         if ended == "rejected":
             ledger.leads(Rejected(TENANT, handoff(number), began + 3_600_000_000, "", "no", "sales"))
         if ended == "won":
@@ -76,7 +79,7 @@ def test_buckets_hold_every_wait_at_their_mean_and_shares_within_a_horizon_are_e
         queries = Queries(ledger.tables)
         single, many = ResponseQueries(queries), ResponseQueries(queries, most_single_items=-1)
         with ledger.database.reading() as connection:
-            for measure in (Measure.BUYER_FIRST_FOLLOW_UP, Measure.FRESHNESS, Measure.TIME_TO_ACCEPT):
+            for measure in MEASURES:
                 exact = single.items(connection, question, measure)
                 counted = many.items(connection, question, measure)
                 assert exact.keys() == counted.keys()

@@ -5,37 +5,74 @@ quantile is off by no more than the bucket is wide, one part in 32, and exact wh
 """
 
 from bisect import bisect_left
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from services.reports.domain.clocks import ClockFact, ClockState
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.handoffs import HandoffFact
-from services.reports.domain.labels import Cell, Labels
-from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.periods import Micros
 from services.reports.domain.responses import MEASURES, Measure
 
-__all__ = ["HORIZONS", "INVALID", "Wait", "bucket_of", "clock_waits", "handoff_waits"]
+__all__ = [
+    "HORIZONS",
+    "HOUR",
+    "INVALID",
+    "Wait",
+    "bucket_key_of",
+    "bucket_of",
+    "clock_waits",
+    "handoff_waits",
+    "measure_of",
+]
 
 _SECOND: Final = 1_000_000
-_HOUR: Final = 3600 * _SECOND
+HOUR: Final = 3600 * _SECOND
 _STEPS_PER_OCTAVE: Final = 32
 _OCTAVES: Final = 28
 
-HORIZONS: Final = (300 * _SECOND, _HOUR, 4 * _HOUR, 24 * _HOUR, 30 * 24 * _HOUR)
+HORIZONS: Final = (300 * _SECOND, HOUR, 4 * HOUR, 24 * HOUR, 30 * 24 * HOUR)
 """No bucket reaches over one of these, so that shares within them are exact."""
 
 INVALID: Final = 3
 """In the place of an outcome: times that contradict one another."""
 
+WAIT_MEASURES: Final = (*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP)
+"""Those that are kept in buckets; the place of each in here is part of a wait's key."""
 
-class Wait(NamedTuple):
-    """Where one waiting is counted, and what it adds to the sum."""
+_SHIFT: Final = 40
+_OUTCOME: Final = {outcome: outcome.value << 38 for outcome in Outcome}
+_INVALID: Final = INVALID << 38
+_ANSWERED, _EXITED, _WAITING = (_OUTCOME[outcome] for outcome in Outcome)
+_ROUTED, _ACCEPTED, _DECIDED, _BUYER, _CONTACT, _FRESH, _OWNER = (
+    WAIT_MEASURES.index(measure) << _SHIFT
+    for measure in (
+        Measure.ROUTING,
+        Measure.TIME_TO_ACCEPT,
+        Measure.TIME_TO_DECIDE,
+        Measure.BUYER_FIRST_FOLLOW_UP,
+        Measure.FIRST_CONTACT,
+        Measure.FRESHNESS,
+        Measure.OWNER_FIRST_FOLLOW_UP,
+    )
+)
 
-    cell: Cell
-    outcome: int
-    bucket: int
-    """Of one that ended: which length; of one that goes on: the hour of its start."""
-    micros: Micros
+Wait: TypeAlias = tuple[int, Micros]
+"""Measure, outcome and bucket in one number, because a fold makes millions; and what is added to the sum.
+
+The bucket is, of a wait that ended, its length, and the sum that of lengths; of one that goes on, the hour
+of its start, and the sum that of how far into the hour.
+"""
+
+
+def measure_of(key: int) -> str:
+    """Return the id of a wait's measure."""
+    return WAIT_MEASURES[key >> _SHIFT].value
+
+
+def bucket_key_of(key: int) -> tuple[int, int]:
+    """Return a wait's outcome and bucket."""
+    rest = key & ((1 << _SHIFT) - 1)
+    return rest >> 38, rest & ((1 << 38) - 1)
 
 
 def _edges() -> list[Micros]:
@@ -54,63 +91,54 @@ def bucket_of(duration: Micros) -> int:
     return bisect_left(_EDGES, duration)
 
 
-def handoff_waits(fact: HandoffFact, days: LocalDays) -> list[Wait]:
-    """Return what the handoff's own times say of each measure; nothing of archived history."""
+def handoff_waits(fact: HandoffFact) -> list[Wait]:
+    """Return what the handoff's own times say of each measure; nothing of archived history.
+
+    These are `MEASURES` written out: the fold does this for every handoff that a batch touches.
+    """
     if fact.archived:
         return []
-    day, labels = days.day_of(fact.submit_time), fact.labels
-    found: list[Wait] = []
-    for measure, (starts, answers, exits) in MEASURES.items():
-        start = _first_known(fact, starts)
-        if start is None:
-            continue
-        answer, left = _least(fact, answers), _least(fact, exits)
-        ended = _earlier(answer, left)
-        outcome, bucket, micros = _judged(start, answer, ended, fact.won_time)
-        if fact.historical and answer is None and outcome != INVALID:
-            continue
-        found.append(Wait((fact.tenant, measure.value, day, labels), outcome, bucket, micros))
-    return found
+    submitted, offered, accepted = fact.submit_time, fact.offer_time, fact.accept_time
+    rejected, void = fact.reject_time, fact.void_time
+    over = _least(rejected, fact.disqualify_time, fact.recycle_time, fact.won_time, fact.lost_time, void)
+    asked = submitted if fact.inquire_time is None else fact.inquire_time
+    found: list[Wait | None] = [
+        _wait(_ROUTED, submitted, offered, _least(accepted, over), fact),
+        _wait(_BUYER, asked, fact.first_follow_up_time, over, fact),
+        _wait(_CONTACT, asked, fact.first_contact_time, over, fact),
+    ]
+    if offered is not None:
+        found.append(_wait(_ACCEPTED, offered, accepted, _least(rejected, void), fact))
+        found.append(_wait(_DECIDED, offered, _least(accepted, rejected), void, fact))
+    if fact.inquire_time is not None:
+        found.append(_wait(_FRESH, asked, submitted, None, fact))
+    return [wait for wait in found if wait is not None]
 
 
-def clock_waits(fact: ClockFact, labels: Labels, days: LocalDays) -> list[Wait]:
+def clock_waits(fact: ClockFact) -> list[Wait]:
     """Return what a clock that has ended says of its owner's time, as the sla log counted it."""
     if fact.kind != "first_follow_up" or fact.basis != "business":
         return []
     if fact.stop_time is None or fact.elapsed is None or fact.state == ClockState.VOID.value:
         return []
-    group = labels._replace(team=fact.team)
-    cell = (fact.tenant, Measure.OWNER_FIRST_FOLLOW_UP.value, days.day_of(fact.start_time), group)
-    return [Wait(cell, Outcome.ANSWERED.value, bucket_of(fact.elapsed), fact.elapsed)]
+    return [(_OWNER | _ANSWERED | bucket_of(fact.elapsed), fact.elapsed)]
 
 
-def _judged(
-    start: Micros, answer: Micros | None, ended: Micros | None, won: Micros | None
-) -> tuple[int, int, Micros]:
+def _wait(
+    measure: int, start: Micros, answer: Micros | None, left: Micros | None, fact: HandoffFact
+) -> Wait | None:
+    """Return the wait; None where history tells of no answer, which does not say that nobody answered."""
+    ended = left if answer is None or (left is not None and left < answer) else answer
     if ended is None:
-        return Outcome.WAITING.value, start // _HOUR, start
+        return None if fact.historical else (measure | _WAITING | start // HOUR, start % HOUR)
+    won = fact.won_time
     if ended < start or (answer is not None and won is not None and won < answer):
-        return INVALID, 0, 0
-    outcome = Outcome.ANSWERED if ended == answer else Outcome.EXITED
-    return outcome.value, bucket_of(ended - start), ended - start
+        return measure | _INVALID, 0
+    if answer is None and fact.historical:
+        return None
+    outcome = _ANSWERED if ended == answer else _EXITED
+    return measure | outcome | bucket_of(ended - start), ended - start
 
 
-def _first_known(fact: HandoffFact, names: tuple[str, ...]) -> Micros | None:
-    for name in names:
-        time: Micros | None = getattr(fact, name)
-        if time is not None:
-            return time
-    return None
-
-
-def _least(fact: HandoffFact, names: tuple[str, ...]) -> Micros | None:
-    least: Micros | None = None
-    for name in names:
-        least = _earlier(least, getattr(fact, name))
-    return least
-
-
-def _earlier(one: Micros | None, other: Micros | None) -> Micros | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
+def _least(*times: Micros | None) -> Micros | None:
+    return min([time for time in times if time is not None], default=None)

@@ -32,7 +32,16 @@ from services.reports.domain.tallies import happening_cell, tally_cells
 from services.reports.domain.waits import Wait, clock_waits, handoff_waits
 from services.reports.domain.words import HandoffEvent, Merged, OfferOutcome, Submitted, Unmerged
 from services.reports.store.calendars import definition_of
-from services.reports.store.rollups import Changes, Rollup, WaitChanges, WaitRollup, by_amount, by_marks
+from services.reports.store.rollups import (
+    ONE_ITEM,
+    Changes,
+    Rollup,
+    WaitChanges,
+    WaitPlace,
+    WaitRollup,
+    by_amount,
+    by_marks,
+)
 from services.reports.store.schema import OFFER_COUNTERS, Tables
 from services.reports.store.side_facts import SideFacts, SideWord
 from smarketing.businesstime import load_zone
@@ -87,7 +96,7 @@ class _Sheet:
         self.clocks: Changes = defaultdict(int)
         self.offers: Changes = defaultdict(int)
         self.tallies: Changes = defaultdict(int)
-        self.waits: WaitChanges = defaultdict(lambda: [0, 0])
+        self.waits: WaitChanges = {}
 
     def count_handoff(self, fact: HandoffFact, days: LocalDays, number: int = 1) -> None:
         for counted in handoff_cells(fact, days):
@@ -98,11 +107,16 @@ class _Sheet:
             self.reasons[cell, 0] += number
         for counted in tally_cells(fact, days):
             self.tallies[counted] += number
-        self._count_waits(handoff_waits(fact, days), number)
+        waits = handoff_waits(fact)
+        if waits:
+            self._count_waits((fact.tenant, days.day_of(fact.submit_time), fact.labels), waits, number)
 
     def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
         self.clocks[clock_cell(fact, labels, days), clock_marks(fact)] += number
-        self._count_waits(clock_waits(fact, labels, days), number)
+        waits = clock_waits(fact)
+        if waits:
+            group = labels._replace(team=fact.team)
+            self._count_waits((fact.tenant, days.day_of(fact.start_time), group), waits, number)
 
     def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
         cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
@@ -111,11 +125,12 @@ class _Sheet:
     def count_happening(self, happening: Happening, days: LocalDays) -> None:
         self.tallies[happening_cell(happening, days), 0] += 1
 
-    def _count_waits(self, waits: Iterable[Wait], number: int) -> None:
-        for cell, outcome, bucket, micros in waits:
-            sums = self.waits[cell, outcome, bucket]
-            sums[0] += number
-            sums[1] += number * micros
+    def _count_waits(self, place: WaitPlace, waits: Iterable[Wait], number: int) -> None:
+        buckets = self.waits.get(place)
+        if buckets is None:
+            buckets = self.waits[place] = {}
+        for key, micros in waits:
+            buckets[key] = buckets.get(key, 0) + number * (ONE_ITEM + micros)
 
 
 class _Zones:

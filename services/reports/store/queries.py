@@ -345,6 +345,23 @@ class Queries:
                 _merge(sums, (row[0], (*labels, *row[len(groups) + 1 : len(keys)])), row[len(keys) :])
         return {key: tuple(found) for key, found in sums.items()}
 
+    def cells(
+        self,
+        connection: Connection,
+        question: Question,
+        table: Table,
+        anchor: str,
+        value: ColumnElement[Any],
+    ) -> Iterator[tuple[GroupKey, Any]]:
+        """Return a value of each cell of the period, with the group that the cell belongs to."""
+        groups = [_rollup_column(table, dimension) for dimension in question.group_by]
+        for span in _spans(question.period):
+            query = select(*groups, value).where(
+                table.c.tenant == question.tenant, table.c.anchor == anchor, *_within(table, span)
+            )
+            for row in connection.execute(query):
+                yield _keyed(row[: len(groups)], question.group_by, None), row[-1]
+
 
 def _spans(period: Period | None) -> Iterator[Span | None]:
     return iter([None]) if period is None else period.spans()

@@ -72,7 +72,7 @@ def _clock_pairs(connection: Connection, tables: Tables) -> int:
 
 def _totals(connection: Connection, table: Table) -> int:
     names = [column.name for column in table.columns]
-    counters = names[names.index("items") :]
+    counters = [name for name in names[names.index("items") :] if name != "buckets"]
     query = select(table.c.tenant, *(func.sum(table.c[name]) for name in counters)).group_by(table.c.tenant)
     by_day = {row[0]: row[1:] for row in connection.execute(query.where(table.c.grain == DAY))}
     by_month = {row[0]: row[1:] for row in connection.execute(query.where(table.c.grain == MONTH))}

@@ -16,9 +16,10 @@ from services.reports.domain.funnel import Stage
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.domain.responses import MEASURES, Measure, ResponseItems, measure
-from services.reports.domain.waits import INVALID
+from services.reports.domain.waits import HOUR, INVALID, bucket_key_of
 from services.reports.store.calendars import calendar_of
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
+from services.reports.store.rollups import unpacked
 from services.reports.store.schema import Tables
 from smarketing.businesstime import Openings
 
@@ -93,26 +94,35 @@ class ResponseQueries:
     def _counted(
         self, connection: Connection, question: Question, of: Measure
     ) -> dict[GroupKey, ResponseItems]:
-        table = self._tables.waiting_rollup
-        sums = self._queries.sums(
-            connection,
-            question,
-            table,
-            [of.value],
-            counters=("items", "micros"),
-            extra=(table.c.outcome, table.c.bucket),
-        )
         found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
-        for (_, key), (number, micros) in sums.items():
-            outcome = key[-2]
-            mean = micros // number
-            waits = int(outcome or 0) == Outcome.WAITING
-            if int(outcome or 0) == INVALID or (waits and mean > question.now):
-                found[key[:-2]].invalid_count += number
-            else:
-                duration = question.now - mean if waits else mean
-                found[key[:-2]].counted.append((duration, Outcome(int(outcome or 0)), number))
+        for group, buckets in self._buckets(connection, question, of).items():
+            known = found[group]
+            for key, (number, micros) in buckets.items():
+                outcome, bucket = bucket_key_of(key)
+                mean = micros // number
+                began = bucket * HOUR + mean
+                if outcome == INVALID or (outcome == Outcome.WAITING and began > question.now):
+                    known.invalid_count += number
+                    continue
+                duration = question.now - began if outcome == Outcome.WAITING else mean
+                known.counted.append((duration, Outcome(outcome), number))
         return dict(found)
+
+    def _buckets(
+        self, connection: Connection, question: Question, of: Measure
+    ) -> dict[GroupKey, dict[int, list[int]]]:
+        table = self._tables.waiting_rollup
+        merged: dict[GroupKey, dict[int, list[int]]] = defaultdict(dict)
+        for group, packed in self._queries.cells(connection, question, table, of.value, table.c.buckets):
+            known = merged[group]
+            for key, number, micros in unpacked(packed):
+                sums = known.get(key)
+                if sums is None:
+                    known[key] = [number, micros]
+                else:
+                    sums[0] += number
+                    sums[1] += micros
+        return merged
 
     def _single(
         self, connection: Connection, question: Question, of: Measure, days: LocalDays

@@ -217,7 +217,7 @@ def define_tables(metadata: MetaData) -> Tables:
         offer_rollup=_rollup("offer_rollup", metadata, (), OFFER_COUNTERS),
         tally_rollup=_rollup("tally_rollup", metadata, ("word", "other"), ("items", "number")),
         waiting_rollup=_rollup(
-            "waiting_rollup", metadata, (), ("items", "micros"), key=("outcome", "bucket")
+            "waiting_rollup", metadata, (), ("items",), Column("buckets", LargeBinary, nullable=False)
         ),
     )
 
@@ -263,8 +263,7 @@ def _rollup(
     metadata: MetaData,
     extra: Sequence[str],
     counters: Sequence[str],
-    *,
-    key: Sequence[str] = (),
+    *others: Column[Any],
 ) -> Table:
     # The group is in the key as a hash of its values: they may be absent, and NULL is in no key.
     return Table(
@@ -275,10 +274,10 @@ def _rollup(
         Column("grain", SmallInteger, primary_key=True),
         Column("day", BigInt, primary_key=True, autoincrement=False),
         Column("group_id", BigInt, primary_key=True, autoincrement=False),
-        *(Column(part, BigInt, primary_key=True, autoincrement=False) for part in key),
         Column("month", BigInt, nullable=False),
         *(Column(label, Text) for label in (*Labels._fields, *extra)),
         *(Column(counter, BigInt, nullable=False) for counter in counters),
+        *others,
         sqlite_with_rowid=False,
     )
 

@@ -6,7 +6,7 @@ Every sum and fact is made anew from the logs, which hold all of it: both are re
 from collections.abc import Sequence
 
 from alembic import op
-from sqlalchemy import Column, Double, SmallInteger, Text, text
+from sqlalchemy import Column, Double, LargeBinary, SmallInteger, Text, text
 
 from smarketing.sql.types import BigInt
 
@@ -331,8 +331,6 @@ def _sums() -> None:
         Column("grain", SmallInteger, primary_key=True),
         Column("day", BigInt, primary_key=True, autoincrement=False),
         Column("group_id", BigInt, primary_key=True, autoincrement=False),
-        Column("outcome", BigInt, primary_key=True, autoincrement=False),
-        Column("bucket", BigInt, primary_key=True, autoincrement=False),
         Column("month", BigInt, nullable=False),
         Column("source", Text),
         Column("source_channel", Text),
@@ -342,6 +340,6 @@ def _sums() -> None:
         Column("lead_type", Text),
         Column("team", Text),
         Column("items", BigInt, nullable=False),
-        Column("micros", BigInt, nullable=False),
+        Column("buckets", LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
