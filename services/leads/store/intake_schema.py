@@ -21,6 +21,7 @@ class IntakeTables:
     behaviour: Table
     rules: Table
     write_back: Table
+    joined_system: Table
     delivery: DeliveryTables
 
 
@@ -104,6 +105,18 @@ def define_tables(metadata: MetaData) -> IntakeTables:
             Column("tenant", Text, primary_key=True),
             Column("source_system", Text, primary_key=True),
             Column("endpoint_id", Text, primary_key=True),
+            sqlite_strict=True,
+            sqlite_with_rowid=False,
+        ),
+        joined_system=Table(
+            "joined_system",
+            metadata,
+            Column("tenant", Text, primary_key=True),
+            Column("lead", Text, primary_key=True),
+            Column("number", BigInt, primary_key=True, autoincrement=False),
+            Column("source_system", Text, primary_key=True),
+            # Of its first submission that joined the handoff: under this name it is told what became of it.
+            Column("external_digest", LargeBinary, nullable=False),
             sqlite_strict=True,
             sqlite_with_rowid=False,
         ),

@@ -83,6 +83,7 @@ TREATMENTS: Final[Mapping[str, Treatment]] = {
     "engagement": Treatment("says what they visited, opened and answered", deleted=True),
     "possible_duplicate": Treatment("says who was like whom, and in what"),
     "lead_distinction": Treatment("says who is said not to be whom"),
+    "joined_system": Treatment("says which other systems sent them; known by a keyed digest"),
     "erasure": Treatment("says that somebody was erased"),
 }
 """Of every table that has a lead: a test finds one that is missing here."""

@@ -1,7 +1,7 @@
 """What is told back to the systems that leads came from: queued with the state that caused it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -33,7 +33,9 @@ from smarketing.sql import FindRows, InsertRows, from_micros
 __all__ = ["WriteBacks", "forget_lead", "page_of_write_backs"]
 
 _T: Final = SCHEMA.intake
-_FIND: Final = FindRows(_T.write_back, key=["tenant", "source_system"])
+_FIND: Final = FindRows(_T.write_back, key=["tenant"])
+_FIND_JOINED: Final = FindRows(_T.joined_system, key=["tenant", "lead", "number"])
+_INSERT_JOINED: Final = InsertRows(_T.joined_system)
 _INSERT: Final = InsertRows(_T.write_back)
 _KEPT_FOR: Final = timedelta(days=7)
 """A message that was delivered is kept so long, for whoever asks what was said."""
@@ -55,6 +57,11 @@ class WriteBacks:
         self._connection = connection
         self._sealer = sealer
         self._now = now
+        self._joined: dict[tuple[HandoffId, str], bytes] = {}
+
+    def join(self, handoff_id: HandoffId, source_system: str, external_digest: bytes) -> None:
+        """Keep that another system sent the lead too; of its submissions the first is the one it knows."""
+        self._joined.setdefault((handoff_id, source_system), external_digest)
 
     def create(self, new: NewEndpoint, source_system: str, secrets: SecretSealer) -> tuple[Endpoint, str]:
         """Register an address."""
@@ -106,6 +113,7 @@ class WriteBacks:
 
     def enqueue(self, events: Iterable[HandoffEvent], handoffs: Mapping[HandoffId, Handoff]) -> None:
         """Queue what the sources of these handoffs are to be told; history is nobody's news."""
+        self._keep_joined()
         told = [
             _Told(event, _WORDS[type(event)](event), handoffs[event.handoff])
             for event in events
@@ -114,27 +122,52 @@ class WriteBacks:
         if told:
             self._enqueue(told)
 
-    def _enqueue(self, told: Sequence["_Told"]) -> None:
-        endpoints: dict[tuple[str, str], set[str]] = {}
-        for tenant, system, endpoint_id in _FIND.find(self._connection, list({each.system for each in told})):
-            endpoints.setdefault((tenant, system), set()).add(endpoint_id)
-        wanted = [each for each in told if each.system in endpoints]
-        if not wanted:
+    def _keep_joined(self) -> None:
+        if not self._joined:
             return
-        handoffs = list({each.handoff.id: each.handoff for each in wanted}.values())
-        named = with_external_ids(self._sealer, lambda _: handoffs)(self._connection)
-        external_ids = {handoff.id: handoff.external_id for handoff in named}
+        known = {
+            (HandoffId(*row[:3]), row[3])
+            for row in _FIND_JOINED.find(self._connection, list({each for each, _ in self._joined}))
+        }
+        new = [
+            (*handoff, system, digest)
+            for (handoff, system), digest in self._joined.items()
+            if (handoff, system) not in known
+        ]
+        _INSERT_JOINED.insert(self._connection, new)
+        self._joined.clear()
+
+    def _enqueue(self, told: Sequence["_Told"]) -> None:
+        tenants = [(tenant,) for tenant in {each.handoff.id.tenant for each in told}]
+        endpoints: dict[tuple[str, str], set[str]] = {}
+        for tenant, system, endpoint_id in _FIND.find(self._connection, tenants):
+            endpoints.setdefault((tenant, system), set()).add(endpoint_id)
+        if not endpoints:
+            return
+        wanted = [each for each in self._to_all(told) if each.system in endpoints]
+        named = with_external_ids(self._sealer, lambda _: [each.known for each in wanted])(self._connection)
         messages = [
             NewMessage(
                 tenant=each.handoff.id.tenant,
                 message_id=each.message_id,
                 event_type=f"handoff.{each.word}",
-                payload_json=each.payload(external_ids[each.handoff.id], self._now),
+                payload_json=each.payload(known.external_id, self._now),
                 endpoints=frozenset(endpoints[each.system]),
             )
-            for each in wanted
+            for each, known in zip(wanted, named, strict=True)
         ]
         enqueue(self._connection, _T.delivery, messages, now=self._now)
+
+    def _to_all(self, told: Sequence["_Told"]) -> list["_Told"]:
+        """Return what is told, to whoever sent the lead first and to all that sent it since."""
+        joined: dict[HandoffId, list[tuple[str, bytes]]] = {}
+        for row in _FIND_JOINED.find(self._connection, list({each.handoff.id for each in told})):
+            joined.setdefault(HandoffId(*row[:3]), []).append((row[3], bytes(row[4])))
+        return [
+            one
+            for each in told
+            for one in (each, *(replace(each, joined=other) for other in joined.get(each.handoff.id, ())))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +177,26 @@ class _Told:
     event: HandoffEvent
     word: str
     handoff: Handoff
+    joined: tuple[str, bytes] | None = None
+    """A system that sent the lead later, and the digest of what it called it; None for the first sender."""
+
+    @property
+    def known(self) -> Handoff:
+        """The handoff as its source knows it."""
+        if self.joined is None:
+            return self.handoff
+        return replace(self.handoff, source_system=self.joined[0], external_digest=self.joined[1])
 
     @property
     def system(self) -> tuple[str, str]:
-        return (self.handoff.id.tenant, self.handoff.source_system)
+        return (self.handoff.id.tenant, self.known.source_system)
 
     @property
     def message_id(self) -> str:
         handoff = self.handoff
-        return f"{handoff.id.lead}-{handoff.id.number}-{handoff.version}-{self.word}"
+        own = f"{handoff.id.lead}-{handoff.id.number}-{handoff.version}-{self.word}"
+        # Two systems may listen at one address, and a repeated id is passed over there.
+        return own if self.joined is None else f"{own}-{self.joined[0]}"
 
     def payload(self, external_id: str, now: datetime) -> bytes:
         """Return what is said: ids, reasons and times; nothing of the person."""
@@ -160,7 +204,7 @@ class _Told:
         until, party = handoff.recycle_until_time, handoff.accountable_party
         data = {
             "tenant": f"tenants/{handoff.id.tenant}",
-            "source_system": handoff.source_system,
+            "source_system": self.known.source_system,
             "external_id": external_id,
             "handoff": handoff.name,
             "state": self.word,

@@ -189,6 +189,8 @@ def _joined(tx: LeadTx, known: _Known, handoff: Handoff, *, correction: bool) ->
     tx.save_handoff(handoff)
     tx.add_submission(submission, handoff.id)
     tx.add_matches(submission.tenant, handoff.id.lead, known.digests)
+    if submission.source_system != handoff.source_system:
+        tx.write_backs.join(handoff.id, submission.source_system, tx.external_digest(submission.key))
     joined = SubmissionJoined(
         handoff=handoff.id,
         occur_time=submission.submit_time(tx.now),

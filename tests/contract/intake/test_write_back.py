@@ -107,6 +107,34 @@ async def test_only_the_source_that_a_lead_came_from_is_told(tmp_path: Path) -> 
         assert hubspot.received == []
 
 
+async def test_a_system_that_sent_the_same_lead_later_is_told_too_once_and_by_its_own_first_name_for_it(
+    tmp_path: Path,
+) -> None:
+    async with a_gate(tmp_path) as gate, Receiver() as hubspot, Receiver() as mautic:
+        first = await _told(gate, hubspot, "hubspot")
+        second = await _told(gate, mautic, "mautic")
+        handoff = await _submitted(gate, 1, "hubspot")
+        for name in ("mautic-1", "mautic-2"):
+            request = leadspb.SubmitLeadRequest(
+                parent=TENANT,
+                request_id=wallclock.new_uuid(),
+                submission=a_submission(1, source_system="mautic", external_id=name),
+            )
+            joined = await gate.office.stub.SubmitLead(request, metadata=gate.manager)
+            assert joined.outcome == leadspb.SubmitLeadResponse.OUTCOME_MATCHED
+        await _accepted(gate, handoff)
+        await _send(gate)
+
+        told = [_data(each, first.secret) for each in hubspot.received]
+        told += [_data(each, second.secret) for each in mautic.received]
+        assert [(each["type"], each["source_system"], each["external_id"]) for each in told] == [
+            ("handoff.accepted", "hubspot", "form-1"),
+            ("handoff.accepted", "mautic", "mautic-1"),
+        ]
+        # Both may listen at one address, where a repeated id is passed over.
+        assert hubspot.received[0].message_id != mautic.received[0].message_id
+
+
 async def test_what_was_given_up_is_sent_again_by_a_replay_under_the_same_id(tmp_path: Path) -> None:
     async with a_gate(tmp_path) as gate, Receiver(answer=lambda _number: "410 Gone") as receiver:
         registered = await _told(gate, receiver)
