@@ -41,7 +41,7 @@ from smarketing.sql import Connection, Database
 
 SUPPOSED: Final = "backtest"
 """The id of what has no other: an agreement or a calendar that is only supposed."""
-_STEP_HANDOFFS: Final = 25
+_STEP_HANDOFFS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

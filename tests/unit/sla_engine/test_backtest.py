@@ -449,7 +449,9 @@ def test_a_period_holds_the_handoffs_submitted_in_it_its_end_excluded(engine: En
 
 
 def test_pages_hold_every_difference_once_and_only_the_first_has_totals_of_all(month: Engine) -> None:
-    asked = {"terms": some_terms(a_promise(target=1), a_promise(CommitmentKind.ACCEPT, target=1))}
+    asked: dict[str, Any] = {
+        "terms": some_terms(a_promise(target=1), a_promise(CommitmentKind.ACCEPT, target=1))
+    }
     _, everything = walk_through(month, **asked)
     # Not a multiple of what a step or a handoff brings.
     size = len(everything) // 3 + 1
