@@ -71,6 +71,20 @@ def test_compliance_of_the_evidence_is_that_of_settled_deadlines() -> None:
     assert round(answered / observed, 3) == 0.711
 
 
+def _decided_so_far(leads: list[tuple[float, float]]) -> tuple[int, int]:
+    """Return the naive reading at hour 720: what was met already, of all that is met or missed by now."""
+    met = sum(time <= 24 and start + time <= 720 for start, time in leads)
+    missed = sum(time > 24 and start + 24 <= 720 for start, time in leads)
+    return met, met + missed
+
+
+def test_what_is_decided_so_far_flatters_and_of_the_last_day_it_is_always_everything() -> None:
+    met, decided = _decided_so_far(_synthetic())
+
+    assert round(met / decided, 3) == 0.716
+    assert _decided_so_far([lead for lead in _synthetic() if lead[0] >= 720 - 24]) == (53, 53)
+
+
 def test_the_last_three_days_read_38_hours_at_p75_where_completed_ones_read_5_6() -> None:
     young = [lead for lead in _synthetic() if lead[0] >= 720 - 72]
     items = _read_at(720, young)

@@ -107,6 +107,22 @@ def test_by_cohort_a_win_in_april_belongs_to_the_march_it_was_submitted_in(ledge
     assert _ask(ledger, "H5", basis=Basis.EVENT, period=_APRIL)[()].undefined is Undefined.NO_DENOMINATOR
 
 
+def test_where_volume_grows_the_event_reading_stays_below_the_truth_for_ever(ledger: Ledger) -> None:
+    # A tenth more every month, a tenth won, each two months later.
+    volumes = {3: 100, 4: 110, 5: 121}
+    number = 0
+    for month, volume in volumes.items():
+        for each in range(volume):
+            number += 1
+            ledger.leads(submitted(number, at(since=_utc(2026, month, 2, 9))))
+            if month == 3 and each < 10:
+                ledger.leads(Closed(TENANT, handoff(number), at(since=_utc(2026, 5, 2, 9)), True, "EUR", 1))
+
+    assert _of(_ask(ledger, "H5", basis=Basis.COHORT, period=_MARCH)[()]) == (10, 100)
+    assert _of(_ask(ledger, "H5", basis=Basis.EVENT, period=Period.month(2026, 5))[()]) == (10, 121)
+    assert round(10 / 121, 3) == 0.083
+
+
 def test_an_absent_source_and_the_word_unknown_are_two_groups(ledger: Ledger) -> None:
     ledger.leads(submitted(1, source=None), submitted(2, source="unknown"), submitted(3, source=""))
 

@@ -1,0 +1,105 @@
+"""What a question reads: what is not done, missed or packed in buckets, never every clock or handoff."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from services.reports.domain.clocks import ClockChange
+from services.reports.domain.periods import Period
+from services.reports.domain.responses import Measure
+from services.reports.store.figures import Figures
+from services.reports.store.listings import Listings
+from services.reports.store.queries import Queries, Question
+from services.reports.store.responses import ResponseQueries
+from tests.builders.reports import TENANT, Ledger, a_ledger, at, clock_event, submitted
+
+_NOW = at(days=30)
+_MARCH = Period.month(2026, 3)
+
+
+def _question() -> Question:
+    return Question(tenant=TENANT, period=_MARCH, now=_NOW)
+
+
+def _overdue(ledger: Ledger, connection: Connection) -> None:
+    Listings(ledger.tables).overdue(connection, TENANT, now=_NOW, party="", limit=10)
+
+
+def _due_next(ledger: Ledger, connection: Connection) -> None:
+    Listings(ledger.tables).due_next(connection, TENANT, now=_NOW, party="", limit=10)
+
+
+def _late_by(ledger: Ledger, connection: Connection) -> None:
+    Figures(Queries(ledger.tables)).query(connection, "S26", _question(), None)
+
+
+def _backlog_age(ledger: Ledger, connection: Connection) -> None:
+    Figures(Queries(ledger.tables)).query(connection, "S22", _question(), None)
+
+
+def _waits(ledger: Ledger, connection: Connection) -> None:
+    many = ResponseQueries(Queries(ledger.tables), most_single_items=-1)
+    many.items(connection, _question(), Measure.BUYER_FIRST_FOLLOW_UP)
+
+
+def _plans(asked: Callable[[Ledger, Connection], None]) -> str:
+    """Return how SQLite goes about all that a question asks."""
+    found: list[str] = []
+    with a_ledger() as ledger, ledger.database.reading() as connection:
+
+        def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            found.extend(row[3] for row in cursor.fetchall())
+
+        event.listen(connection, "before_cursor_execute", explain)
+        asked(ledger, connection)
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        (_overdue, "clock_fact_undone"),
+        (_due_next, "clock_fact_undone"),
+        (_late_by, "clock_fact_missed"),
+        (_backlog_age, "handoff_fact_open"),
+    ],
+)
+def test_a_list_walks_the_index_of_what_it_lists_alone(
+    asked: Callable[[Ledger, Connection], None], index: str
+) -> None:
+    plans = _plans(asked)
+
+    assert index in plans
+    assert "SCAN" not in plans
+    assert "TEMP B-TREE" not in plans
+
+
+def test_of_many_handoffs_only_buckets_are_read() -> None:
+    plans = _plans(_waits)
+
+    assert "waiting_rollup" in plans
+    assert "handoff_fact" not in plans
+
+
+def test_a_thousand_waits_of_one_length_are_one_row_a_day_and_one_a_month() -> None:
+    with a_ledger() as ledger:
+        ledger.leads(*(submitted(number, inquire_time=at(hours=-1)) for number in range(1, 1001)))
+        rows = [row for row in ledger.content()["waiting_rollup"] if row[1] == Measure.FRESHNESS.value]
+
+    assert len(rows) == 2
+
+
+def test_a_clock_that_a_merge_made_void_runs_on_after_its_way_back() -> None:
+    with a_ledger() as ledger:
+        ledger.sla(
+            clock_event(ClockChange.STARTED, at()),
+            clock_event(ClockChange.VOIDED, at(hours=1)),
+            clock_event(ClockChange.REOPENED, at(hours=2)),
+        )
+        with ledger.database.reading() as connection:
+            listed = Listings(ledger.tables).overdue(connection, TENANT, now=_NOW, party="", limit=10)
+
+    assert len(listed) == 1
