@@ -8,10 +8,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, case, func, select
 
 from services.sla.domain.agreement import CommitmentKind
+from services.sla.domain.budget import BudgetState
 from services.sla.domain.course import Outcome
 from services.sla.store import schema
 
-_clock, _tally = schema.clock, schema.tally
+_clock, _tally, _budget = schema.clock, schema.tally, schema.promise_tables.budget
 _LATE: Final = timedelta(seconds=5)
 
 
@@ -25,6 +26,8 @@ class Figures:
     """(tenant, commitment, team, state) → clocks."""
     overdue_follow_ups: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     """(tenant, team) → handoffs, and the oldest due instant."""
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(tenant, state) → budgets that stand so; every state of a tenant is there."""
     timers_overdue: int = 0
     oldest_overdue_timer: datetime | None = None
     quarantined: int = 0
@@ -42,6 +45,7 @@ def read_figures(connection: Connection, tenants: Sequence[str], *, now: datetim
         totals=_totals(connection, tenants),
         open_clocks=_open_clocks(connection, tenants),
         overdue_follow_ups=_overdue_follow_ups(connection, tenants),
+        budgets=_budgets(connection, tenants),
         timers_overdue=timers,
         oldest_overdue_timer=oldest,
         quarantined=_count(connection, _clock.c.quarantine_time.is_not(None), _clock),
@@ -85,6 +89,20 @@ def _open_clocks(connection: Connection, tenants: Sequence[str]) -> dict[tuple[s
     return {
         (tenant, commitment, team, shown): count
         for tenant, commitment, team, shown, count in connection.execute(query)
+    }
+
+
+def _budgets(connection: Connection, tenants: Sequence[str]) -> dict[tuple[str, str], int]:
+    query = (
+        select(_budget.c.tenant, _budget.c.state, func.count())
+        .where(_budget.c.tenant.in_(tenants))
+        .group_by(_budget.c.tenant, _budget.c.state)
+    )
+    counted = {(tenant, state): count for tenant, state, count in connection.execute(query)}
+    return {
+        (tenant, state.value): counted.get((tenant, state.value), 0)
+        for tenant in tenants
+        for state in BudgetState
     }
 
 

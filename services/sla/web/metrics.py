@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from services.sla.store.figures import Figures, read_figures
-from services.sla.store.tallies import RETRACTED, RUNG, SETTLED, STARTED
+from services.sla.store.tallies import EXCEPTION, RETRACTED, RUNG, SETTLED, STARTED
 from smarketing.sql import StorageError, Writer
 
 __all__ = ["SlaMetrics", "TimerMetrics"]
@@ -122,6 +122,7 @@ class SlaMetrics(Collector):
         yield from _totals(figures, shown)
         yield _open_clocks(figures, shown)
         yield from _follow_ups(figures, shown)
+        yield _budgets(figures)
         yield from _machinery(figures)
 
 
@@ -170,6 +171,7 @@ _TOTALS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     SETTLED: ("smarketing_sla_clocks_settled", "Clocks decided", ("team", "outcome")),
     RETRACTED: ("smarketing_sla_breaches_retracted", "Misses taken back", ()),
     RUNG: ("smarketing_sla_rungs_fired", "Steps of the ladder reached", ("rung",)),
+    EXCEPTION: ("smarketing_sla_exceptions", "Requests for exceptions, by what became of them", ("outcome",)),
 }
 
 
@@ -221,6 +223,15 @@ def _follow_ups(figures: Figures, shown: _Shown) -> Iterable[Metric]:
         oldest.add_metric(key, since[key])
     yield overdue
     yield oldest
+
+
+def _budgets(figures: Figures) -> Metric:
+    family = GaugeMetricFamily(
+        "smarketing_sla_budgets", "Error budgets by where they stand", labels=["tenant", "state"]
+    )
+    for (tenant, state), count in sorted(figures.budgets.items()):
+        family.add_metric([tenant, state.lower()], count)
+    return family
 
 
 def _machinery(figures: Figures) -> Iterable[Metric]:

@@ -14,6 +14,7 @@ MOST_SERIES = 2_000
 UNEVENTFUL = {
     "smarketing_leads_oldest_unrouted_timestamp_seconds",
     "smarketing_sla_breaches_retracted_total",
+    "smarketing_sla_exceptions_total",
     "smarketing_sla_oldest_overdue_timer_timestamp_seconds",
 }
 """What an installation in health has no value for."""
