@@ -217,6 +217,19 @@ def test_approving_twice_and_sweeping_often_excuses_once(office: Office) -> None
     assert office.clock().next_time is None or office.clock().next_time > office.now
 
 
+def test_what_was_decided_ahead_without_an_exception_is_void_once_it_is_granted(office: Office) -> None:
+    before = office.clock()
+    exception = office.ask()
+    asked = office.clock()
+    office.approve(exception)
+    granted = office.clock()
+
+    # Whoever decided by the generation that was is refused, and the sweeper looks at the clock again.
+    assert asked == before
+    assert granted.generation > before.generation
+    assert granted.next_time == office.now
+
+
 def test_only_the_other_partys_manager_answers(office: Office) -> None:
     exception = office.ask()
 
