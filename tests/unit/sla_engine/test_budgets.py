@@ -1,8 +1,10 @@
 """Budgets as clocks are settled: what counts, from when, and what is said of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from services.sla.domain.agreement import Party, TimeBasis
 from services.sla.domain.budget import BudgetState, Count
 from services.sla.domain.budget_terms import BudgetTerms
 from services.sla.domain.consequence import BudgetTrigger, Consequence, ConsequenceKind
+from services.sla.domain.course import Outcome
 from services.sla.domain.exceptions import ExceptionReason, Span
 from services.sla.domain.judged import Judged
 from services.sla.domain.terms import Mode
@@ -210,6 +213,35 @@ def test_a_late_proof_and_an_excuse_give_budget_back() -> None:
     assert spent == Count(settled=3, breached=3)
     assert proved == Count(settled=3, breached=2)
     assert excused == Count(settled=1, breached=0)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_whatever_happens_in_whatever_order_the_counts_are_those_of_the_clocks(number: int) -> None:
+    chance = Random(number)
+    office = books()
+    for _ in range(12):
+        match chance.randrange(6):
+            case 0 | 1:
+                office.handed_over()
+            case 2:
+                office.follow_up(office.handed_over())
+            case 3:
+                some = f"{TENANT}/leads/l{chance.randint(1, max(office.handoffs, 1))}/handoffs/h1"
+                at = office.now - timedelta(hours=chance.randrange(6))
+                office.follow_up(some, at=max(at, MONDAY_NINE))
+            case 4:
+                office.void(f"{TENANT}/leads/l{chance.randint(1, max(office.handoffs, 1))}/handoffs/h1")
+            case _:
+                office.advance(minutes=chance.randrange(300))
+                office.sweep()
+    office.excuse(MONDAY_NINE, MONDAY_NINE + timedelta(hours=5))
+    office.advance(days=5)
+    office.sweep()
+
+    outcomes = Counter(clock.outcome for clock in office.clocks())
+    settled = outcomes[Outcome.MET] + outcomes[Outcome.BREACHED]
+    assert settled
+    assert office.budget().counts.window == Count(settled=settled, breached=outcomes[Outcome.BREACHED])
 
 
 def test_what_is_void_or_history_counts_for_nothing() -> None:
