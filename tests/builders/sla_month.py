@@ -15,13 +15,20 @@ from random import Random
 from typing import Any
 
 from google.protobuf.message import Message
+from sqlalchemy import select
 
 from services.sla.domain.agreement import CommitmentKind, Party, Role, TimeBasis
+from services.sla.domain.relive import Relived, relive
 from services.sla.domain.terms import Step, Terms
+from services.sla.store import schema
+from services.sla.store.archive import Archive
+from services.sla.store.backtests import Measures
 from services.sla.store.due import next_due
+from services.sla.store.tx import SlaTx
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.sql import Database
 from tests.builders.sla_engine import (
     AN_HOUR_AFTER,
     AT_DUE,
@@ -180,4 +187,17 @@ def a_month(handoffs: int = 40, *, seed: int = 4) -> Engine:
     return Month(seed, handoffs).play()
 
 
-__all__ = ["MONTH", "TAKE_OVER", "Month", "a_month", "terms_of_the_month"]
+def relived(database: Database, *, now: datetime) -> dict[str, Relived]:
+    """Return every handoff of the default tenant, lived through once more under what was agreed."""
+    archive = Archive()
+    with database.reading() as connection:
+        measures = Measures(SlaTx(connection, archive, now=now), archive, "default")
+        handoffs = list(connection.execute(select(schema.fact.c.handoff).distinct()).scalars())
+        histories = measures.tx.histories(handoffs)
+        return {
+            handoff: relive(histories[handoff], measures.accords, measures.measuring, as_of=now)
+            for handoff in handoffs
+        }
+
+
+__all__ = ["MONTH", "TAKE_OVER", "Month", "a_month", "relived", "terms_of_the_month"]

@@ -1,6 +1,5 @@
 """What would have been: the record lived through once more, as it was agreed and as is supposed."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,11 +22,10 @@ from services.sla.domain.backtest import (
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import ClockReassigned
 from services.sla.domain.refused import AgreementInvalid, AgreementUnknown, CalendarUnknown
-from services.sla.domain.relive import Relived, is_same_course, relive
+from services.sla.domain.relive import is_same_course
 from services.sla.domain.sight import Sight
 from services.sla.domain.terms import AgreementKind, Step, Target, Terms
 from services.sla.store import schema
-from services.sla.store.backtests import Measures
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.agreements import Propose, propose
 from services.sla.usecases.backtest import Place, Question, Walk
@@ -49,9 +47,9 @@ from tests.builders.sla_engine import (
     a_promise,
     some_terms,
 )
-from tests.builders.sla_month import a_month, terms_of_the_month
+from tests.builders.sla_month import a_month, relived, terms_of_the_month
 
-PROVE = int(os.environ.get("PROVE", "1"))
+HANDOFFS = 40
 TAKE_AT_DUE = Step(id="take", percent=100, recipients=(Role.MANAGER,), reassigns=True)
 OPEN = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 FAR = datetime.fromisoformat("2100-01-01T00:00:00+00:00")
@@ -59,7 +57,7 @@ FAR = datetime.fromisoformat("2100-01-01T00:00:00+00:00")
 
 @pytest.fixture(scope="module")
 def month() -> Engine:
-    return a_month(40 * PROVE)
+    return a_month(HANDOFFS)
 
 
 @pytest.fixture
@@ -99,23 +97,11 @@ def would(engine: Engine, **asked: Any) -> Count:
     return walk_through(engine, **asked)[0].totals.all.would
 
 
-def relived(engine: Engine) -> dict[str, Relived]:
-    """Return every handoff, lived through once more under what was agreed."""
-    with engine.database.reading() as connection:
-        measures = Measures(SlaTx(connection, engine.archive, now=engine.now), engine.archive, "default")
-        handoffs = list(connection.execute(select(schema.fact.c.handoff).distinct()).scalars())
-        histories = measures.tx.histories(handoffs)
-        return {
-            handoff: relive(histories[handoff], measures.accords, measures.measuring, as_of=engine.now)
-            for handoff in handoffs
-        }
-
-
 # The same agreement.
 
 
 def test_replaying_a_month_under_the_same_agreement_gives_back_every_clock(month: Engine) -> None:
-    lives = relived(month)
+    lives = relived(month.database, now=month.now)
     recorded = {clock.id: clock for clock in month.clocks()}
     again = {clock.id: clock for life in lives.values() for clock in life.clocks}
 
@@ -127,7 +113,7 @@ def test_replaying_a_month_under_the_same_agreement_gives_back_every_clock(month
 def test_replaying_a_month_says_again_what_the_log_says_of_every_breach_and_rung(month: Engine) -> None:
     """Each with its instant; whose a clock is, is said as often as the log is read, and left out."""
     said: list[tuple[Any, ...]] = []
-    for life in relived(month).values():
+    for life in relived(month.database, now=month.now).values():
         clocks = {clock.id: clock for clock in life.clocks}
         for each in life.said:
             if not isinstance(each.happening, ClockReassigned):
@@ -168,7 +154,7 @@ def test_a_backtest_that_supposes_nothing_finds_no_difference_and_says_that_it_r
     walk, differences = walk_through(month)
     totals = walk.totals
 
-    assert totals.handoffs == walk.total == 40 * PROVE
+    assert totals.handoffs == walk.total == HANDOFFS
     assert (totals.unreproduced, totals.undecided, totals.differing, differences) == (0, 0, 0, [])
     assert totals.all.happened.outcomes == totals.all.would.outcomes
     assert totals.all.happened.outcomes == Counter(clock.outcome for clock in month.clocks())
