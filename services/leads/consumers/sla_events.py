@@ -8,7 +8,7 @@ from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.takeovers import Takeover
 from services.leads.store.due import Absence, ClockDue, put_absences, put_due_times
 from services.leads.store.leads import LeadStore
-from services.leads.store.routing import CalendarNews, put_calendars
+from services.leads.store.routing import CalendarNews, put_calendars, put_team_calendars
 from services.leads.usecases.takeovers import take_over_handoffs
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -67,6 +67,7 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
     absences: list[Absence] = []
     clocks: list[ClockDue] = []
     calendars: list[CalendarNews] = []
+    teams: dict[str, str] = {}
     for event in events:
         read = _READERS.get(event.payload.type_url.rpartition("/")[2])
         if read is None:
@@ -81,8 +82,11 @@ def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datet
             calendars.append(CalendarNews(made.name, made.SerializeToString()))
         else:
             clocks += _clock(payload, running=isinstance(payload, _RUNNING))
+            if isinstance(payload, slaeventspb.ClockStarted):
+                teams.update(_team_calendar(payload.clock))
     put_absences(connection, absences)
     put_calendars(connection, calendars)
+    put_team_calendars(connection, teams)
     if clocks:
         put_due_times(connection, clocks)
 
@@ -142,6 +146,14 @@ def _clock(payload: Any, *, running: bool) -> list[ClockDue]:
     tenant, lead, number = names.HANDOFF.parse(facts.handoff)
     due_time = _instant(facts.due_time) if running and facts.HasField("due_time") else None
     return [ClockDue(HandoffId(tenant, lead, int(number)), facts.clock, due_time)]
+
+
+def _team_calendar(facts: slaeventspb.ClockFacts) -> dict[str, str]:
+    """Return the calendar of the team whose clock it is; a clock in wall time has none."""
+    version = facts.calendar_version
+    if not (names.TEAM.matches(facts.team) and names.CALENDAR_VERSION.matches(version)):
+        return {}
+    return {facts.team: names.CALENDAR.build(*names.CALENDAR_VERSION.parse(version)[:2])}
 
 
 def _instant(stamp: Any) -> datetime:

@@ -1,5 +1,7 @@
 """Disputes about rejections: within a window, answered by the rejecting side or leadership, once."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,7 +22,7 @@ from services.leads.domain.playbook import Playbook
 from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.states import HandoffState
 from services.leads.domain.work_events import DisputeResolved, DisputeState, RejectionDisputed
-from smarketing.businesstime import Calendar, Openings
+from smarketing.businesstime import Calendar, CalendarNeverOpens, Openings
 
 _WEEK = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
 
@@ -74,9 +76,10 @@ def dispute(
     *,
     person: str,
     evidence: str,
+    openings_of: Callable[[str], Openings | None],
     now: datetime,
 ) -> tuple[Dispute, RejectionDisputed]:
-    """Return the dispute of a rejection, and what happened.
+    """Return the dispute of a rejection, and what happened; business days are the rejecting team's own.
 
     Raises:
         DisputeFinal: it was disputed before.
@@ -87,11 +90,11 @@ def dispute(
         raise DisputeFinal(known.name, known.state.name)
     if handoff.state is not HandoffState.REJECTED or handoff.close_time is None:
         raise StateForbids(handoff.name, handoff.state.name, handoff.etag)
-    zone = directory.settings.time_zone
-    until = business_days_after(handoff.close_time, playbook.dispute_window_days, zone)
+    team = _rejecting_team(handoff, directory)
+    openings = openings_of(team) or weekdays_in(directory.settings.time_zone)
+    until = business_days_after(handoff.close_time, playbook.dispute_window_days, openings)
     if now > until:
         raise DisputeWindowClosed(handoff.name, until)
-    team = _rejecting_team(handoff, directory)
     made = Dispute(
         handoff=handoff.id,
         reason_code=handoff.reason_code,
@@ -100,7 +103,7 @@ def dispute(
         evidence=evidence,
         rejecting_team=team,
         dispute_time=now,
-        answer_due_time=business_days_after(now, playbook.dispute_answer_days, zone),
+        answer_due_time=business_days_after(now, playbook.dispute_answer_days, openings),
     )
     happened = RejectionDisputed(
         handoff=handoff.id,
@@ -186,10 +189,22 @@ def queue_of(directory: Directory, team: str) -> Placement | None:
     return Placement(queue.name, queue.team, A_PERSONS_CHOICE, is_queue=True)
 
 
-def business_days_after(start: datetime, days: int, time_zone: str) -> datetime:
-    """Return the instant that many whole days from Monday to Friday later, in the tenant's own zone."""
-    calendar = Calendar.of(time_zone, _WEEK)
-    return Openings(calendar).add(start, calendar.business_days(days))
+def business_days_after(start: datetime, days: int, openings: Openings) -> datetime:
+    """Return the instant that many business days later, as the service `sla` counts them.
+
+    A calendar that does not open in a year decides nothing: then it is whole days from Monday to Friday.
+    """
+    calendar = openings.calendar
+    if any(calendar.hours):
+        with suppress(CalendarNeverOpens):
+            return openings.add(start, calendar.business_days(days))
+    weekdays = weekdays_in(calendar.zone)
+    return weekdays.add(start, weekdays.calendar.business_days(days))
+
+
+def weekdays_in(time_zone: str) -> Openings:
+    """Return the time of a team of which `sla` has told no calendar: whole days from Monday to Friday."""
+    return Openings(Calendar.of(time_zone, _WEEK))
 
 
 def _rejecting_team(handoff: Handoff, directory: Directory) -> str:

@@ -18,7 +18,15 @@ from smarketing import names
 from smarketing.businesstime import Openings
 from smarketing.sql import FindRows, KeyedStatement, UpsertRows
 
-__all__ = ["CalendarNews", "RoutingCaches", "RoutingState", "find_pools", "find_work", "put_calendars"]
+__all__ = [
+    "CalendarNews",
+    "RoutingCaches",
+    "RoutingState",
+    "find_pools",
+    "find_work",
+    "put_calendars",
+    "put_team_calendars",
+]
 
 _T: Final = SCHEMA.routing
 _find_pool: Final = FindRows(
@@ -34,6 +42,8 @@ _find_calendar: Final = FindRows(
 _put_calendars: Final = UpsertRows(
     _T.routing_calendar, key=["tenant", "calendar"], replace=["version", "calendar_version"]
 )
+_find_team_calendar: Final = FindRows(_T.team_calendar, key=["tenant", "team"], columns=["calendar"])
+_put_team_calendars: Final = UpsertRows(_T.team_calendar, key=["tenant", "team"], replace=["calendar"])
 _leave: Final = SCHEMA.leads.leave.c
 _find_away: Final = KeyedStatement(
     [_leave.tenant, _leave.end_time, _leave.start_time],
@@ -125,6 +135,14 @@ class RoutingState:
         pool = self._pools[tenant, rule_id] = _pool_of(found[0][1]) if found else Pool()
         return pool
 
+    def openings_of_team(self, team: str) -> Openings | None:
+        """Return the open time of the calendar in which the team's clocks count."""
+        if not names.TEAM.matches(team):
+            return None
+        for (calendar,) in _find_team_calendar.find(self._connection, [names.TEAM.parse(team)]):
+            return find_openings(self._connection, calendar, self._caches)
+        return None
+
     def _is_open(self, calendar: str) -> bool:
         """Whether a calendar is open now; one that `sla` has not told of yet keeps nobody from work."""
         is_open = self._open.get(calendar)
@@ -164,6 +182,12 @@ def put_calendars(connection: Connection, made: Iterable[CalendarNews]) -> None:
         tenant, calendar, version = names.CALENDAR_VERSION.parse(each.name)
         newest[tenant, calendar] = (int(version), each.calendar_version)
     _put_calendars.upsert(connection, [(*key, *value) for key, value in newest.items()])
+
+
+def put_team_calendars(connection: Connection, told: Mapping[str, str]) -> None:
+    """Keep by team in which calendar its clocks count: the latest that started says so."""
+    rows = [(*names.TEAM.parse(team), calendar) for team, calendar in told.items()]
+    _put_team_calendars.upsert(connection, rows)
 
 
 def _pool_of(kept: Any) -> Pool:

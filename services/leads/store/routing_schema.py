@@ -17,6 +17,7 @@ class RoutingTables:
     routing_pool: Table
     open_work: Table
     routing_calendar: Table
+    team_calendar: Table
 
 
 def define_tables(metadata: MetaData) -> RoutingTables:
@@ -45,6 +46,14 @@ def define_tables(metadata: MetaData) -> RoutingTables:
             Column("calendar", Text, primary_key=True),
             Column("version", BigInt, nullable=False),
             Column("calendar_version", LargeBinary, nullable=False),
+        ),
+        # In which calendar a team's clocks count, as the last one that started said.
+        team_calendar=_table(
+            metadata,
+            "team_calendar",
+            Column("tenant", Text, primary_key=True),
+            Column("team", Text, primary_key=True),
+            Column("calendar", Text, nullable=False),
         ),
     )
 

@@ -45,6 +45,7 @@ from services.leads.store.working import WorkTx
 from services.leads.store.write_back import WriteBacks
 from services.leads.wire.events import event_message
 from smarketing import names
+from smarketing.businesstime import Openings
 from smarketing.eventlog.outbox import NewEvent, append
 
 SubmissionKey = tuple[str, str, str]
@@ -153,6 +154,10 @@ class LeadTx:
     def desk(self, tenant: str) -> Desk:
         """Return the desk where the tenant's handoffs are given out; the turns it gives are written."""
         return self._routing.desk(tenant, self.directory(tenant))
+
+    def openings_of_team(self, team: str) -> Openings | None:
+        """Return when a team works, as `sla` counts its clocks; None while it has told nothing."""
+        return self._routing.openings_of_team(team)
 
     # Handoffs.
 

@@ -48,6 +48,7 @@ def dispute_rejections(tx: LeadTx, requests: Sequence[DisputeRejection]) -> list
             tx.work.playbook(tenant),
             person=request.asker.principal,
             evidence=request.evidence,
+            openings_of=tx.openings_of_team,
             now=tx.now,
         )
         made = seal(tx.people, request.handoff[:2], made, EVIDENCE)

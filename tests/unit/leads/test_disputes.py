@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.leads.domain.disputes import Answerer, Dispute, business_days_after
+from services.leads.domain.disputes import Answerer, Dispute, business_days_after, weekdays_in
 from services.leads.domain.errors import (
     DisputeFinal,
     DisputeUnknown,
@@ -27,7 +27,19 @@ from services.leads.usecases.disputes import (
 from services.leads.usecases.offers import accept_offers, reject_offers
 from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
-from tests.builders.desk import accepted, an_answer, kinds_told, rejected, told, with_playbook
+from smarketing.api.sla.v1 import events_pb2 as slaeventspb
+from smarketing.api.sla.v1 import sla_pb2 as slapb
+from smarketing.businesstime import Calendar, Openings
+from tests.builders.desk import (
+    accepted,
+    an_answer,
+    due_at,
+    kinds_told,
+    rejected,
+    sla_says,
+    told,
+    with_playbook,
+)
 from tests.builders.leads import (
     ANNA,
     BEN,
@@ -128,10 +140,11 @@ async def test_five_business_days_are_not_five_days() -> None:
     friday_evening = datetime(2026, 3, 6, 17, 30, tzinfo=UTC)
 
     # Berlin: Friday 18:30 and a whole business day is Monday 18:30; five are the Friday after.
-    assert business_days_after(friday_evening, 1, "Europe/Berlin") == friday_evening + timedelta(days=3)
-    assert business_days_after(friday_evening, 5, "Europe/Berlin") == friday_evening + timedelta(days=7)
+    berlin = weekdays_in("Europe/Berlin")
+    assert business_days_after(friday_evening, 1, berlin) == friday_evening + timedelta(days=3)
+    assert business_days_after(friday_evening, 5, berlin) == friday_evening + timedelta(days=7)
     saturday = datetime(2026, 3, 7, 9, tzinfo=UTC)
-    assert business_days_after(saturday, 1, "Europe/Berlin") == datetime(2026, 3, 9, 23, tzinfo=UTC)
+    assert business_days_after(saturday, 1, berlin) == datetime(2026, 3, 9, 23, tzinfo=UTC)
 
 
 async def test_a_rejection_is_final_after_its_window_which_is_the_tenants_to_set() -> None:
@@ -147,6 +160,49 @@ async def test_a_rejection_is_final_after_its_window_which_is_the_tenants_to_set
         assert refused.value.until == NOON + timedelta(days=7)
         await with_playbook(house, dispute_window_days=6)
         await disputed(house, second)
+
+
+async def test_a_holiday_of_the_rejecting_team_is_no_business_day_of_the_window() -> None:
+    async with House() as house:
+        # Noon on a Monday, open from nine to six on weekdays, and Wednesday is a holiday: five business days
+        # of nine hours end at noon of the Tuesday of the week after.
+        first, second = await rejected(house, 1), await rejected(house, 2, by=BEN)
+        await sla_says(house, a_calendar_with(NOON + timedelta(days=2)), a_clock_of(first))
+        house.now = NOON + timedelta(days=8)
+        dispute = await disputed(house, first)
+        house.later(seconds=1)
+
+        with pytest.raises(DisputeWindowClosed) as refused:
+            await disputed(house, second)
+        assert refused.value.until == NOON + timedelta(days=8)
+        # Two business days for the answer.
+        assert dispute.answer_due_time == NOON + timedelta(days=10)
+
+
+async def test_a_team_that_never_works_keeps_nobody_from_disputing() -> None:
+    never = Openings(Calendar.of("Etc/UTC", {"mon": []}))
+
+    assert business_days_after(NOON, 5, never) == NOON + timedelta(days=7)
+
+
+def a_calendar_with(holiday: datetime) -> slaeventspb.CalendarVersionCreated:
+    """Open from nine to six from Monday to Friday, but for one day."""
+    windows = [
+        slapb.WeeklyWindow(iso_weekday=day, open_time="09:00", close_time="18:00") for day in range(1, 6)
+    ]
+    made = slapb.CalendarVersion(
+        name="tenants/default/calendars/office/versions/1", time_zone="Etc/UTC", weekly_windows=windows
+    )
+    made.holidays.add(year=holiday.year, month=holiday.month, day=holiday.day)
+    return slaeventspb.CalendarVersionCreated(calendar_version=made)
+
+
+def a_clock_of(handoff: Handoff) -> slaeventspb.ClockStarted:
+    """A clock of the team's that is counted in that calendar."""
+    started = due_at(handoff, NOON)
+    started.clock.team = TEAM
+    started.clock.calendar_version = "tenants/default/calendars/office/versions/1"
+    return started
 
 
 async def test_only_a_rejection_can_be_disputed_and_only_a_dispute_answered() -> None:
