@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from services.leads.domain.directory import Routing, RoutingMember, RoutingRule
 from services.leads.domain.errors import EtagStale, FieldInvalid, TenantUnknown
@@ -29,7 +30,7 @@ from services.leads.usecases.erasing import EraseSubject, Subject, erase_subject
 from services.leads.usecases.explaining import score_of
 from services.leads.usecases.offers import AnswerOffer, accept_offers
 from services.leads.usecases.previewing import Previewer
-from services.leads.usecases.rescoring import Rescorer
+from services.leads.usecases.rescoring import Rescorer, rate_part
 from services.leads.usecases.scoring_versions import Activate, ProposeModel, activate_models, propose_models
 from services.leads.usecases.work import Decide, recycle_handoffs
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
@@ -68,6 +69,12 @@ async def behave(house: House, *requests: RecordBehaviour) -> list[RecordedBehav
 
 async def rating_of(house: House, handoff: Handoff) -> Rating | None:
     return (await house.handoff(handoff.id)).qualification.rating
+
+
+def kept_of_behaviour(connection: Connection) -> list[int]:
+    """Return of how many leads behaviour is kept, and for how many submissions it is held."""
+    tables = (SCHEMA.scoring.engagement, SCHEMA.scoring.held_engagement)
+    return [connection.execute(select(func.count()).select_from(each)).scalar_one() for each in tables]
 
 
 def a_rescorer(house: House) -> Rescorer:
@@ -173,6 +180,8 @@ async def test_behaviour_before_its_submission_is_held_and_counts_from_then_on()
 
         assert [each.heed for each in held] == [Heed.HELD, Heed.HELD, Heed.DUPLICATE]
         assert submitted.handoff.qualification.rating == HOT
+        # It is the lead's own from now on, and not forgotten with what is held in vain.
+        assert await house.rows(kept_of_behaviour) == [1, 0]
 
 
 async def test_behaviour_held_for_a_submission_that_joins_another_s_handoff_counts_there() -> None:
@@ -343,6 +352,22 @@ async def test_a_pass_goes_on_where_it_was_and_gives_way_to_a_newer_model(
         assert {await rating_of(house, each.handoff) for each in submitted} == {replace(WARM, version=2)}
 
 
+async def test_a_part_of_a_pass_is_rated_once_however_many_work_on_it() -> None:
+    async with House() as house:
+        [submitted] = await house.submit(a_submission())
+        await activate(house, a_model())
+        before = await house.rows(find_pass("default"))
+        assert before is not None
+        part = partial(rate_part, before=before, ids=[submitted.handoff.id])
+
+        first, second = await house.store.sweep(part), await house.store.sweep(part)
+
+        assert first is not None
+        assert second is None
+        assert await house.rows(find_pass("default")) == first
+        assert first.scored_count == 1
+
+
 async def test_a_pass_moves_what_waits_in_a_queue_to_its_new_place() -> None:
     directory = a_directory(with_rule=False)
 
@@ -436,9 +461,11 @@ async def test_a_definition_of_today_says_nothing_of_history() -> None:
         assert not event.HasField("conformance")
 
 
-async def test_what_an_erased_person_did_is_forgotten_and_nothing_more_of_it_is_kept() -> None:
+@pytest.mark.parametrize("rated", [True, False])
+async def test_what_an_erased_person_did_is_forgotten_and_nothing_more_of_it_is_kept(*, rated: bool) -> None:
     async with House() as house:
-        await activate(house, a_model())
+        if rated:
+            await activate(house, a_model())
         await behave(house, told_visit(1))
         [submitted] = await house.submit(a_submission())
         await behave(house, told_visit(2))
@@ -447,11 +474,7 @@ async def test_what_an_erased_person_did_is_forgotten_and_nothing_more_of_it_is_
         await house.one(erase_subjects, EraseSubject(subject=subject, by=By(MARKETER)))
         await behave(house, told_visit(3))
 
-        def kept(connection: Connection) -> list[int]:
-            tables = ("engagement", "held_engagement")
-            return [connection.execute(text(f"SELECT count(*) FROM {each}")).scalar_one() for each in tables]
-
-        assert await house.rows(kept) == [0, 0]
+        assert await house.rows(kept_of_behaviour) == [0, 0]
 
 
 async def test_held_behaviour_of_whom_nothing_came_is_forgotten_in_time() -> None:
