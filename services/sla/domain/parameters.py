@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.sla.domain.agreement import CommitmentKind, Role, TimeBasis
-from services.sla.domain.terms import Fault, Promise, Target, Terms
+from services.sla.domain.fault import Fault
+from services.sla.domain.terms import Promise, Target, Terms
 from smarketing.businesstime import BusinessTime, Calendar
 
 _MOST_DAYS = 366
