@@ -1,16 +1,25 @@
 """What the record and the log will hold of a clock that changed, written out before its transaction.
 
-Nothing here depends on when that is but `detect_time`: so it can be prepared while nothing is due.
+Nothing here depends on when that is but `detect_time`, and when an alert is made: so it can be prepared
+while nothing is due.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.sla.domain.agreement import Delivery
+from services.sla.domain.alert import Alert
 from services.sla.domain.recorded import Advance, Clock, Happening
 from services.sla.domain.slots import Settlement, settlements
-from services.sla.store.rows import CLOCK_CHANGES, clock_changes
+from services.sla.store import schema
+from services.sla.store.archive import Measure
+from services.sla.store.rows import CLOCK_CHANGES, alert_values, clock_changes
+from services.sla.wire.changes import alert_changed
 from services.sla.wire.clocks import happening_message
+from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.eventlog.outbox import Cause, NewEvent
 
 SELF: Final = "tenants/-/systems/sla"
@@ -18,6 +27,7 @@ SELF: Final = "tenants/-/systems/sla"
 
 _DETECT: Final = 2 + CLOCK_CHANGES.index("detect_time")
 """Where a row holds when a miss was found; id and generation stand in front."""
+_CREATED: Final = [column.name for column in schema.alert.columns].index("create_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,35 @@ class Moved:
     def row_at(self, now: datetime) -> tuple[object, ...]:
         """Return the row as it is written at an instant."""
         return (*self.row[:_DETECT], now, *self.row[_DETECT + 1 :]) if self.found_now else self.row
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An alert that is made, with what is written of it but for when that was."""
+
+    alert: Alert
+    measure: Measure
+    delivery: Delivery
+    row: tuple[object, ...]
+    event: slaeventspb.AlertChanged
+
+    @classmethod
+    def of(cls, alert: Alert, measure: Measure) -> "Opened":
+        """Write out a new alert."""
+        step = measure.terms.step(alert.commitment_id, alert.rung_id)
+        delivery = step.delivery if step else Delivery.IN_HOURS
+        return cls(alert, measure, delivery, tuple(alert_values(alert).values()), alert_changed(alert))
+
+    def row_at(self, now: datetime) -> tuple[object, ...]:
+        """Return the row as it is written at an instant."""
+        return (*self.row[:_CREATED], now, *self.row[_CREATED + 1 :])
+
+    def event_at(self, created: Timestamp) -> slaeventspb.AlertChanged:
+        """Return what the log says of it."""
+        event = slaeventspb.AlertChanged()
+        event.CopyFrom(self.event)
+        event.alert.create_time.CopyFrom(created)
+        return event
 
 
 def said_of(change: Advance, cause: Cause | None = None) -> Said:

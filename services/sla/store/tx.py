@@ -36,12 +36,13 @@ from services.sla.store.rows import (
     told_of_row,
     told_row,
 )
-from services.sla.store.said import SELF, Moved, Said, said_of
+from services.sla.store.said import SELF, Moved, Opened, Said, said_of
 from services.sla.store.staff import staff_of
 from services.sla.store.stamps import counts_of
 from services.sla.store.tallies import Tallies
 from services.sla.wire.changes import alert_changed
 from services.sla.wire.clocks import consequence_due, takeover_requested
+from services.sla.wire.instants import stamp
 from services.sla.wire.messages import OPENED, RESOLVED, alert_json
 from smarketing.businesstime import BusinessTime
 from smarketing.delivery import NewMessage, enqueue, listening
@@ -114,7 +115,8 @@ class SlaTx:
         self._begun: list[Clock] = []
         self._moved: list[tuple[object, ...]] = []
         self._said: list[tuple[str, int, str]] = []
-        self._opened: list[Alert] = []
+        self._opened: list[tuple[object, ...]] = []
+        self._stamp = stamp(now)
         self._to_reach: dict[str, dict[str, tuple[Alert, Delivery]]] = {}
         self._changed: dict[str, Alert] = {}
         self._events: list[NewEvent] = []
@@ -245,13 +247,13 @@ class SlaTx:
         self._budgets.count(moved.settlements)
         self._say(moved.said)
 
-    def open_alert(self, alert: Alert, measure: Measure) -> None:
-        """Keep a new alert, and send it."""
-        self._opened.append(alert)
-        step = measure.terms.step(alert.commitment_id, alert.rung_id)
-        self._reach(alert, step.delivery if step else Delivery.IN_HOURS)
-        self._alert_said(alert, SELF)
-        self._send(alert, measure, alert.message_id, OPENED)
+    def open_alert(self, opened: Opened) -> None:
+        """Keep a new alert, made now, and send it."""
+        alert = opened.alert
+        self._opened.append(opened.row_at(self.now))
+        self._reach(alert, opened.delivery)
+        self.say(alert.tenant, alert.name, opened.event_at(self._stamp))
+        self._send(alert, opened.measure, alert.message_id, OPENED)
 
     def change_alert(self, alert: Alert, measure: Measure | None = None, *, actor: str = SELF) -> None:
         """Keep where an alert stands; tell the tenant's endpoints when it is dealt with."""
@@ -321,7 +323,7 @@ class SlaTx:
         _add_clocks.insert(connection, [(*clock_values(clock).values(), 0, None) for clock in self._begun])
         self._flush_moved()
         _add_said.insert(connection, self._said)
-        _add_alerts.insert(connection, [tuple(alert_values(alert).values()) for alert in self._opened])
+        _add_alerts.insert(connection, self._opened)
         _change_alerts.update(connection, [_alert_change(alert) for alert in self._changed.values()])
         for tenant, alerts in self._to_reach.items():
             plan_notices(connection, tenant, list(alerts.values()), now=self.now)

@@ -15,15 +15,16 @@ from typing import Final
 import structlog
 
 from services.sla.domain.accord import Accord
-from services.sla.domain.decide import Decision, Measuring, decide
+from services.sla.domain.alert import Staff
+from services.sla.domain.decide import Decision, decide
 from services.sla.domain.history import History
 from services.sla.domain.recorded import Clock
 from services.sla.domain.rota import Rota
 from services.sla.store.archive import Archive
 from services.sla.store.due import coming_clocks
-from services.sla.store.said import Moved
 from services.sla.store.tx import SlaTx, Stamp
 from services.sla.usecases.poison import UNDECIDABLE
+from services.sla.usecases.settle import Foretold
 from smarketing.names import tenant_of
 from smarketing.sql import Connection, StorageError, Writer
 
@@ -39,14 +40,15 @@ _REST_BETWEEN_LOOKS: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is agreed in a tenant, and who has which calendar."""
+    """What is agreed in a tenant, who has which calendar, and who is to be told."""
 
     accords: Sequence[Accord]
     rota: Rota
+    staff: Staff
 
     def is_still(self, other: "World") -> bool:
         """Tell whether nothing changed; accords are read anew only when something did."""
-        return self.accords is other.accords and self.rota == other.rota
+        return self.accords is other.accords and self.rota == other.rota and self.staff == other.staff
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Foreseen:
     until: datetime | None
     stamp: Stamp
     world: World
-    decided: tuple[tuple[Decision, Moved], ...]
+    decided: tuple[Foretold, ...]
 
     def holds(self, stamp: Stamp, now: datetime) -> bool:
         """Tell whether this is what a decision now would be, as far as the handoff itself goes."""
@@ -106,10 +108,13 @@ class Foresight:
             return {}
         stamps = tx.stamps(known)
         worlds = _worlds(tx, known)
+        then = {id(each.world): (tenant_of(handoff), each.world) for handoff, each in known.items()}
+        # Compared once for all that were decided together.
+        still = {key for key, (tenant, world) in then.items() if worlds[tenant].is_still(world)}
         return {
             handoff: each
             for handoff, each in known.items()
-            if each.holds(stamps[handoff], tx.now) and worlds[tenant_of(handoff)].is_still(each.world)
+            if each.holds(stamps[handoff], tx.now) and id(each.world) in still
         }
 
     def _forget_until(self, at: datetime) -> None:
@@ -152,9 +157,9 @@ def foresee(connection: Connection, archive: Archive, wanted: dict[str, datetime
     found = {}
     for handoff in wanted.keys() - tx.unreadable.keys():
         foreseen = _foreseen(
+            tx,
             histories[handoff],
             clocks.get(handoff, []),
-            tx.measuring,
             wanted[handoff],
             stamp=stamps[handoff],
             world=worlds[tenant_of(handoff)],
@@ -166,9 +171,9 @@ def foresee(connection: Connection, archive: Archive, wanted: dict[str, datetime
 
 
 def _foreseen(
+    tx: SlaTx,
     history: History,
     clocks: Sequence[Clock],
-    measuring: Measuring,
     at: datetime,
     *,
     stamp: Stamp,
@@ -176,7 +181,7 @@ def _foreseen(
 ) -> Foreseen | None:
     for _ in range(_MOST_TOGETHER):
         try:
-            found = decide(history, clocks, world.accords, measuring, as_of=at, now=at)
+            found = decide(history, clocks, world.accords, tx.measuring, as_of=at, now=at)
         except UNDECIDABLE:
             # The sweep meets it again, finds out which clock it is, and puts that aside.
             return None
@@ -184,10 +189,11 @@ def _foreseen(
         if until is None or until - at > _TOGETHER:
             break
         at = until
-    decided = [(each, each.before) for each in found]
-    moved = tuple((each, Moved.of(before, each.change)) for each, before in decided if before is not None)
-    # One that starts a clock is rare enough to be decided in its time.
-    return Foreseen(at, until, stamp, world, moved) if len(moved) == len(found) else None
+    moved = [(each, each.before) for each in found if each.before is not None]
+    if len(moved) < len(found):
+        # One that starts a clock is rare enough to be decided in its time.
+        return None
+    return Foreseen(at, until, stamp, world, tuple(Foretold.of(tx, each, before) for each, before in moved))
 
 
 def _next_change(
@@ -203,4 +209,4 @@ def _next_change(
 def _worlds(tx: SlaTx, handoffs: Iterable[str]) -> dict[str, World]:
     tenants = {tenant_of(handoff) for handoff in handoffs}
     accords = tx.accords(tenants)
-    return {tenant: World(accords[tenant], tx.rota(tenant)) for tenant in tenants}
+    return {tenant: World(accords[tenant], tx.rota(tenant), tx.staff(tenant)) for tenant in tenants}

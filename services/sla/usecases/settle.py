@@ -1,6 +1,7 @@
 """Bring the clocks of some handoffs up to date: the one path by which clocks start, stop, warn and miss."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -10,7 +11,8 @@ from services.sla.domain.alert import Alert, alert_id
 from services.sla.domain.decide import Aside, Decision, decide
 from services.sla.domain.history import History, Told
 from services.sla.domain.recorded import Clock
-from services.sla.store.said import Moved
+from services.sla.domain.takeover import takeover_of
+from services.sla.store.said import Moved, Opened
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.consequences import say_what_follows
 from services.sla.usecases.poison import Verdict, decided_apart, promised_by, put_aside
@@ -53,15 +55,36 @@ def settle(tx: SlaTx, handoffs: Sequence[str], *, observe: Observer | None = Non
     _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, sweeping=True)
 
 
-def settle_decided(
-    tx: SlaTx, decided: Iterable[tuple[Decision, Moved]], *, observe: Observer | None = None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A decision, and all that will be written because of it."""
+
+    decision: Decision
+    moved: Moved
+    opened: Opened | None
+    has_consequences: bool
+    """More may follow from it than an alert."""
+
+    @classmethod
+    def of(cls, tx: SlaTx, decision: Decision, before: Clock) -> "Foretold":
+        """Write out what comes of a decision."""
+        clock = decision.change.clock
+        terms = tx.measure(clock.agreement_version).terms
+        follows = takeover_of(decision, terms) or terms.promise(clock.commitment_id).consequences
+        return cls(decision, Moved.of(before, decision.change), _opened(tx, decision), bool(follows))
+
+
+def settle_decided(tx: SlaTx, decided: Iterable[Foretold], *, observe: Observer | None = None) -> None:
     """Keep what was decided and written out before; nothing may have come between."""
     decisions = []
-    for decision, moved in decided:
-        tx.move(moved)
-        decisions.append(decision)
-    _act_on(tx, decisions)
+    for each in decided:
+        decisions.append(each.decision)
+        tx.move(each.moved)
+        if each.opened is not None:
+            tx.open_alert(each.opened)
+        if each.has_consequences:
+            _ask_for_more(tx, each.decision)
+    _resolve(tx, decisions)
     if observe is not None:
         _observe(tx, decisions, observe)
 
@@ -121,9 +144,15 @@ def _keep(tx: SlaTx, decisions: Sequence[tuple[Decision, Cause | None]]) -> None
 def _act_on(tx: SlaTx, decisions: Sequence[Decision]) -> None:
     _resolve(tx, decisions)
     for decision in decisions:
-        _alert(tx, decision)
-        ask_for_takeover(tx, decision)
-        say_what_follows(tx, decision)
+        opened = _opened(tx, decision)
+        if opened is not None:
+            tx.open_alert(opened)
+        _ask_for_more(tx, decision)
+
+
+def _ask_for_more(tx: SlaTx, decision: Decision) -> None:
+    ask_for_takeover(tx, decision)
+    say_what_follows(tx, decision)
 
 
 def _resolve(tx: SlaTx, decisions: Sequence[Decision]) -> None:
@@ -140,10 +169,11 @@ def _resolve(tx: SlaTx, decisions: Sequence[Decision]) -> None:
         tx.change_alert(resolved, tx.measure(change.clock.agreement_version))
 
 
-def _alert(tx: SlaTx, decision: Decision) -> None:
+def _opened(tx: SlaTx, decision: Decision) -> Opened | None:
+    """Return the alert that a decision makes, to whoever has the roles now; None when it tells nobody."""
     tell, clock = decision.change.tell, decision.change.clock
     if tell is None:
-        return
+        return None
     measure = tx.measure(clock.agreement_version)
     recipients = tx.staff(clock.tenant).recipients(
         tell.roles,
@@ -151,7 +181,7 @@ def _alert(tx: SlaTx, decision: Decision) -> None:
         team=clock.team,
         parties=[party.value for party in clock.parties],
     )
-    tx.open_alert(
+    return Opened.of(
         Alert(
             tenant=clock.tenant,
             id=alert_id(clock.name, clock.cycle, tell.rung),

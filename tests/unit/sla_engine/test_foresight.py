@@ -173,6 +173,7 @@ def test_whoever_has_the_role_when_a_rung_fires_is_told_though_it_was_decided_ah
     engine.look_ahead()
     engine.tell(SALES, leadeventspb.TeamChanged(team=SALES, manager=OTHER_REP))
     engine.now = SHORTLY_AFTER
+    assert engine.relies_on() == []
     engine.sweep()
 
     assert engine.alerts()[-1].recipients == (OTHER_REP, REP)
