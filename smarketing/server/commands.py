@@ -12,7 +12,7 @@ from sqlalchemy import Connection, MetaData, Table
 from smarketing.server.audit import AuditEntry, AuditOutcome, AuditTables, append_entries, define_audit
 from smarketing.server.calls import current_call
 from smarketing.server.errors import Refusal
-from smarketing.server.fingerprints import fingerprint_of
+from smarketing.server.fingerprints import fingerprint_for
 from smarketing.server.idempotency import (
     IdempotencyKey,
     IdempotencyRecord,
@@ -53,7 +53,7 @@ class Call:
     method: str
     request_id: str
     fingerprint: bytes
-    """What is asked, from `fingerprint_of`."""
+    """What is asked, and for whom, from `fingerprint_for`."""
     resource: str
     """Resource name shown in the audit trail."""
     traceparent: str
@@ -109,7 +109,7 @@ def call_for(request: Message, *, resource: str = "") -> Call:
         on_behalf_of=current.caller.on_behalf_of,
         method=current.method,
         request_id=str(getattr(request, "request_id", "")).lower(),
-        fingerprint=fingerprint_of(request),
+        fingerprint=fingerprint_for(request, current.caller.on_behalf_of),
         resource=resource or current.resource,
         traceparent=current.traceparent,
     )

@@ -13,7 +13,7 @@ from typing import Any, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-__all__ = ["Fingerprinter", "fingerprint_of"]
+__all__ = ["Fingerprinter", "fingerprint_for", "fingerprint_of"]
 
 _VERSION = b"\x01"
 _Encode = Callable[[Any], bytes]
@@ -129,3 +129,14 @@ def _nested_type(field: FieldDescriptor) -> Descriptor:
 
 fingerprint_of = Fingerprinter(without=["request_id"])
 """The fingerprint under which a `request_id` is remembered."""
+
+
+def fingerprint_for(request: Message, on_behalf_of: str) -> bytes:
+    """Return the fingerprint of what a system asks for somebody: the same for another is another request.
+
+    Whoever acts for nobody has the request's own.
+    """
+    own = fingerprint_of(request)
+    if not on_behalf_of:
+        return own
+    return hashlib.sha256(_prefixed(own) + _prefixed(on_behalf_of.encode())).digest()

@@ -79,6 +79,24 @@ async def test_a_request_id_with_other_content_is_refused(office: Office) -> Non
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IDEMPOTENCY_KEY_REUSED")
 
 
+async def test_a_request_id_for_another_person_is_another_request_and_refused(office: Office) -> None:
+    handoff = await office.submit(1)
+    owner, other = (ANNA, BEN) if handoff.offer.assignee == ANNA else (BEN, ANNA)
+    await office.stub.AcceptOffer(an_accept(handoff), metadata=office.of(owner))
+    call = leadspb.FollowUp(channel=termspb.FOLLOW_UP_CHANNEL_CALL)
+    request = leadspb.LogFollowUpRequest(parent=handoff.name, request_id=wallclock.new_uuid(), follow_up=call)
+
+    def told_for(person: str) -> Any:
+        metadata = (*office.of(DIALLER), ("smarketing-on-behalf-of", person))
+        return office.stub.LogFollowUp(request, metadata=metadata)
+
+    first = await told_for(owner)
+    code, reason, _ = await refused(told_for(other))
+
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IDEMPOTENCY_KEY_REUSED")
+    assert await told_for(owner) == first
+
+
 async def test_a_bad_submission_is_told_all_its_faults(office: Office) -> None:
     bad = a_submit(1, source_system="Bad Name", contact=leadspb.Contact())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
