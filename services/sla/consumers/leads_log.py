@@ -28,11 +28,13 @@ IGNORED: Final = frozenset(
     for message in (
         leadeventspb.BehaviourRecorded,
         leadeventspb.ConsentRecorded,
+        leadeventspb.DistinctionWithdrawn,
         leadeventspb.FeedbackRecorded,
         leadeventspb.FeedbackStatusChanged,
         leadeventspb.HandoffContinued,
         leadeventspb.HandoffRated,
         leadeventspb.HandoffsRerated,
+        leadeventspb.LeadsDistinguished,
         leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
         leadeventspb.PlaybookChanged,
