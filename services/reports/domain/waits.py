@@ -39,6 +39,7 @@ INVALID: Final = 3
 WAIT_MEASURES: Final = (*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP)
 """Those that are kept in buckets; the place of each in here is part of a wait's key."""
 
+_IDS: Final = tuple(measure.value for measure in WAIT_MEASURES)
 _SHIFT: Final = 40
 _OUTCOME: Final = {outcome: outcome.value << 38 for outcome in Outcome}
 _INVALID: Final = INVALID << 38
@@ -66,7 +67,7 @@ of its start, and the sum that of how far into the hour.
 
 def measure_of(key: int) -> str:
     """Return the id of a wait's measure."""
-    return WAIT_MEASURES[key >> _SHIFT].value
+    return _IDS[key >> _SHIFT]
 
 
 def bucket_key_of(key: int) -> tuple[int, int]:

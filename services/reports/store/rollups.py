@@ -101,10 +101,12 @@ class WaitRollup:
         for (tenant, day, group), more in changes.items():
             month, group_id = first_of_month(day), _group_id(group)
             for measure, buckets in _by_measure(more).items():
-                for grain, at in ((DAY, day), (MONTH, month)):
-                    key = (tenant, measure, grain, at, group_id)
-                    rest[key] = (month, *group)
-                    _add(rows.setdefault(key, {}), buckets.items())
+                by_day = (tenant, measure, DAY, day, group_id)
+                by_month = (tenant, measure, MONTH, month, group_id)
+                rest[by_day] = rest[by_month] = (month, *group)
+                # A place is one day's: nothing else is added to it here.
+                rows[by_day] = buckets
+                _add(rows.setdefault(by_month, {}), buckets.items())
         for *known, packed in self._find.find(connection, rows):
             _add(rows[tuple(known)], _sums_of(packed))
         written = [
@@ -133,9 +135,11 @@ def _sums_of(buckets: bytes) -> Iterator[tuple[int, int]]:
 
 def _packed(buckets: _Buckets) -> bytes:
     """Return the buckets in their order, those that hold nothing left out: equal sums make equal bytes."""
-    return b"".join(
-        _BUCKET.pack(key, sums >> 80, sums & (ONE_ITEM - 1)) for key, sums in sorted(buckets.items()) if sums
-    )
+    below = ONE_ITEM - 1
+    held = [
+        part for key in sorted(buckets) if (sums := buckets[key]) for part in (key, sums >> 80, sums & below)
+    ]
+    return struct.pack(f"<{len(held)}q", *held)
 
 
 def _by_measure(waits: _Buckets) -> dict[str, _Buckets]:
