@@ -54,6 +54,8 @@ IGNORED: Final = frozenset(
         # The clock stays due as it was, until somebody stops it.
         slaeventspb.ClockBreached,
         slaeventspb.BreachExcused,
+        # People read what was agreed to do; a reassignment comes as a takeover.
+        slaeventspb.ConsequenceDue,
         slaeventspb.RungFired,
     )
 )
