@@ -424,11 +424,14 @@ IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
         leadeventspb.ConsentRecorded,
+        leadeventspb.DistinctionWithdrawn,
         leadeventspb.HandoffRated,
         leadeventspb.HandoffsRerated,
+        leadeventspb.LeadsDistinguished,
         leadeventspb.MqlDefinitionActivated,
         leadeventspb.HandoffRated,
         leadeventspb.HandoffsRerated,
+        leadeventspb.LeadsDistinguished,
         leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
         leadeventspb.PlaybookChanged,
