@@ -81,6 +81,6 @@ def test_a_condition_is_asked_in_less_than_ten_microseconds() -> None:
     known: dict[str, str | int] = {"score": 90, "region": "APAC", "value": 100_001, "source": "web"}
 
     # The least of many short rounds: what other work on the machine costs is not what is asked.
-    least = min(timeit.repeat(lambda: rule.matches(known), number=200, repeat=30)) / 200
+    least = min(timeit.repeat(lambda: rule.matches(known), number=50, repeat=300)) / 50
 
     assert least < 10e-6
