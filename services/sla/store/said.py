@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert
 from services.sla.domain.recorded import Advance, Clock, Happening
@@ -17,9 +15,8 @@ from services.sla.domain.slots import Settlement, settlements
 from services.sla.store import schema
 from services.sla.store.archive import Measure
 from services.sla.store.rows import CLOCK_CHANGES, alert_values, clock_changes
-from services.sla.wire.changes import alert_changed
+from services.sla.wire.changes import NewAlert
 from services.sla.wire.clocks import happening_message
-from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.eventlog.outbox import Cause, NewEvent
 
 SELF: Final = "tenants/-/systems/sla"
@@ -74,25 +71,18 @@ class Opened:
     measure: Measure
     delivery: Delivery
     row: tuple[object, ...]
-    event: slaeventspb.AlertChanged
+    event: NewAlert
 
     @classmethod
     def of(cls, alert: Alert, measure: Measure) -> "Opened":
         """Write out a new alert."""
         step = measure.terms.step(alert.commitment_id, alert.rung_id)
         delivery = step.delivery if step else Delivery.IN_HOURS
-        return cls(alert, measure, delivery, tuple(alert_values(alert).values()), alert_changed(alert))
+        return cls(alert, measure, delivery, tuple(alert_values(alert).values()), NewAlert(alert))
 
     def row_at(self, now: datetime) -> tuple[object, ...]:
         """Return the row as it is written at an instant."""
         return (*self.row[:_CREATED], now, *self.row[_CREATED + 1 :])
-
-    def event_at(self, created: Timestamp) -> slaeventspb.AlertChanged:
-        """Return what the log says of it."""
-        event = slaeventspb.AlertChanged()
-        event.CopyFrom(self.event)
-        event.alert.create_time.CopyFrom(created)
-        return event
 
 
 def said_of(change: Advance, cause: Cause | None = None) -> Said:

@@ -252,7 +252,7 @@ class SlaTx:
         alert = opened.alert
         self._opened.append(opened.row_at(self.now))
         self._reach(alert, opened.delivery)
-        self.say(alert.tenant, alert.name, opened.event_at(self._stamp))
+        self.say(alert.tenant, alert.name, opened.event.made_at(self._stamp))
         self._send(alert, opened.measure, alert.message_id, OPENED)
 
     def change_alert(self, alert: Alert, measure: Measure | None = None, *, actor: str = SELF) -> None:

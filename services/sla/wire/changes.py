@@ -1,5 +1,7 @@
 """What the log says of agreements, calendars, leave and alerts."""
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from services.sla.domain.accord import Accord
 from services.sla.domain.alert import Alert
 from services.sla.domain.almanac import Leave, MadeCalendar
@@ -27,3 +29,19 @@ def leave_changed(leave: Leave) -> slaeventspb.LeaveChanged:
 def alert_changed(alert: Alert) -> slaeventspb.AlertChanged:
     """Return the event of an alert that was made, acknowledged or resolved."""
     return slaeventspb.AlertChanged(alert=alert_message(alert))
+
+
+class NewAlert:
+    """What the log says of a new alert, written out before it is made."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self, alert: Alert) -> None:
+        self._event = alert_changed(alert)
+
+    def made_at(self, created: Timestamp) -> slaeventspb.AlertChanged:
+        """Return the event of the alert as made at an instant."""
+        event = slaeventspb.AlertChanged()
+        event.CopyFrom(self._event)
+        event.alert.create_time.CopyFrom(created)
+        return event
