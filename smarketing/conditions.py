@@ -68,7 +68,8 @@ class Vocabulary:
             raise ConditionInvalid(_said(error)) from None
         if expression.return_type() != cel.Type.BOOL:
             raise ConditionInvalid("must answer with yes or no, as `score >= 80` does")
-        return Rule(text, expression)
+        asked = {token.text for token in _tokens(text) if token.kind == "name"}
+        return Rule(text, expression, tuple(name for name in self.attributes if name in asked))
 
     @cached_property
     def _environment(self) -> cel.Env:
@@ -108,10 +109,12 @@ class Vocabulary:
 class Rule:
     """A compiled condition. It may be asked from any thread."""
 
-    __slots__ = ("_expression", "text")
+    __slots__ = ("_expression", "asks", "text")
 
-    def __init__(self, text: str, expression: cel.Expression) -> None:
+    def __init__(self, text: str, expression: cel.Expression, asks: tuple[str, ...]) -> None:
         self.text = text
+        self.asks = asks
+        """The attributes that it asks about."""
         self._expression = expression
 
     def matches(self, values: Mapping[str, Value]) -> bool:

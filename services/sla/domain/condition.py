@@ -1,6 +1,6 @@
 """Which handoffs are meant: lists of values, and a condition in words, asked together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,13 +40,13 @@ class Attributes:
     value: int | None = None
     currency: str | None = None
 
-    def known(self) -> Mapping[str, str | int]:
-        """Return what is known, by the names of the vocabulary; channels as they are written in files."""
-        found = {name: value for name in VOCABULARY.attributes if (value := getattr(self, name)) is not None}
-        if self.source_channel == "UNSPECIFIED":
-            del found["source_channel"]
-        elif self.source_channel is not None:
-            found["source_channel"] = self.source_channel.lower()
+    def known(self, asked: Iterable[str]) -> Mapping[str, str | int]:
+        """Return what is known of what is asked, by name; channels as they are written in files."""
+        found = {name: value for name in asked if (value := getattr(self, name)) is not None}
+        if "source_channel" in found:
+            channel = found.pop("source_channel")
+            if channel != "UNSPECIFIED":
+                found["source_channel"] = channel.lower()
         return found
 
 
@@ -73,7 +73,10 @@ class Condition:
             return False
         if not self._scored(attributes.score):
             return False
-        return not self.expression or VOCABULARY.rule(self.expression).matches(attributes.known())
+        if not self.expression:
+            return True
+        rule = VOCABULARY.rule(self.expression)
+        return rule.matches(attributes.known(rule.asks))
 
     def _scored(self, score: int | None) -> bool:
         if self.min_score is None and self.max_score is None:
