@@ -178,6 +178,14 @@ class _Composition:
         self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
 
         self._limits: dict[str, TenantLimits] = {}
+        limits = AdmissionLimits(
+            unary_in_flight=config.unary_in_flight,
+            streams_in_flight=config.streams_in_flight,
+            streams_per_principal=config.streams_per_principal,
+            tenant_calls_per_second=config.tenant_calls_per_second,
+            tenant_burst=config.tenant_burst,
+        )
+        self._admission = Admission(limits, limits_of=self._limits.get)
         self._forgetter = Forgetter(
             self._store,
             telemetry.registry,
@@ -237,23 +245,15 @@ class _Composition:
         return Leads(running, http, background, lambda: self._authenticator.ready, self._store)
 
     def _edge(self, denials: DenialRecorder) -> Edge:
-        config = self._config
-        limits = AdmissionLimits(
-            unary_in_flight=config.unary_in_flight,
-            streams_in_flight=config.streams_in_flight,
-            streams_per_principal=config.streams_per_principal,
-            tenant_calls_per_second=config.tenant_calls_per_second,
-            tenant_burst=config.tenant_burst,
-        )
         return Edge(
             authenticator=self._authenticator,
-            admission=Admission(limits, limits_of=self._limits.get),
+            admission=self._admission,
             telemetry=self._telemetry,
             draining=self._draining,
             validator=Validator(Limits(items_of=DIRECTORY_ITEMS)),
             refusal_of=lambda error: refusal_of(error) if isinstance(error, Exception) else None,
             note_denial=denials.note,
-            access_log=config.access_log,
+            access_log=self._config.access_log,
         )
 
     def _webhooks(self, denials: DenialRecorder) -> IntakeEndpoint:
@@ -266,6 +266,7 @@ class _Composition:
             store=self._store,
             catalogue=self._catalogue,
             admission=Admission(limits),
+            quota=self._admission,
             draining=self._draining,
             note_denial=denials.note,
             now=wallclock.utc_now,

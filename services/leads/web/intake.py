@@ -61,6 +61,9 @@ class IntakeEndpoint:
     store: LeadStore
     catalogue: Catalogue
     admission: Admission
+    """What each source may send."""
+    quota: Admission
+    """What each tenant may ask, by webhooks and gRPC together."""
     draining: Draining
     note_denial: Callable[[AuditEntry], None]
     now: Callable[[], datetime]
@@ -124,6 +127,8 @@ class IntakeEndpoint:
             _check_form(registered, request)
             raw = await _body(registered, request)
             body = self._proved(registered, request, raw)
+            # After the proof, so that nobody else uses up what the tenant may.
+            _spend(self.quota, registered.source.tenant, "This tenant's systems send too much at once.")
             return "taken", await self._taken(registered, request, body)
         finally:
             self.admission.leave_unary()
@@ -136,13 +141,7 @@ class IntakeEndpoint:
         return found
 
     def _admit(self, registered: Registered) -> None:
-        try:
-            self.admission.spend(registered.source.name)
-        except Refusal as refusal:
-            delay = refusal.retry_delay or timedelta(seconds=1)
-            raise _Answer(
-                429, "This source sends too much at once.", "limited", retry_after=delay.total_seconds()
-            ) from None
+        _spend(self.admission, registered.source.name, "This source sends too much at once.")
         try:
             self.admission.enter_unary()
         except Refusal:
@@ -227,6 +226,14 @@ class IntakeEndpoint:
                 reason=reason,
             )
         )
+
+
+def _spend(admission: Admission, whose: str, problem: str) -> None:
+    try:
+        admission.spend(whose)
+    except Refusal as refusal:
+        delay = refusal.retry_delay or timedelta(seconds=1)
+        raise _Answer(429, problem, "limited", retry_after=delay.total_seconds()) from None
 
 
 def _check_form(registered: Registered, request: Request) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import httpx
@@ -15,8 +16,11 @@ from smarketing import wallclock
 from smarketing.api.audit.v1 import audit_pb2 as auditpb
 from smarketing.api.audit.v1.audit_pb2_grpc import AuditServiceStub
 from smarketing.api.leads.v1 import intake_pb2 as intakepb
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import privacy_pb2 as privacypb
+from smarketing.api.leads.v1 import tenancy_pb2 as tenancypb
 from smarketing.api.leads.v1.privacy_pb2_grpc import PrivacyServiceStub
+from smarketing.api.leads.v1.tenancy_pb2_grpc import TenantServiceStub
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.delivery import AddressPolicy, FetchFailed, fetch
 from smarketing.mapping.signatures import SignatureWrong, Signed, verify
@@ -247,6 +251,43 @@ async def test_an_outbound_message_is_a_lead_and_acknowledged_as_salesforce_want
         [(contact, handoff)] = await gate.leads()
         assert (contact.email, contact.company) == ("kim@example.com", "Kim & Co")
         assert handoff.external_id == "00Q1"
+
+
+async def test_webhooks_use_up_what_their_tenant_may_ask_once_proved_and_nothing_of_another_tenants(
+    tmp_path: Path,
+) -> None:
+    async with a_gate(tmp_path) as gate:
+        source = await gate.source("mautic")
+        tenants = TenantServiceStub(gate.office.channel)
+        quota = tenancypb.UpdateTenantQuotaRequest(
+            name=TENANT, request_id=wallclock.new_uuid(), quota=tenancypb.TenantQuota(calls_per_second=1)
+        )
+        await tenants.UpdateTenantQuota(quota, metadata=gate.operator)
+        began = wallclock.monotonic()
+
+        unproved = [await gate.post(source, b"{}") for _ in range(5)]
+        flood = [await gate.post(source, b"{}", **proof("mautic", b"{}")) for _ in range(100)]
+        own = [await _answered(gate, gate.manager) for _ in range(3)]
+        others = [await _answered(gate, gate.operator) for _ in range(10)]
+
+        # Two calls are saved up at most, and one comes back each second: whatever the machine's speed.
+        may = 2 + wallclock.monotonic() - began
+        taken = [each for each in flood if each.status_code == 200]
+        assert {each.status_code for each in unproved} == {401}
+        assert 1 <= len(taken) <= may
+        assert {each.status_code for each in flood} == {200, 429}
+        assert "TENANT_QUOTA_EXCEEDED" in own
+        assert set(others) == {""}
+
+
+async def _answered(gate: Gate, who: Any) -> str:
+    """Ask for a list; return why it was refused, empty when it was not."""
+    request = leadspb.ListHandoffsRequest(parent=f"{TENANT}/leads/-")
+    try:
+        await gate.office.stub.ListHandoffs(request, metadata=who)
+    except grpc.aio.AioRpcError as refused:
+        return reason_of(refused)[1]
+    return ""
 
 
 async def test_a_source_that_sends_too_much_is_asked_to_come_again_and_no_other_is(tmp_path: Path) -> None:
