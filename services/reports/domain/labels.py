@@ -33,6 +33,9 @@ class Dimension(enum.StrEnum):
     CLOSE_MONTH = "close_month"
     STATE = "state"
     THEME = "theme"
+    CAMPAIGN = "campaign"
+    INVESTMENT = "investment"
+    ATTRIBUTION_MODEL = "attribution_model"
 
 
 HANDOFF_DIMENSIONS = (

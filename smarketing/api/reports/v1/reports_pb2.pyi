@@ -100,6 +100,12 @@ class _DimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dimension.V
     """State of a handoff."""
     DIMENSION_THEME: _Dimension.ValueType  # 22
     """Theme of what the field told."""
+    DIMENSION_CAMPAIGN: _Dimension.ValueType  # 23
+    """Campaign, of figures read from recorded inputs."""
+    DIMENSION_INVESTMENT: _Dimension.ValueType  # 24
+    """Investment, of figures read from recorded inputs."""
+    DIMENSION_ATTRIBUTION_MODEL: _Dimension.ValueType  # 25
+    """How an outcome is credited to the touchpoints before it."""
 
 class Dimension(_Dimension, metaclass=_DimensionEnumTypeWrapper):
     """By what figures are grouped."""
@@ -150,6 +156,12 @@ DIMENSION_STATE: Dimension.ValueType  # 21
 """State of a handoff."""
 DIMENSION_THEME: Dimension.ValueType  # 22
 """Theme of what the field told."""
+DIMENSION_CAMPAIGN: Dimension.ValueType  # 23
+"""Campaign, of figures read from recorded inputs."""
+DIMENSION_INVESTMENT: Dimension.ValueType  # 24
+"""Investment, of figures read from recorded inputs."""
+DIMENSION_ATTRIBUTION_MODEL: Dimension.ValueType  # 25
+"""How an outcome is credited to the touchpoints before it."""
 Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
 
 class _UndefinedReason:
