@@ -16,12 +16,16 @@ VOCABULARY: Final = Vocabulary(
         "lead_type": str,
         "language": str,
         "definition": str,
+        "band": str,
         "score": int,
         "value": int,
         "currency": str,
     }
 )
-"""What the leads log says of a handoff. `value` is in minor units of `currency`."""
+"""What the leads log says of a handoff. `value` is in minor units of `currency`.
+
+`score` is by the tenant's own model where there is one; a `band` is there only with it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class Attributes:
     segment: str | None = None
     region: str | None = None
     score: int | None = None
+    band: str | None = None
     source: str | None = None
     product: str | None = None
     lead_type: str | None = None

@@ -91,7 +91,8 @@ def attributes_of(of: leadspb.Qualification) -> Attributes:
         source_channel=_CHANNELS.get(of.source_channel) or f"UNKNOWN_{of.source_channel}",
         segment=of.segment or None,
         region=of.region or None,
-        score=of.score if of.HasField("score") else None,
+        score=_deciding_score(of),
+        band=of.rating.band or None,
         source=of.source or None,
         product=of.product or None,
         lead_type=of.lead_type or None,
@@ -100,6 +101,13 @@ def attributes_of(of: leadspb.Qualification) -> Attributes:
         value=of.value.minor_units if of.HasField("value") else None,
         currency=of.value.currency_code or None,
     )
+
+
+def _deciding_score(of: leadspb.Qualification) -> int | None:
+    """Return the score that decides in `leads` too: the model's where there is one, else the sender's."""
+    if of.HasField("rating"):
+        return of.rating.score
+    return of.score if of.HasField("score") else None
 
 
 def _submitted(payload: leadeventspb.HandoffSubmitted, teller: _Teller) -> Sequence[Told]:

@@ -73,6 +73,20 @@ def test_everything_that_the_log_says_of_a_handoff_can_be_asked_for() -> None:
         assert meant(expression, kept), expression
 
 
+def test_the_tenants_own_score_decides_and_the_senders_does_where_there_is_none() -> None:
+    rating = leadspb.Rating(score=81, band="HOT")
+
+    (rated,) = told_of(submitted(score=5, rating=rating))
+    (unrated,) = told_of(submitted(score=5))
+
+    kept = told_of_row(told_row(rated)).fact.attributes
+    assert kept is not None
+    assert unrated.fact.attributes is not None
+    assert meant("score == 81 && band == 'HOT'", kept)
+    assert meant("score == 5", unrated.fact.attributes)
+    assert not meant("band != 'HOT'", unrated.fact.attributes)
+
+
 @pytest.mark.parametrize(
     "expression",
     ["source_channel != 'email'", "score < 100", "value >= 0", "currency != 'USD'", "segment != 'smb'"],
