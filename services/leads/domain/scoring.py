@@ -413,7 +413,9 @@ def _tests(
 ) -> tuple[tuple[Callable[[Any], bool], tuple[int, FitRule]], ...]:
     """Return the tests of those rules whose operator is among these, each with its rule."""
     return tuple(
-        (makers[rule.operator](rule), (place, rule)) for place, rule in rules if rule.operator in makers
+        (makers[rule.operator](rule), (place, rule))
+        for place, rule in rules
+        if rule.operator is not None and rule.operator in makers
     )
 
 
