@@ -16,6 +16,7 @@ from sqlalchemy import Connection, LargeBinary, Row, Table, select
 
 from services.leads.store import rows
 from services.leads.store.external_ids import with_external_ids
+from services.leads.store.of_lead import of_lead
 from services.leads.store.people import LeadKey, People
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealed_texts import EVIDENCE, EXTERNAL_ID, purpose_of, with_texts
@@ -169,7 +170,7 @@ def _columns(people: People, lead: LeadKey, table: Table, row: Row[Any]) -> Docu
 
 
 def _rows(connection: Connection, table: Table, lead: LeadKey) -> Sequence[Row[Any]]:
-    own = select(table).where(table.c.tenant == lead[0], table.c.lead == lead[1])
+    own = select(table).where(of_lead(table, lead))
     return connection.execute(own.order_by(*table.primary_key.columns)).all()
 
 

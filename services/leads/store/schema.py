@@ -111,6 +111,7 @@ def _submission(metadata: MetaData) -> Table:
         Column("number", BigInt, nullable=False),
         Column("record_time", UtcMicros, nullable=False),
         Column("sealed_external_id", LargeBinary),
+        Index("submission_by_lead", "tenant", "lead"),
     )
 
 

@@ -23,6 +23,7 @@ from services.leads.domain.privacy import (
     PrivacySettings,
 )
 from services.leads.store.intake import forget_subjects
+from services.leads.store.of_lead import of_lead
 from services.leads.store.people import LeadKey, People
 from services.leads.store.retention import aged_among
 from services.leads.store.schema import SCHEMA
@@ -211,11 +212,11 @@ class Subjects:
 
     def _forget_digests(self, lead: LeadKey) -> None:
         match = _L.lead_match
-        own = (match.c.tenant == lead[0], match.c.lead == lead[1])
+        own = of_lead(match, lead)
         digests = [
-            bytes(digest) for digest in self._connection.execute(select(match.c.digest).where(*own)).scalars()
+            bytes(digest) for digest in self._connection.execute(select(match.c.digest).where(own)).scalars()
         ]
-        self._connection.execute(delete(match).where(*own))
+        self._connection.execute(delete(match).where(own))
         forget_subjects(self._connection, lead[0], digests)
         forget_lead(self._connection, *lead)
         forget_held(self._connection, *lead)
@@ -264,6 +265,5 @@ def consent_of(row: Row[Any], note: str) -> Consent:
 
 
 def _treat(connection: Connection, table: Table, treatment: Treatment, lead: LeadKey) -> None:
-    own = (table.c.tenant == lead[0], table.c.lead == lead[1])
     if treatment.deleted:
-        connection.execute(delete(table).where(*own))
+        connection.execute(delete(table).where(of_lead(table, lead)))

@@ -77,6 +77,7 @@ def define_tables(metadata: MetaData) -> WorkTables:
             Column("probability_percent", BigInt),
             Column("expected_close_date", Text),
             Column("sealed_external_id", LargeBinary),
+            Index("opportunity_change_by_lead", "tenant", "lead"),
         ),
         feedback=_table(
             metadata,
