@@ -25,6 +25,7 @@ from services.sla.store.archive import Archive
 from services.sla.store.backtests import Measures
 from services.sla.store.due import next_due
 from services.sla.store.tx import SlaTx
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
@@ -65,6 +66,10 @@ class Month:
     seed: int
     handoffs: int
     engine: Engine = field(default_factory=Engine)
+    is_prompt: bool = False
+    """Everything is entered as it is done."""
+    events: list[eventlogpb.Event] = field(default_factory=list)
+    """All that the leads log told, in order."""
     _agenda: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     _order: Any = field(default_factory=count)
     _unread: list[Any] = field(default_factory=list)
@@ -123,7 +128,8 @@ class Month:
 
     def _tell(self, payload: Message, *, at: datetime | None = None) -> None:
         handoff: str = payload.handoff  # type: ignore[attr-defined] # every event here is about one
-        self._unread.append(self.engine.event(handoff, payload, at=at))
+        self.events.append(self.engine.event(handoff, payload, at=at))
+        self._unread.append(self.events[-1])
         self._read_at = self._read_at or self.engine.now + _LAG * self.dice.random()
 
     # What people do.
@@ -178,7 +184,7 @@ class Month:
             handoff=handoff, person=person, team=SALES, grade=termspb.EVIDENCE_GRADE_SELF_REPORTED
         )
         # A third is entered later than it was done, some of it after the clock had run out.
-        told = occurred if self.dice.random() < 0.66 else self._after(6)
+        told = occurred if self.dice.random() < 0.66 or self.is_prompt else self._after(6)
         self._plan(told, lambda: self._tell(followed, at=occurred))
 
 

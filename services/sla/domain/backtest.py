@@ -6,7 +6,7 @@ from terms (would another owner have called sooner?) nobody can know: there the 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -189,8 +189,7 @@ def compare(
     happened = {key: _fate(each, actual_terms, lives.actual.takeovers) for key, each in known.items()}
     supposed = {_key(each, supposed_terms): each for each in lives.supposed.clocks}
     would = {
-        key: _fate(_as_held(each, known.get(key)), supposed_terms, lives.supposed.takeovers, doubts)
-        for key, each in supposed.items()
+        key: _fate(each, supposed_terms, lives.supposed.takeovers, doubts) for key, each in supposed.items()
     }
     return Comparison(
         pairs=tuple(
@@ -207,15 +206,6 @@ def _key(clock: Clock, terms: Mapping[str, Terms]) -> tuple[AgreementKind | None
     A handoff has clocks of one agreement of each kind at most.
     """
     return terms[clock.agreement_version].kind, clock.commitment_id, clock.origin
-
-
-def _as_held(clock: Clock, recorded: Clock | None) -> Clock:
-    """Return the clock with the owner on record where it began and ended as it did."""
-    if recorded is None:
-        return clock
-    if (clock.start_time, clock.end_time) != (recorded.start_time, recorded.end_time):
-        return clock
-    return replace(clock, owner=recorded.owner, team=recorded.team)
 
 
 def _fate(

@@ -10,7 +10,7 @@ from services.sla.domain.agreement import AgreementVersion
 from services.sla.domain.calendar import Calendars
 from services.sla.domain.clock import ClockState, evaluate
 from services.sla.domain.history import History
-from services.sla.domain.recorded import Advance, Clock, advance, begin
+from services.sla.domain.recorded import Advance, Clock, Setting, advance, begin
 from services.sla.domain.terms import AgreementKind, Mode, Terms
 from smarketing.businesstime import BusinessTime
 
@@ -80,7 +80,7 @@ class _Deciding:
         self._as_of = as_of
         self._now = now
         self._aside = aside
-        self._holder = history.holder
+        self._holders = history.holders
         self._states: dict[str, dict[_Which, ClockState]] = {}
 
     def decided(self, accords: Sequence[Accord]) -> list[Decision]:
@@ -100,9 +100,7 @@ class _Deciding:
                 return None
             ended = replace(clock, next_time=None, generation=clock.generation + 1)
             return Decision(before=clock, change=Advance(clock=ended))
-        change = advance(
-            clock, state, holder=self._holder, enforced=self._enforced(clock.agreement_version), now=self._now
-        )
+        change = advance(clock, state, self._setting(clock.agreement_version))
         return None if change is None else Decision(before=clock, change=change)
 
     def _begun(self, accords: Sequence[Accord]) -> list[Decision]:
@@ -160,7 +158,7 @@ class _Deciding:
 
     def _start(self, accord: Accord, state: ClockState) -> Decision:
         blank = self._blank(accord, state)
-        change = begin(blank, state, holder=self._holder, enforced=self._enforced(accord.name), now=self._now)
+        change = begin(blank, state, self._setting(accord.name))
         return Decision(before=None, change=change)
 
     def _blank(self, accord: Accord, state: ClockState) -> Clock:
@@ -204,6 +202,6 @@ class _Deciding:
         left = tuple(each for each in agreement.commitments if (of, each.id) not in self._aside)
         return replace(agreement, commitments=left)
 
-    def _enforced(self, version: str) -> bool:
+    def _setting(self, version: str) -> Setting:
         terms, _, _ = self._measuring(version)
-        return terms.mode is Mode.ENFORCE
+        return Setting(self._holders, terms.mode is Mode.ENFORCE, self._as_of, self._now)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.sla.domain.recorded import Holder
+from services.sla.domain.holders import Holders, Taken
 from services.sla.domain.timeline import Fact, FactKind, Timeline
 from services.sla.domain.unions import SHARED, unions_of
 
@@ -37,15 +37,15 @@ class History:
         return Timeline(handoff=self.handoff, facts=tuple(each.fact for each in self.told))
 
     @property
-    def holder(self) -> Holder:
-        """Who has the handoff now, or is offered it."""
-        found = Holder()
-        for each in self.told:
-            if each.assignee:
-                team = each.fact.team or ""
-                if (each.assignee, team) != (found.owner, found.team):
-                    found = Holder(owner=each.assignee, team=team, since=each.fact.occur_time)
-        return found
+    def holders(self) -> Holders:
+        """Who has had the handoff, or was offered it, and when."""
+        return Holders(
+            tuple(
+                Taken(each.fact.occur_time, each.fact.kind, each.assignee, each.fact.team or "")
+                for each in self.told
+                if each.assignee
+            )
+        )
 
     def joined(self, new: Iterable[Told]) -> tuple["History", tuple[Told, ...]]:
         """Return the history with what is new, and that of it which was not known.

@@ -24,18 +24,10 @@ from services.sla.domain.events import (
     LateStopRecorded,
     RungFired,
 )
+from services.sla.domain.holders import Holder, Holders
 from services.sla.domain.recording import RecordedClock, changes
 from services.sla.domain.terms import BREACH
 from smarketing.businesstime import BusinessTime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who has the handoff, or is offered it, since when."""
-
-    owner: str = ""
-    team: str = ""
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,55 +141,65 @@ class Tell:
 class Advance:
     """What an evaluation changes in the record.
 
-    `tell` names whom to tell, `resolve` why the clock's open alerts are dealt with.
+    `held` says of each happening who answers for it. `tell` names whom to tell, `resolve` why the clock's
+    open alerts are dealt with.
     """
 
     clock: Clock
     happenings: tuple[Happening, ...] = ()
+    held: tuple[Holder, ...] = ()
     tell: Tell | None = None
     resolve: ResolveReason | None = None
 
 
-def begin(blank: Clock, state: ClockState, *, holder: Holder, enforced: bool, now: datetime) -> Advance:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an evaluation does not know: who had the handoff when, whether anybody is told, and the time."""
+
+    holders: Holders
+    enforced: bool
+    as_of: datetime
+    now: datetime
+
+
+def begin(blank: Clock, state: ClockState, setting: Setting) -> Advance:
     """Return the record of a clock seen for the first time, with all that happened to it since its start.
 
     `blank` gives what the evaluation does not know: names, parties, whether it is silent.
     """
-    clock = replace(blank, owner=holder.owner, team=holder.team)
-    return _advanced(clock, state, changes([], [state]), holder, enforced=enforced, now=now)
+    first = setting.holders.at(state.start_time)
+    clock = replace(blank, owner=first.owner, team=first.team)
+    return _advanced(clock, state, changes([], [state]), setting)
 
 
-def advance(
-    clock: Clock, state: ClockState, *, holder: Holder, enforced: bool, now: datetime
-) -> Advance | None:
+def advance(clock: Clock, state: ClockState, setting: Setting) -> Advance | None:
     """Return what the evaluation adds to the record; None when it adds nothing."""
     known = clock.course_on_record()
     events = changes([known], [state])
     if not events and clock.is_decided:
-        return None if clock.next_time is None else _settled(clock)
-    result = _advanced(clock, state, events, holder, enforced=enforced, now=now)
+        return _settled(clock, setting.holders)
+    result = _advanced(clock, state, events, setting)
     if not result.happenings and replace(result.clock, generation=clock.generation) == clock:
         return None
     return result
 
 
-def _settled(clock: Clock) -> Advance:
-    return Advance(clock=replace(clock, next_time=None, generation=clock.generation + 1))
+def _settled(clock: Clock, holders: Holders) -> Advance | None:
+    """Return what else is to be kept of a clock that has its verdict: who had it may become known late."""
+    answering = holders.until(clock.end_time or clock.start_time, clock.kind)
+    if clock.next_time is None and answering.names == (clock.owner, clock.team):
+        return None
+    owner, team = answering.names
+    return Advance(
+        clock=replace(clock, next_time=None, owner=owner, team=team, generation=clock.generation + 1)
+    )
 
 
-def _advanced(
-    clock: Clock,
-    state: ClockState,
-    events: Sequence[ClockEvent],
-    holder: Holder,
-    *,
-    enforced: bool,
-    now: datetime,
-) -> Advance:
-    moved = _taken_over(clock, state, holder, events, now=now)
+def _advanced(clock: Clock, state: ClockState, events: Sequence[ClockEvent], setting: Setting) -> Advance:
+    moved = _taken_over(clock, state, events, setting)
     tell = None
     # Of what was excused beforehand nobody is alerted.
-    if enforced and not moved.silent and moved.is_open and moved.outcome is not Outcome.EXCUSED:
+    if setting.enforced and not moved.silent and moved.is_open and moved.outcome is not Outcome.EXCUSED:
         tell = _tell(events, state, runs_again=moved.retractions > 0)
     said: list[Happening] = [
         replace(event, is_delivered=tell is not None and tell.rung == event.rung)
@@ -205,21 +207,60 @@ def _advanced(
         else event
         for event in _without_double_verdict(events)
     ]
-    is_other = (clock.owner, clock.team, clock.start_time) != (moved.owner, moved.team, moved.start_time)
-    if clock.generation and moved.is_open and is_other:
-        # Told first: what follows concerns the new owner.
-        said.insert(0, ClockReassigned(occur_time=max(holder.since or now, clock.start_time)))
-    return Advance(clock=moved, happenings=tuple(said), tell=tell, resolve=_resolves(clock, moved, events))
+    held = [_answering(moved, each, setting.holders) for each in said]
+    reassigned = _reassigned(clock, moved, held, setting)
+    if reassigned is not None:
+        # In its place: what follows concerns the new owner.
+        place = sum(each.occur_time <= reassigned.occur_time for each in said)
+        said.insert(place, reassigned)
+        held.insert(place, _answering(moved, reassigned, setting.holders))
+    return Advance(
+        clock=moved,
+        happenings=tuple(said),
+        held=tuple(held),
+        tell=tell,
+        resolve=_resolves(clock, moved, events),
+    )
 
 
-def _taken_over(
-    clock: Clock, state: ClockState, holder: Holder, events: Sequence[ClockEvent], *, now: datetime
-) -> Clock:
+def _answering(moved: Clock, happening: Happening, holders: Holders) -> Holder:
+    """Return whose it is that something happened: a miss is of whoever had the handoff when it was due."""
+    at = happening.occur_time
+    if isinstance(happening, (ClockMet, ClockVoided, BreachRetracted)):
+        return holders.until(at, moved.kind)
+    if isinstance(happening, ClockReassigned) and moved.breach_time is None:
+        return Holder(owner=moved.owner, team=moved.team)
+    return holders.at(at if moved.breach_time is None else min(at, moved.breach_time))
+
+
+def _reassigned(
+    clock: Clock, moved: Clock, held: Sequence[Holder], setting: Setting
+) -> "ClockReassigned | None":
+    """Return what is to be said of the new owner or start of an open clock.
+
+    Whoever gets what was missed before does not answer for the miss, and nothing is said of that.
+    """
+    if not moved.is_open:
+        return None
+    names = (moved.owner, moved.team)
+    known = clock if clock.breach_time is None else setting.holders.at(clock.breach_time)
+    before = [(known.owner, known.team), *(each.names for each in held)]
+    is_other = moved.breach_time is None and any(each != names for each in before)
+    if not is_other and clock.start_time == moved.start_time:
+        return None
+    since = setting.holders.at(setting.as_of).since or setting.now
+    return ClockReassigned(occur_time=max(since, clock.start_time))
+
+
+def _taken_over(clock: Clock, state: ClockState, events: Sequence[ClockEvent], setting: Setting) -> Clock:
     breached = state.outcome in (Outcome.BREACHED, Outcome.EXCUSED)
     is_retracted = any(isinstance(event, BreachRetracted) for event in events)
     stands = breached and clock.breach_time is not None and not is_retracted
     retractions = clock.retractions + (is_retracted and _runs_on(events))
     ended = state.end_time is not None
+    # A recorded breach keeps its instant, whatever is learned later; only a retraction takes it away.
+    breach_time = clock.breach_time if stands else state.breach_time
+    holder = _holder(state, breach_time, setting)
     return replace(
         clock,
         generation=clock.generation + 1,
@@ -227,17 +268,15 @@ def _taken_over(
         outcome=state.outcome,
         start_time=state.start_time,
         original_due_time=state.original_due_time,
-        # A recorded breach keeps its instant, whatever is learned later; only a retraction takes it away.
         due_time=clock.due_time if stands else state.due_time,
-        breach_time=clock.breach_time if stands else state.breach_time,
-        detect_time=(clock.detect_time if stands else now) if breached else None,
+        breach_time=breach_time,
+        detect_time=(clock.detect_time if stands else setting.now) if breached else None,
         stop_time=state.stop_time,
         end_time=state.end_time,
         elapsed=state.elapsed if ended else BusinessTime(),
         paused=state.paused,
-        # Who had it when it ended answers for it.
-        owner=clock.owner if ended else holder.owner,
-        team=clock.team if ended else holder.team,
+        owner=holder.owner,
+        team=holder.team,
         fired=(*clock.fired, *(event.rung for event in events if isinstance(event, RungFired))),
         paused_at=tuple(pause.start_time for pause in state.pauses),
         open_pauses=tuple(pause.start_time for pause in state.pauses if pause.end_time is None),
@@ -245,6 +284,15 @@ def _taken_over(
         retractions=retractions,
         next_time=None if ended else state.next_instant,
     )
+
+
+def _holder(state: ClockState, breach_time: datetime | None, setting: Setting) -> Holder:
+    """Return who has to do it, while somebody has to; then who answers for what came of it."""
+    if state.end_time is None:
+        return setting.holders.at(setting.as_of)
+    if breach_time is not None:
+        return setting.holders.at(breach_time)
+    return setting.holders.until(state.end_time, state.kind)
 
 
 def _runs_on(events: Sequence[ClockEvent]) -> bool:

@@ -13,6 +13,7 @@ from services.sla.domain.accord import Accord
 from services.sla.domain.decide import Decision, Measuring, decide
 from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
+from services.sla.domain.holders import Holder
 from services.sla.domain.recorded import Clock, Happening
 from services.sla.domain.takeover import takeover_of
 
@@ -26,6 +27,8 @@ class Said:
     clock: str
     """The clock's id."""
     happening: Happening
+    holder: Holder
+    """Who answers for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +89,13 @@ def _last_activated(accords: Iterable[Accord]) -> dict[str, Accord]:
 def is_same_course(one: Clock, other: Clock) -> bool:
     """Tell whether two records of a clock say the same of its course.
 
-    When it was found out and is looked at next is left out, and so is who had the handoff: a record names
-    whoever had it when this service read of it.
+    When it was found out and is looked at next is left out: that hangs on when this service read of it.
     """
     return _course(one) == _course(other)
 
 
 def _course(clock: Clock) -> Clock:
-    return replace(clock, generation=0, detect_time=None, next_time=None, owner="", team="")
+    return replace(clock, generation=0, detect_time=None, next_time=None)
 
 
 def _arrivals(
@@ -160,7 +162,11 @@ class _Life:
     def _keep(self, decision: Decision) -> None:
         clock = decision.change.clock
         self.clocks[clock.id] = clock
-        self.said += [Said(clock=clock.id, happening=each) for each in decision.change.happenings]
+        change = decision.change
+        self.said += [
+            Said(clock=clock.id, happening=each, holder=holder)
+            for each, holder in zip(change.happenings, change.held, strict=True)
+        ]
         terms, _, _ = self.measuring(clock.agreement_version)
         rung: RungFired | None = takeover_of(decision, terms)
         if rung is not None:

@@ -4,12 +4,13 @@ Nothing here depends on when that is but `detect_time`, and when an alert is mad
 while nothing is due.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert
+from services.sla.domain.holders import Holder
 from services.sla.domain.recorded import Advance, Clock, Happening
 from services.sla.domain.slots import Settlement, settlements
 from services.sla.store import schema
@@ -31,8 +32,8 @@ _CREATED: Final = [column.name for column in schema.alert.columns].index("create
 class Said:
     """What is said of a clock, in order, and what of that can be said once in a cycle."""
 
-    clock: Clock
-    happenings: tuple[Happening, ...]
+    told: tuple[tuple[Clock, Happening], ...]
+    """Each with the clock as whoever answers for it had it."""
     events: tuple[NewEvent, ...]
     once: tuple[tuple[str, int, str], ...]
 
@@ -88,7 +89,11 @@ class Opened:
 def said_of(change: Advance, cause: Cause | None = None) -> Said:
     """Write out what the log will say of a change."""
     clock, once, events = change.clock, [], []
-    for happening in change.happenings:
+    told = [
+        (_as_held(clock, holder), happening)
+        for happening, holder in zip(change.happenings, change.held, strict=True)
+    ]
+    for of, happening in told:
         key = once_key(happening)
         if key:
             once.append((clock.id, getattr(happening, "cycle", clock.cycle), key))
@@ -98,11 +103,17 @@ def said_of(change: Advance, cause: Cause | None = None) -> Said:
                 subject=clock.name,
                 occur_time=happening.occur_time,
                 actor=SELF,
-                payload=happening_message(clock, happening),
+                payload=happening_message(of, happening),
                 cause=cause,
             )
         )
-    return Said(clock, change.happenings, tuple(events), tuple(once))
+    return Said(tuple(told), tuple(events), tuple(once))
+
+
+def _as_held(clock: Clock, holder: Holder) -> Clock:
+    if holder.names == (clock.owner, clock.team):
+        return clock
+    return replace(clock, owner=holder.owner, team=holder.team)
 
 
 def once_key(happening: Happening) -> str:

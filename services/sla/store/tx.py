@@ -340,8 +340,8 @@ class SlaTx:
     def _say(self, said: "Said") -> None:
         self._said += said.once
         self._events += said.events
-        for happening in said.happenings:
-            self.tallies.count(said.clock, happening)
+        for clock, happening in said.told:
+            self.tallies.count(clock, happening)
 
     def _alert_said(self, alert: Alert, actor: str) -> None:
         payload = alert_changed(alert)

@@ -8,7 +8,8 @@ from services.sla.domain.agreement import AgreementVersion, Party, Rung, TimeBas
 from services.sla.domain.clock import ClockState, evaluate
 from services.sla.domain.course import Outcome
 from services.sla.domain.events import ClockBreached, ClockMet, ClockReopened, ClockVoided
-from services.sla.domain.recorded import Advance, Clock, Holder, advance, begin
+from services.sla.domain.holders import Holders
+from services.sla.domain.recorded import Advance, Clock, Setting, advance, begin
 from services.sla.domain.timeline import Fact, FactKind
 from smarketing.businesstime import BusinessTime
 from tests.builders.sla import a_commitment, a_fact, a_timeline, an_agreement, at, calendars
@@ -54,9 +55,10 @@ class Kept:
         return [(type(each).__name__, getattr(each, "cycle", 0)) for each in change.happenings]
 
     def _decided(self, state: ClockState, now: datetime) -> Advance | None:
+        setting = Setting(Holders(), enforced=True, as_of=now, now=now)
         if self.clock is None:
-            return begin(_blank(state), state, holder=Holder(), enforced=True, now=now)
-        return advance(self.clock, state, holder=Holder(), enforced=True, now=now)
+            return begin(_blank(state), state, setting)
+        return advance(self.clock, state, setting)
 
     def verdicts(self) -> Counter[int]:
         """Count the verdicts of each cycle."""

@@ -111,16 +111,18 @@ def test_replaying_a_month_under_the_same_agreement_gives_back_every_clock(month
 
 
 def test_replaying_a_month_says_again_what_the_log_says_of_every_breach_and_rung(month: Engine) -> None:
-    """Each with its instant; whose a clock is, is said as often as the log is read, and left out."""
+    """Each with its instant and whose it is; that somebody else has it now is said as often as the log is
+    read, and left out."""
     said: list[tuple[Any, ...]] = []
     for life in relived(month.database, now=month.now).values():
         clocks = {clock.id: clock for clock in life.clocks}
         for each in life.said:
             if not isinstance(each.happening, ClockReassigned):
-                message: Any = happening_message(clocks[each.clock], each.happening)
+                held = replace(clocks[each.clock], owner=each.holder.owner, team=each.holder.team)
+                message: Any = happening_message(held, each.happening)
                 said.append(_mark(message, each.happening.occur_time))
         said += [
-            ("TakeoverRequested", clocks[each.clock].name, each.cycle, each.rung, each.occur_time)
+            ("TakeoverRequested", clocks[each.clock].name, each.cycle, each.rung, "", "", each.occur_time)
             for each in life.takeovers
         ]
     logged = _logged(month)
@@ -144,8 +146,10 @@ def _logged(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def _mark(message: Any, at: datetime) -> tuple[Any, ...]:
-    clock = message.clock
-    return message.DESCRIPTOR.name, clock.clock, clock.cycle, getattr(message, "rung_id", ""), at
+    kind, clock = message.DESCRIPTOR.name, message.clock
+    # Whom a takeover is asked from is whoever has it when it is asked for.
+    whose = ("", "") if kind == "TakeoverRequested" else (clock.owner, clock.team)
+    return kind, clock.clock, clock.cycle, getattr(message, "rung_id", ""), *whose, at
 
 
 def test_a_backtest_that_supposes_nothing_finds_no_difference_and_says_that_it_reproduced_all(
