@@ -213,7 +213,7 @@ async def _built(
                 lambda: purge_for_ever(writer, command_tables.idempotency, succeeded=told("purge")),
             ),
             BackgroundTask("metrics", metrics.run),
-            BackgroundTask("gauges", _gauges(telemetry, writer).run),
+            BackgroundTask("gauges", _gauges(config, telemetry, writer, archive, now).run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),
@@ -237,11 +237,18 @@ async def _following(
     return await follow_leads(config, stack, writer, apply, now=now, observer=observer)
 
 
-def _gauges(telemetry: "Telemetry", writer: "Writer") -> "DatabaseGauges":
+def _gauges(
+    config: "SlaConfig",
+    telemetry: "Telemetry",
+    writer: "Writer",
+    archive: "Archive",
+    now: Callable[[], datetime],
+) -> "DatabaseGauges":
     from functools import partial
 
     from services.sla.consumers.leads_log import CONSUMER
     from services.sla.store.schema import delivery_tables
+    from services.sla.web.budget_metrics import budget_reading
     from smarketing.delivery import read_queue
     from smarketing.eventlog.telemetry import read_places
     from smarketing.server.gauges import DatabaseGauges
@@ -252,6 +259,7 @@ def _gauges(telemetry: "Telemetry", writer: "Writer") -> "DatabaseGauges":
         [
             partial(read_places, log="sla", followed={CONSUMER: "leads"}),
             partial(read_queue, tables=delivery_tables),
+            budget_reading(archive, config.metric_tenants, now=now),
         ],
         succeeded=lambda: telemetry.task_succeeded("gauges"),
     )

@@ -1,5 +1,6 @@
-"""`smarketing sla terms | targets | who`: what is agreed, what could be, and who answers for it."""
+"""`smarketing sla terms | targets | who | rules`: what is agreed, what could be, who answers, what alerts."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -10,9 +11,11 @@ from rich.console import Group, RenderableType
 from smarketing.api.sla.v1 import agreements_pb2 as agreementspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.cli.alerting import BurnUnreachable, promised_by, rules_text
+from smarketing.cli.leads import taken
 from smarketing.cli.options import timestamp_of
 from smarketing.cli.output import id_of, plain, record, span, table, when
-from smarketing.cli.session import session_of
+from smarketing.cli.session import Exit, session_of
 from smarketing.client import SlaClient
 from smarketing.mapping.texts import enum_word, money_text
 
@@ -30,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("terms")(terms)
     app.command("targets")(targets)
     app.command("who")(who)
+    app.command("rules")(rules)
 
 
 def terms(ctx: typer.Context, version: Version) -> None:
@@ -64,6 +68,22 @@ def who(ctx: typer.Context, clock: Annotated[str, typer.Argument(help="The clock
     request = agreementspb.GetResponsibilityRequest(name=session.name("clocks", clock))
     found = session.ask(SlaClient, lambda sla: sla.agreements.get_responsibility(request))
     session.show(found, lambda: _responsibility(found))
+
+
+def rules(ctx: typer.Context) -> None:
+    """Write the rules by which Prometheus alerts, out of the agreements in force."""
+    session = session_of(ctx)
+    request = slapb.ListAgreementVersionsRequest(parent=session.name("agreements", "-"))
+    found, _ = session.ask(SlaClient, lambda sla: taken(sla.agreement_versions(request), 0))
+    in_force = [each for each in found if each.state == slapb.AgreementVersion.STATE_ACTIVE]
+    promises = [each for version in in_force for each in promised_by(version, session.settings.tenant)]
+    try:
+        text = rules_text(promises)
+    except BurnUnreachable as error:
+        session.note(str(error))
+        raise typer.Exit(Exit.REFUSED) from error
+    # As it is, whatever the terminal: a program reads it.
+    sys.stdout.write(text)
 
 
 def _responsibility(found: agreementspb.Responsibility) -> RenderableType:

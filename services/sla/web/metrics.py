@@ -14,14 +14,12 @@ from prometheus_client.registry import Collector
 
 from services.sla.store.figures import Figures, read_figures
 from services.sla.store.tallies import EXCEPTION, RETRACTED, RUNG, SETTLED, STARTED
+from services.sla.web.room import shown_each
 from smarketing.sql import StorageError, Writer
 
 __all__ = ["SlaMetrics", "TimerMetrics"]
 
 _REFRESH_SECONDS: Final = 10.0
-_TEAMS_SHOWN: Final = 10
-_COMMITMENTS_SHOWN: Final = 10
-_RUNGS_SHOWN: Final = 10
 _OTHERS: Final = "other"
 _LATENESS_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
@@ -118,7 +116,7 @@ class SlaMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of the newest reading."""
         figures = self._figures
-        shown = _shown(figures)
+        shown = _shown(figures, shown_each(len(self._tenants)))
         yield from _totals(figures, shown)
         yield _open_clocks(figures, shown)
         yield from _follow_ups(figures, shown)
@@ -144,7 +142,7 @@ class _Shown:
         return rung if rung in self.rungs else _OTHERS
 
 
-def _shown(figures: Figures) -> _Shown:
+def _shown(figures: Figures, most: int) -> _Shown:
     teams, commitments, rungs = Counts[str](), Counts[str](), Counts[str]()
     for (_, what, commitment, team, label), count in figures.totals.items():
         commitments[commitment] += count
@@ -156,9 +154,9 @@ def _shown(figures: Figures) -> _Shown:
         teams[team] += count
         commitments[commitment] += count
     return _Shown(
-        _largest(teams, _TEAMS_SHOWN),
-        _largest(commitments, _COMMITMENTS_SHOWN),
-        _largest(rungs, _RUNGS_SHOWN),
+        _largest(teams, most),
+        _largest(commitments, most),
+        _largest(rungs, most),
     )
 
 
