@@ -8,8 +8,9 @@ import structlog
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.alert import Alert, alert_id
-from services.sla.domain.decide import Aside, Decision, decide
+from services.sla.domain.decide import Aside, Decision
 from services.sla.domain.history import History, Told
+from services.sla.domain.in_turn import decide_in_turn
 from services.sla.domain.recorded import Clock
 from services.sla.domain.takeover import takeover_of
 from services.sla.store.said import Moved, Opened
@@ -42,17 +43,18 @@ def record(
     by_handoff = with_shared(tx, by_handoff)
     histories = tx.histories(by_handoff)
     touched: dict[str, History] = {}
+    read: dict[str, Sequence[Told]] = {}
     for handoff, new in by_handoff.items():
         joined, fresh = histories[handoff].joined(new)
         if fresh:
-            touched[handoff] = joined
+            touched[handoff], read[handoff] = joined, fresh
             tx.tell(fresh)
-    _settle(tx, touched, as_of=as_of, causes=causes, observe=observe)
+    _settle(tx, touched, as_of=as_of, fresh=read, causes=causes, observe=observe)
 
 
 def settle(tx: SlaTx, handoffs: Sequence[str], *, observe: Observer | None = None) -> None:
     """Settle handoffs as of the transaction's instant."""
-    _settle(tx, tx.histories(handoffs), as_of=tx.now, causes={}, observe=observe, sweeping=True)
+    _settle(tx, tx.histories(handoffs), as_of=tx.now, fresh={}, causes={}, observe=observe, sweeping=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def _settle(
     histories: Mapping[str, History],
     *,
     as_of: datetime,
+    fresh: Mapping[str, Sequence[Told]],
     causes: Mapping[str, Cause],
     observe: Observer | None,
     sweeping: bool = False,
@@ -104,7 +107,8 @@ def _settle(
     for handoff, history in histories.items():
         known = clocks.get(handoff, [])
         in_order = accords.get(tenant_of(handoff), [])
-        verdict = _decided(tx, history, known, in_order, as_of=as_of, sweeping=sweeping)
+        new = fresh.get(handoff, ())
+        verdict = _decided(tx, history, known, in_order, as_of=as_of, fresh=new, sweeping=sweeping)
         decisions += [(decision, causes.get(handoff)) for decision in verdict.decisions]
     _keep(tx, decisions)
     if observe is not None:
@@ -118,12 +122,15 @@ def _decided(
     accords: Sequence[Accord],
     *,
     as_of: datetime,
+    fresh: Sequence[Told],
     sweeping: bool,
 ) -> Verdict:
     """Decide a handoff; a clock that cannot be decided is put aside alone."""
 
     def deciding(aside: Aside) -> list[Decision]:
-        return decide(history, clocks, accords, tx.measuring, as_of=as_of, now=tx.now, aside=aside)
+        return decide_in_turn(
+            history, fresh, clocks, accords, tx.measuring, as_of=as_of, now=tx.now, aside=aside
+        )
 
     unreadable = tx.unreadable.get(history.handoff, ())
     aside = frozenset((each.agreement, each.commitment_id) for each in unreadable)

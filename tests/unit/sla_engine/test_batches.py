@@ -113,6 +113,17 @@ def test_any_batches_of_a_log_give_the_same_clocks_with_their_owners_and_say_the
         assert said(together) == log
 
 
+@pytest.mark.parametrize("seed", [4, 5])
+def test_any_batches_give_the_same_clocks_where_evidence_comes_late_as_well(seed: int) -> None:
+    """What was found and taken back on the way is said by whoever was there alone."""
+    events = a_log(seed, is_prompt=False)
+    one_by_one = read([[event] for event in events])
+
+    assert "BreachRetracted" in one_by_one.said()
+    for of_about in (3, len(events)):
+        assert courses(read(list(in_batches(events, of_about=of_about, seed=seed)))) == courses(one_by_one)
+
+
 def offered(engine: Engine, to: str) -> eventlogpb.Event:
     return engine.event(HANDOFF, leadeventspb.HandoffOffered(handoff=HANDOFF, assignee=to, team=SALES))
 
