@@ -15,6 +15,7 @@ import grpc.aio
 
 from services.leads.config import LeadsConfig
 from services.leads.consumers import sla_events
+from services.leads.rpc.batch_room import BatchRoom
 from services.leads.rpc.directory_policy import DIRECTORY_ITEMS
 from services.leads.rpc.directory_servicer import DirectoryServicer
 from services.leads.rpc.dispute_servicer import DisputeServicer
@@ -285,6 +286,7 @@ class _Composition:
             pages=self._pages,
             draining=self._draining,
             registry=self._telemetry.registry,
+            room=BatchRoom(self._admission.spend_in_stream),
         )
         search = Searching(self._store, directories=self._directories, sealer=self._sealer, pages=self._pages)
         directory = DirectoryServicer(self._directories, self._keeper, self._pages)

@@ -14,6 +14,8 @@ from smarketing.server.errors import Refusal
 __all__ = ["Admission", "AdmissionLimits", "TenantLimits"]
 
 _PUSHBACK: Final = timedelta(milliseconds=250)
+_NOTHING: Final = 1e-9
+"""What rounding leaves of a sum of parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +108,7 @@ class Admission:
         Raises:
             Refusal: TENANT_QUOTA_EXCEEDED, with the time until the next one is free.
         """
-        bucket = self._buckets.get(tenant)
-        if bucket is None:
-            # Only authenticated tenants get here, so there are as many buckets as tenants.
-            bucket = self._buckets[tenant] = _Bucket(float(self._limits.tenant_burst), self._monotonic())
+        bucket = self._bucket_of(tenant)
         own = self._limits_of(tenant)
         rate = (own.calls_per_second if own else 0) or self._limits.tenant_calls_per_second
         # Whoever has a rate of their own may save up two seconds of it.
@@ -121,20 +120,56 @@ class Admission:
                 "TENANT_QUOTA_EXCEEDED", "Your organisation calls more often than agreed", pushback
             )
 
+    def spend_in_stream(self, tenant: str, items: int) -> float:
+        """Take a message of a stream, each item as one call, and return 0; or the seconds to wait first.
+
+        Only a quota of the tenant's own counts items: a stream slows itself down where calls are refused.
+        A message is let in as soon as those before it are paid, and paid by what calls leave over: so half of
+        what is saved up stays for calls, and a message may be larger than what is ever saved up.
+        """
+        own = self._limits_of(tenant)
+        rate = own.calls_per_second if own else 0
+        if not rate:
+            return 0.0
+        return self._bucket_of(tenant).owe(items, self._monotonic(), rate, 2 * rate)
+
+    def _bucket_of(self, tenant: str) -> "_Bucket":
+        bucket = self._buckets.get(tenant)
+        if bucket is None:
+            # Only authenticated tenants get here, so there are as many buckets as tenants.
+            bucket = self._buckets[tenant] = _Bucket(float(self._limits.tenant_burst), self._monotonic())
+        return bucket
+
 
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
     filled_at: float
+    owed: float = 0.0
+    """What messages of streams took, and is not paid yet."""
 
     def take(self, at: float, rate: float, burst: float) -> float:
         """Take one token and return 0, or return the seconds until there is one."""
-        self.tokens = min(burst, self.tokens + (at - self.filled_at) * rate)
-        self.filled_at = at
+        self._fill(at, rate, burst)
         if self.tokens < 1.0:
             return (1.0 - self.tokens) / rate
         self.tokens -= 1.0
         return 0.0
+
+    def owe(self, tokens: int, at: float, rate: float, burst: float) -> float:
+        """Owe tokens and return 0, or return the seconds until what is owed may be paid."""
+        self._fill(at, rate, burst)
+        if self.owed > _NOTHING:
+            return (self.owed + max(0.0, burst / 2 - self.tokens)) / rate
+        self.owed = float(tokens)
+        return 0.0
+
+    def _fill(self, at: float, rate: float, burst: float) -> None:
+        filled = self.tokens + (at - self.filled_at) * rate
+        paid = min(self.owed, max(0.0, filled - burst / 2))
+        self.owed -= paid
+        self.tokens = min(burst, filled - paid)
+        self.filled_at = at
 
 
 def _refusal(reason: str, message: str, pushback: timedelta) -> Refusal:

@@ -1,7 +1,6 @@
 # ruff: noqa: N802, ARG002 -- the contract chooses the names, gRPC the arguments
 """Leads and outcomes coming in: one by one, and in streams of batches."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from prometheus_client import Counter
 
 from services.leads.domain.opportunity import OpportunityState
 from services.leads.rpc.asking import batch_call, by_caller
+from services.leads.rpc.batch_room import BatchRoom
 from services.leads.rpc.batches import answered_in_order
 from services.leads.rpc.refusals import status_of
 from services.leads.store.leads import Batch, LeadStore
@@ -26,19 +26,17 @@ from smarketing.server.errors import field_invalid
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 LARGEST_BATCH: Final = 500
-_BATCHES_AT_WRITER: Final = 3
-"""Of all streams together. The others wait, so that a stream is slowed where a call would be refused."""
 
 
 class Intake:
     """Takes leads in, and what other systems know became of them."""
 
-    def __init__(self, store: LeadStore, submissions: Counter) -> None:
+    def __init__(self, store: LeadStore, submissions: Counter, room: BatchRoom) -> None:
         self._store = store
         self._submissions = submissions
         for outcome in (_REPLAYED, *_OUTCOME_NAMES.values()):
             submissions.labels(outcome)
-        self._room = asyncio.Semaphore(_BATCHES_AT_WRITER)
+        self._room = room
 
     async def SubmitLead(
         self, request: leadspb.SubmitLeadRequest, context: _Context
@@ -70,7 +68,7 @@ class Intake:
         _check_size(request.submissions, "submissions")
         tenant, by = current_call().tenant, by_caller()
         wanted = [SubmitLead(submission_of(each, tenant), by) for each in request.submissions]
-        async with self._room:
+        async with self._room.place(tenant, len(wanted)):
             outcomes = await self._store.batch(submit, Batch(wanted, batch_call(request.request_id)))
         results = [_submit_result(outcome) for outcome in outcomes]
         for result in results:
@@ -82,7 +80,7 @@ class Intake:
         tenant, by = current_call().tenant, by_caller()
         wanted = [_outcome_of(each, tenant, by) for each in request.outcomes]
         batch = Batch(wanted, batch_call(request.request_id))
-        async with self._room:
+        async with self._room.place(tenant, len(wanted)):
             outcomes = await self._store.batch(record_outcomes, batch)
         return leadspb.RecordOutcomesResponse(
             request_id=request.request_id, results=[_record_result(outcome) for outcome in outcomes]

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter
 
 from services.leads.rpc.assignees import Assignees
+from services.leads.rpc.batch_room import BatchRoom
 from services.leads.rpc.intake import Intake
 from services.leads.rpc.listing import Listing
 from services.leads.rpc.reading import Reading
@@ -31,6 +32,7 @@ class LeadServicer(Intake, Working, Reading, Listing, Watching, LeadServiceServi
         pages: PageTokens,
         draining: Draining,
         registry: CollectorRegistry,
+        room: BatchRoom,
         heartbeat_seconds: float = 10.0,
     ) -> None:
         assignees = Assignees(directories)
@@ -43,7 +45,7 @@ class LeadServicer(Intake, Working, Reading, Listing, Watching, LeadServiceServi
         conflicts = Counter(
             "smarketing_leads_conflicts_total", "Calls that came too late", ["kind"], registry=registry
         )
-        Intake.__init__(self, store, submissions)
+        Intake.__init__(self, store, submissions, room)
         Working.__init__(self, store, conflicts)
         Reading.__init__(self, store, sealer, pages, Sight(store, directories))
         Listing.__init__(self, store, sealer, pages, assignees)
