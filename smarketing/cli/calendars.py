@@ -6,6 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from smarketing.api.sla.v1 import calendars_pb2 as calendarspb
+from smarketing.cli import leave
 from smarketing.cli.leads import taken
 from smarketing.cli.options import At, Limit, date_message, timestamp_of
 from smarketing.cli.output import id_of, plain, table, when
@@ -15,9 +16,8 @@ from smarketing.mapping.texts import enum_word
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True, help="Holidays to look through, and calendars of teams' and people's own."
-)
+app = typer.Typer(no_args_is_help=True)
+app.add_typer(leave.app, name="leave")
 
 _PAGE = 1_000
 

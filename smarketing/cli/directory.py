@@ -1,32 +1,24 @@
-"""`smarketing directory get` and `smarketing tokens issue | list | revoke`: who there is."""
+"""`smarketing directory get | offboard`: who there is, and who leaves."""
 
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from google.protobuf.duration_pb2 import Duration
-from rich.console import Group
+from rich.console import Group, RenderableType
 
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
+from smarketing.api.leads.v1 import tenancy_pb2 as tenancypb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
-from smarketing.cli.leads import taken
-from smarketing.cli.options import Limit, read
-from smarketing.cli.output import id_of, record, table, when
+from smarketing.cli.output import id_of, record, table
 from smarketing.cli.session import session_of
+from smarketing.cli.sure import agreed
+from smarketing.cli.views import short
 from smarketing.client import LeadsClient
-from smarketing.mapping.texts import duration_of, enum_word
+from smarketing.mapping.texts import enum_word
 
-__all__ = ["app", "tokens"]
+__all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Teams, people, systems, queues and routing.")
-tokens = typer.Typer(no_args_is_help=True, help="Tokens of people and systems.")
-
-Principal = Annotated[str, typer.Argument(help="A person's id, or systems/ID.")]
-
-
-@app.callback()
-def directory() -> None:
-    """Keep `get` a command of its own although it is the only one."""
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()
@@ -38,71 +30,42 @@ def get(ctx: typer.Context) -> None:
     session.show(found, lambda: _view(found))
 
 
-@tokens.command()
-def issue(
+@app.command()
+def offboard(
     ctx: typer.Context,
     *,
-    principal: Principal,
-    display_name: Annotated[str, typer.Option("--for", help="What it is for.")] = "",
-    lifetime: Annotated[str, typer.Option(help="How long it works: 90d; until revoked when not given.")] = "",
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who leaves: their id.")],
+    to: Annotated[
+        str, typer.Option(help="Who gets everything: a person's id, or queues/ID; else it is routed.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Make a token; its text is shown this once, alone where it goes to a file."""
+    """Hand over everything of somebody who leaves, and revoke their tokens; again, it goes on."""
     session = session_of(ctx)
-    duration: Duration | None = None
-    if lifetime:
-        duration = Duration()
-        duration.FromTimedelta(read(duration_of, lifetime))
-    request = directorypb.IssueTokenRequest(
-        parent=session.assignee(principal), display_name=display_name, lifetime_duration=duration
+    request = tenancypb.OffboardPersonRequest(
+        name=session.name("people", person),
+        assignee=session.assignee(to) if to else "",
+        validate_only=True,
     )
-    issued = session.ask(LeadsClient, lambda leads: leads.directory.issue_token(request))
-    if not issued.bearer:
-        session.note("The answer with the token's text was lost. Revoke the token and issue another.")
-    if not session.wants_json and not session.out.is_terminal:
-        # What `> file` writes is what SMARKETING_TOKEN_FILE reads.
-        session.out.print(issued.bearer, soft_wrap=True, markup=False, highlight=False)
+    looked = session.ask(LeadsClient, lambda leads: leads.tenants.offboard_person(request))
+    if dry_run:
+        session.show(looked, lambda: _moves_view(looked))
         return
-    session.show(
-        issued,
-        lambda: record(
-            [
-                ("token", id_of(issued.token.name)),
-                ("text", issued.bearer),
-                ("expires", when(issued.token.expire_time) or "never"),
-            ]
-        ),
+    if not yes:
+        session.err.print(_moves_view(looked))
+        agreed(f"Hand over {looked.move_count} handoffs, and end {len(looked.tokens)} tokens for good?")
+    request.validate_only = False
+    done = session.ask(LeadsClient, lambda leads: leads.tenants.offboard_person(request))
+    session.show(done, lambda: _moves_view(done))
+
+
+def _moves_view(answer: tenancypb.OffboardPersonResponse) -> RenderableType:
+    rows = [(short(each.handoff), id_of(each.assignee) or "routed like new") for each in answer.moves]
+    totals = record(
+        [("handoffs", str(answer.move_count)), ("tokens", ", ".join(id_of(each) for each in answer.tokens))]
     )
-
-
-@tokens.command("list")
-def list_(ctx: typer.Context, principal: Principal, limit: Limit = 50) -> None:
-    """List the tokens of a person or system, ended ones included."""
-    session = session_of(ctx)
-    request = directorypb.ListTokensRequest(parent=session.assignee(principal), page_size=min(limit, 1_000))
-    found, more = session.ask(LeadsClient, lambda leads: taken(leads.directory.tokens(request), limit))
-    rows = [
-        (
-            id_of(token.name),
-            token.display_name,
-            when(token.create_time),
-            when(token.expire_time),
-            when(token.revoke_time),
-        )
-        for token in found
-    ]
-    columns = ("token", "for", "made", "expires", "revoked")
-    session.show_list("tokens", found, lambda: table(columns, rows), more=more)
-
-
-@tokens.command()
-def revoke(
-    ctx: typer.Context, token: Annotated[str, typer.Argument(help="people/ID/tokens/ID, as `list` shows it.")]
-) -> None:
-    """End a token; every service refuses it within 5 s."""
-    session = session_of(ctx)
-    request = directorypb.RevokeTokenRequest(name=session.assignee(token))
-    ended = session.ask(LeadsClient, lambda leads: leads.directory.revoke_token(request))
-    session.show(ended, lambda: record([("token", id_of(ended.name)), ("revoked", when(ended.revoke_time))]))
+    return Group(totals, table(("handoff", "goes to"), rows))
 
 
 def _view(found: directorypb.Directory) -> Group:

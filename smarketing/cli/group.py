@@ -1,26 +1,61 @@
-"""The root command: its options may stand anywhere, and no failure shows a traceback."""
+"""The root command: its options may stand anywhere, nouns are read when called, no failure is a trace."""
 
-import asyncio
-from typing import Any
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 
-from smarketing.cli.errors import exit_code_of, show_call_error
-from smarketing.cli.imports.journal import JournalMismatch
-from smarketing.cli.imports.table import TableFaulty
-from smarketing.cli.session import Exit, Session
-from smarketing.client import CallError, InsecureTarget
-from smarketing.mapping.yamltext import FileFaulty
+from smarketing.cli.forms import Exit
 
-__all__ = ["RootGroup"]
+__all__ = ["Noun", "RootGroup"]
 
 _ANYWHERE = ("--format", "--tenant", "--timeout", "--token-file")
 _INTERRUPTED = 130
 
 
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """One word behind `smarketing`: what it is, and where its commands are."""
+
+    help: str
+    place: str
+    """`module:attribute` of a `typer.Typer`, or of a function that is the command."""
+
+    def load(self, name: str) -> Any:
+        """Return the command with all that is below it."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(found)
+            return typer.main.get_command(alone)
+        command = typer.main.get_group(found)
+        command.name, command.help = name, self.help
+        return command
+
+
 class RootGroup(TyperGroup):
     """Takes the shared options out of the whole line, and turns failures into sentences and exit codes."""
+
+    nouns: ClassVar[Mapping[str, Noun]] = {}
+    """What there is, in the order of the help. Their modules are read when one is called, not before."""
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """Return the nouns."""
+        return list(self.nouns)
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        """Return a noun as the help shows it; nothing below it is read."""
+        noun = self.nouns.get(cmd_name)
+        return None if noun is None else TyperGroup(name=cmd_name, help=noun.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the noun that the line names, with all that is below it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and self.nouns[str(command.name)].load(str(name)), rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move the shared options to the front, where the root command reads them."""
@@ -30,10 +65,18 @@ class RootGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        import asyncio
+
+        from smarketing.cli.errors import exit_code_of, show_call_error
+        from smarketing.cli.imports.journal import JournalMismatch
+        from smarketing.cli.imports.table import TableFaulty
+        from smarketing.client import CallError, InsecureTarget
+        from smarketing.mapping.yamltext import FileFaulty
+
         try:
             return super().invoke(ctx)
         except CallError as error:
-            show_call_error(_session_of(ctx), ctx.meta["command"], error)
+            show_call_error(ctx.obj, ctx.meta["command"], error)
             raise typer.Exit(exit_code_of(error)) from None
         except (FileFaulty, TableFaulty, JournalMismatch, InsecureTarget) as error:
             typer.echo(str(error), err=True)
@@ -43,12 +86,6 @@ class RootGroup(TyperGroup):
             raise typer.Exit(Exit.USAGE) from None
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise typer.Exit(_INTERRUPTED) from None
-
-
-def _session_of(ctx: Any) -> Session:
-    session = ctx.obj
-    assert isinstance(session, Session)  # noqa: S101 - nothing calls a service before there is one
-    return session
 
 
 def _parted(args: list[str]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import enum
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -13,35 +12,13 @@ from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
 from smarketing.cli.documents import document_of
+from smarketing.cli.forms import Exit, Format
 from smarketing.cli.output import console_on
 from smarketing.client import ClientSettings
 
 __all__ = ["Exit", "Format", "Session", "session_of"]
 
 T = TypeVar("T")
-
-
-class Exit(enum.IntEnum):
-    """What the command ends with."""
-
-    OK = 0
-    REFUSED = 1
-    """A rule said no."""
-    USAGE = 2
-    """The command line or a file is wrong; nothing was sent."""
-    DENIED = 3
-    """The caller is unknown or may not."""
-    UNAVAILABLE = 4
-    """No answer, or too late."""
-    PARTLY = 5
-    """Some rows were rejected; the others were taken."""
-
-
-class Format(enum.StrEnum):
-    """How answers are written."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class _Client(Protocol):

@@ -1,4 +1,4 @@
-"""`smarketing sla clocks | explain | alerts | acknowledge | resolve | agreements | accept | activate`."""
+"""`smarketing sla clocks | explain | agreements | accept | activate`: clocks, and versions agreed on."""
 
 from typing import Annotated
 
@@ -15,14 +15,17 @@ from smarketing.cli.views import short
 from smarketing.client import SlaClient
 from smarketing.mapping.texts import enum_word
 
-__all__ = ["app"]
-
-app = typer.Typer(no_args_is_help=True, help="The agreement, its clocks, and alerts.")
+__all__ = ["register"]
 
 _PAGE = 1_000
 
 
-@app.command()
+def register(app: typer.Typer) -> None:
+    """Add the commands to the noun."""
+    for command in (clocks, explain, agreements, accept, activate):
+        app.command(command.__name__)(command)
+
+
 def clocks(
     ctx: typer.Context,
     *,
@@ -67,7 +70,6 @@ def clocks(
     session.show_list("clocks", found, lambda: table(columns, rows), more=more)
 
 
-@app.command()
 def explain(
     ctx: typer.Context,
     *,
@@ -101,62 +103,6 @@ def explain(
     session.show(explanation, lambda: table(columns, rows(), title=title))
 
 
-@app.command()
-def alerts(
-    ctx: typer.Context,
-    *,
-    state: Annotated[list[str] | None, typer.Option(help="open, acknowledged, resolved.")] = None,
-    owner: Annotated[str, typer.Option(help="Only this person's.")] = "",
-    handoff: Annotated[str, typer.Option(help="Only of LEAD/NUMBER.")] = "",
-    limit: Limit = 50,
-    unlimited: All = False,
-) -> None:
-    """List alerts, newest first."""
-    session = session_of(ctx)
-    most = 0 if unlimited else limit
-    request = slapb.ListAlertsRequest(
-        parent=session.parent,
-        page_size=min(most or _PAGE, _PAGE),
-        states=[number_of(slapb.Alert.State, word) for word in state or []],
-        owner=session.assignee(owner) if owner else "",
-        handoff=session.handoff(handoff) if handoff else "",
-    )
-    found, more = session.ask(SlaClient, lambda sla: taken(sla.alerts(request), most))
-    rows = [
-        (
-            id_of(alert.name).removeprefix("alerts/"),
-            enum_word(slapb.Alert.State.DESCRIPTOR, alert.state),
-            "missed" if alert.missed else "warning",
-            alert.commitment_title or alert.commitment_id,
-            short(alert.handoff),
-            when(alert.due_time),
-            id_of(alert.owner),
-        )
-        for alert in found
-    ]
-    columns = ("alert", "state", "kind", "commitment", "handoff", "due", "owner")
-    session.show_list("alerts", found, lambda: table(columns, rows), more=more)
-
-
-@app.command()
-def acknowledge(ctx: typer.Context, alert: Annotated[str, typer.Argument(help="The alert's id.")]) -> None:
-    """Say "I have seen it"."""
-    session = session_of(ctx)
-    request = slapb.AcknowledgeAlertRequest(name=session.name("alerts", alert))
-    seen = session.ask(SlaClient, lambda sla: sla.acknowledge_alert(request))
-    session.show(seen, lambda: _alert_view(seen))
-
-
-@app.command()
-def resolve(ctx: typer.Context, alert: Annotated[str, typer.Argument(help="The alert's id.")]) -> None:
-    """Say "it is dealt with"."""
-    session = session_of(ctx)
-    request = slapb.ResolveAlertRequest(name=session.name("alerts", alert))
-    ended = session.ask(SlaClient, lambda sla: sla.resolve_alert(request))
-    session.show(ended, lambda: _alert_view(ended))
-
-
-@app.command()
 def agreements(
     ctx: typer.Context,
     *,
@@ -184,7 +130,6 @@ def agreements(
     session.show_list("agreement_versions", found, lambda: table(columns, rows), more=more)
 
 
-@app.command()
 def accept(
     ctx: typer.Context, version: Annotated[str, typer.Argument(help="AGREEMENT/versions/VERSION.")]
 ) -> None:
@@ -195,7 +140,6 @@ def accept(
     session.show(accepted, lambda: _version_view(accepted))
 
 
-@app.command()
 def activate(
     ctx: typer.Context,
     *,
@@ -213,18 +157,6 @@ def activate(
 
 def _state(clock: slapb.Clock) -> str:
     return enum_word(slapb.Clock.State.DESCRIPTOR, clock.state)
-
-
-def _alert_view(alert: slapb.Alert) -> RenderableType:
-    return record(
-        [
-            ("alert", id_of(alert.name)),
-            ("state", enum_word(slapb.Alert.State.DESCRIPTOR, alert.state)),
-            ("handoff", short(alert.handoff)),
-            ("acknowledged by", id_of(alert.acknowledged_by)),
-            ("resolved by", id_of(alert.resolved_by)),
-        ]
-    )
 
 
 def _version_view(version: slapb.AgreementVersion) -> RenderableType:

@@ -13,6 +13,7 @@ from smarketing.client.connection import Connection, each_page
 from smarketing.client.directory import DirectoryClient
 from smarketing.client.disputes import DisputesClient
 from smarketing.client.events import EventLogClient
+from smarketing.client.identity import IdentityClient
 from smarketing.client.intake import IntakeClient
 from smarketing.client.playbook import PlaybookClient
 from smarketing.client.privacy import PrivacyClient
@@ -59,6 +60,8 @@ class LeadsClient:
         """Disputes about rejections."""
         self.work = WorkClient(self._connection)
         """Replies, next actions, the moves of opportunities, feedback and timelines."""
+        self.identity = IdentityClient(self._connection)
+        """Who is who, as people decide it."""
         self.tenants = TenantsClient(self._connection)
         """Tenants and their quotas, which `leads` keeps."""
 

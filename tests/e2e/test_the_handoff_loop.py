@@ -199,7 +199,7 @@ async def test_a_forgotten_lead_is_breached_told_and_counted_at_its_due_instant(
         alert_id = alert["name"].rpartition("/")[2]
         token = desk.company.tokens["sven"]
         acknowledged = await installation.json(
-            "sla", "acknowledge", alert_id, token=token, tenant=desk.company.tenant
+            "sla", "alerts", "acknowledge", alert_id, token=token, tenant=desk.company.tenant
         )
         assert acknowledged["state"] == "STATE_ACKNOWLEDGED"
         assert acknowledged["acknowledged_by"] == f"{name}/people/sven"

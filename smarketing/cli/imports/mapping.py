@@ -10,6 +10,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from smarketing.api.leads.v1 import intake_pb2 as intakepb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.cli.imports.table import CsvForm
 from smarketing.mapping.fields import Condition, FieldReader, zone_of
@@ -26,22 +27,25 @@ class MappingKind(enum.StrEnum):
 
     LEADS = "Leads"
     OUTCOMES = "Outcomes"
+    BEHAVIOURS = "Behaviours"
 
 
 _MESSAGES: Final[Mapping[MappingKind, type[Message]]] = {
     MappingKind.LEADS: leadspb.Submission,
     MappingKind.OUTCOMES: leadspb.Outcome,
+    MappingKind.BEHAVIOURS: intakepb.Behaviour,
 }
 # Without these no service can tell one row from another, or when its outcome was.
 _REQUIRED: Final[Mapping[MappingKind, Collection[str]]] = {
     MappingKind.LEADS: ("source_system", "external_id"),
     MappingKind.OUTCOMES: ("source_system", "external_id", "state", "occur_time"),
+    MappingKind.BEHAVIOURS: ("external_id", "kind", "occur_time", "behaviour_external_id"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ImportMapping:
-    """How the rows of a file become submissions or outcomes."""
+    """How the rows of a file become submissions, outcomes or behaviours."""
 
     kind: MappingKind
     form: CsvForm
