@@ -65,6 +65,7 @@ __all__ = [
 
 _Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord | tuple[LeadWord, ...]]
 
+_LOG: Final = "leads"
 _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_").lower() for name, number in termspb.SourceChannel.items()
 }
@@ -102,15 +103,16 @@ class LeadEvents:
     ) -> None:
         self._model = model
         self._fold_directory = fold_directory
+        self._recent = model.recent_facts(_LOG)
 
     def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take contiguous events into the read model."""
         del now
         self._fold_directory(connection, events)
-        self._model.fold_leads(connection, words_of(events))
-        self._model.note_progress(
-            connection, progress("leads", events[-1]), progress_of_tenants("leads", events)
-        )
+        self._recent.begin(connection)
+        self._model.fold_leads(connection, words_of(events), self._recent)
+        self._model.note_progress(connection, progress(_LOG, events[-1]), progress_of_tenants(_LOG, events))
+        self._recent.end(events[-1].log_id, events[-1].position)
 
 
 def progress(service: str, last: eventlogpb.Event) -> Folded:

@@ -16,6 +16,7 @@ __all__ = [
     "Stage",
     "amount_cells",
     "handoff_cells",
+    "is_qualified",
     "reached_times",
     "reason_cells",
 ]
@@ -119,6 +120,12 @@ def reached_times(fact: HandoffFact) -> tuple[Micros | None, ...]:
     given_back = _earlier(fact.disqualify_time, fact.recycle_time)
     accepted = _earlier(_earlier(fact.accept_time, worked), given_back)
     return fact.submit_time, accepted, worked, qualified, converted, won
+
+
+def is_qualified(fact: HandoffFact) -> bool:
+    """Say whether it was ever qualified, if only by what comes after."""
+    times = (fact.qualify_time, fact.convert_time, fact.won_time, fact.lost_time)
+    return times != (None, None, None, None)
 
 
 def handoff_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from services.reports.domain.errors import PeriodInvalid
@@ -27,6 +28,7 @@ def micros_of(instant: datetime) -> Micros:
     return (instant - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=4096)
 def first_of_month(day: Days) -> Days:
     """Return the first day of the month in which `day` lies."""
     return day - date.fromordinal(day).day + 1

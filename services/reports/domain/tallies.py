@@ -4,9 +4,9 @@ Each is a cell with two words that tell its rows apart, and a number that is sum
 """
 
 from itertools import count
-from typing import Final
+from typing import Final, TypeAlias
 
-from services.reports.domain.funnel import reached_times
+from services.reports.domain.funnel import is_qualified
 from services.reports.domain.handoffs import HandoffFact, Happening
 from services.reports.domain.labels import Cell
 from services.reports.domain.periods import LocalDays, Micros
@@ -16,9 +16,13 @@ __all__ = [
     "BANDS",
     "MOST_ATTEMPTS",
     "RETURN_HORIZON_DAYS",
+    "Tally",
     "happening_cell",
-    "tally_cells",
+    "tallies_of",
 ]
+
+Tally: TypeAlias = tuple[str, Micros, str, str, int]
+"""Anchor, the instant whose day it is counted on, the two words, and the number."""
 
 _MINUTE: Final = 60_000_000
 _HOUR: Final = 60 * _MINUTE
@@ -40,9 +44,9 @@ _UNTOUCHED: Final = "6 untouched"
 _GIVEN_UP: Final = {"lost", "disqualified", "recycled"}
 
 
-def tally_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
-    """Return every cell in which something of the handoff is counted, with the number summed there."""
-    found: list[tuple[str, Micros, str, str, int]] = []
+def tallies_of(fact: HandoffFact) -> list[Tally]:
+    """Return everything that is counted of the handoff."""
+    found: list[Tally] = []
     if fact.touches or fact.borrowed_touches:
         found += _touches(fact)
     if fact.open_since is not None:
@@ -54,15 +58,11 @@ def tally_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
     if fact.reassign_count or fact.takeover_count:
         found += _owners(fact)
     found += _ends(fact)
-    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
-    return [
-        ((tenant, anchor, day_of(time), (*labels, word, other)), number)
-        for anchor, time, word, other, number in found
-    ]
+    return found
 
 
-def _ends(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
-    found = []
+def _ends(fact: HandoffFact) -> list[Tally]:
+    found: list[Tally] = []
     if fact.rejection_time is not None:
         found.append(("rejection", fact.rejection_time, fact.rejection_code, fact.dispute_state, 0))
     ended = fact.reject_time if fact.reject_time is not None else fact.disqualify_time
@@ -79,7 +79,7 @@ def happening_cell(happening: Happening, days: LocalDays) -> Cell:
     return happening.tenant, happening.kind, day, (*happening.labels, "", "")
 
 
-def _touches(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+def _touches(fact: HandoffFact) -> list[Tally]:
     own = touches_of(fact.touches)
     found = [
         ("follow_up", touch.time, touch.grade, touch.channel, int(touch.contact))
@@ -111,18 +111,18 @@ def _given_up_time(fact: HandoffFact) -> Micros | None:
     return next((time for time in times if time is not None), None)
 
 
-def _band(fact: HandoffFact) -> tuple[str, Micros, str, str, int]:
+def _band(fact: HandoffFact) -> Tally:
     start = fact.submit_time if fact.inquire_time is None else fact.inquire_time
     answer = fact.first_follow_up_time
     if answer is None:
         band = _UNTOUCHED
     else:
         band = next((word for word, end in BANDS if answer - start <= end), _LATER)
-    qualified = "qualified" if reached_times(fact)[3] is not None else ""
+    qualified = "qualified" if is_qualified(fact) else ""
     return "band", fact.submit_time, band, qualified, int(fact.first_contact_time is not None)
 
 
-def _definition(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
+def _definition(fact: HandoffFact) -> list[Tally]:
     whole = "whole" if fact.valid_fields == fact.required_fields else ""
     return [
         ("definition", fact.submit_time, "met" if fact.conforming else "missed", "", 0),
@@ -131,8 +131,8 @@ def _definition(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
     ]
 
 
-def _owners(fact: HandoffFact) -> list[tuple[str, Micros, str, str, int]]:
-    found = [
+def _owners(fact: HandoffFact) -> list[Tally]:
+    found: list[Tally] = [
         ("reassigned", fact.submit_time, word, "", number)
         for word, number in (("miss", fact.takeover_count), ("by hand", fact.reassign_count))
         if number

@@ -5,7 +5,6 @@ a handoff's row follows from its events, a clock's from its own, and every sum f
 tenant's zone alone. The cost of a batch is that of the facts it touches, never of those that exist.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -14,35 +13,22 @@ from sqlalchemy import Connection, Table, delete, select
 
 from services.reports.domain.agreements import AgreementKnown, CalendarKnown, TenantSet
 from services.reports.domain.clocks import (
-    CLOCK_COUNTERS,
     ClockEvent,
     ClockFact,
     begin_clock,
-    clock_cell,
-    clock_marks,
     fold_clock,
 )
 from services.reports.domain.errors import FactMissing
-from services.reports.domain.funnel import COUNTERS, amount_cells, handoff_cells, reason_cells
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd, begin, fold
-from services.reports.domain.labels import UNKNOWN, Cell, Labels
+from services.reports.domain.labels import UNKNOWN, Labels
 from services.reports.domain.merging import merge, unmerge
 from services.reports.domain.periods import LocalDays, Micros
-from services.reports.domain.tallies import happening_cell, tally_cells
-from services.reports.domain.waits import Wait, clock_waits, handoff_waits
-from services.reports.domain.words import HandoffEvent, Merged, OfferOutcome, Submitted, Unmerged
+from services.reports.domain.words import HandoffEvent, Merged, Submitted, Unmerged
 from services.reports.store.calendars import definition_of
-from services.reports.store.rollups import (
-    ONE_ITEM,
-    Changes,
-    Rollup,
-    WaitChanges,
-    WaitPlace,
-    WaitRollup,
-    by_amount,
-    by_marks,
-)
-from services.reports.store.schema import OFFER_COUNTERS, Tables
+from services.reports.store.recent import RecentFacts
+from services.reports.store.rollups import Rollup, WaitRollup
+from services.reports.store.schema import Tables
+from services.reports.store.sheet import FactRow, Sheet, labels_of_row, row_of
 from services.reports.store.side_facts import SideFacts, SideWord
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
@@ -59,9 +45,8 @@ LeadWord: TypeAlias = HandoffEvent | TenantSet | SideWord
 SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown | SideWord
 """What the sla log tells reports."""
 
-_ENDED: Final = "ended"
-_OFFER_MARK: Final = {outcome.value: 1 << at for at, outcome in enumerate(OfferOutcome)}
-_handoff_row = attrgetter(*HandoffFact.__dataclass_fields__)
+_OF_SEVERAL: Final = (Merged, Unmerged)
+_MERGED_INTO: Final = tuple(HandoffFact.__dataclass_fields__).index("merged_into")
 _clock_row = attrgetter(*ClockFact.__dataclass_fields__)
 _REZONE_ROWS: Final = 2000
 
@@ -84,53 +69,6 @@ class FoldedTenant(NamedTuple):
     """Of the view."""
     position: int
     record_time: Micros
-
-
-class _Sheet:
-    """The changes of one batch, for each roll-up."""
-
-    def __init__(self) -> None:
-        self.handoffs: Changes = defaultdict(int)
-        self.amounts: Changes = defaultdict(int)
-        self.reasons: Changes = defaultdict(int)
-        self.clocks: Changes = defaultdict(int)
-        self.offers: Changes = defaultdict(int)
-        self.tallies: Changes = defaultdict(int)
-        self.waits: WaitChanges = {}
-
-    def count_handoff(self, fact: HandoffFact, days: LocalDays, number: int = 1) -> None:
-        for counted in handoff_cells(fact, days):
-            self.handoffs[counted] += number
-        for counted in amount_cells(fact, days):
-            self.amounts[counted] += number
-        for cell in reason_cells(fact, days):
-            self.reasons[cell, 0] += number
-        for counted in tally_cells(fact, days):
-            self.tallies[counted] += number
-        waits = handoff_waits(fact)
-        if waits:
-            self._count_waits((fact.tenant, days.day_of(fact.submit_time), fact.labels), waits, number)
-
-    def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
-        self.clocks[clock_cell(fact, labels, days), clock_marks(fact)] += number
-        waits = clock_waits(fact)
-        if waits:
-            group = labels._replace(team=fact.team)
-            self._count_waits((fact.tenant, days.day_of(fact.start_time), group), waits, number)
-
-    def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
-        cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
-        self.offers[cell, _OFFER_MARK[end.outcome]] += 1
-
-    def count_happening(self, happening: Happening, days: LocalDays) -> None:
-        self.tallies[happening_cell(happening, days), 0] += 1
-
-    def _count_waits(self, place: WaitPlace, waits: Iterable[Wait], number: int) -> None:
-        buckets = self.waits.get(place)
-        if buckets is None:
-            buckets = self.waits[place] = {}
-        for key, micros in waits:
-            buckets[key] = buckets.get(key, 0) + number * (ONE_ITEM + micros)
 
 
 class _Zones:
@@ -183,23 +121,32 @@ class ReadModel:
         self._side = SideFacts(tables)
         self._add_commitments = InsertRows(tables.commitment_version)
         self._rollups = {
-            "handoffs": Rollup(tables.handoff_rollup, by_marks(len(COUNTERS))),
-            "amounts": Rollup(tables.amount_rollup, by_amount),
-            "reasons": Rollup(tables.reason_rollup, by_marks(1)),
-            "clocks": Rollup(tables.clock_rollup, by_marks(len(CLOCK_COUNTERS))),
-            "offers": Rollup(tables.offer_rollup, by_marks(len(OFFER_COUNTERS))),
-            "tallies": Rollup(tables.tally_rollup, by_amount),
+            "handoffs": Rollup(tables.handoff_rollup),
+            "amounts": Rollup(tables.amount_rollup),
+            "reasons": Rollup(tables.reason_rollup),
+            "clocks": Rollup(tables.clock_rollup),
+            "offers": Rollup(tables.offer_rollup),
+            "tallies": Rollup(tables.tally_rollup),
         }
         self._waits = WaitRollup(tables.waiting_rollup)
 
-    def fold_leads(self, connection: Connection, words: Sequence[LeadWord]) -> None:
+    def recent_facts(self, service: str) -> RecentFacts:
+        """Return an empty memory of the handoffs of a log, for `fold_leads`."""
+        return RecentFacts(self.tables.folded_log, service)
+
+    def fold_leads(
+        self, connection: Connection, words: Sequence[LeadWord], recent: RecentFacts | None = None
+    ) -> None:
         """Take words of the leads log, in its order, into the tables.
+
+        What is `recent` is not read again; its owner says when it begins and ends.
 
         Raises:
             FactMissing: when a word is about a handoff that was never submitted.
         """
         self._side.fold(connection, [word for word in words if isinstance(word, SideWord)])
         zones = self._read_zones(connection)
+        recent = self.recent_facts("") if recent is None else recent
         handoff_words: list[HandoffEvent] = []
         for word in words:
             if isinstance(word, SideWord):
@@ -208,12 +155,12 @@ class ReadModel:
                 handoff_words.append(word)
                 continue
             # What came before is counted by the days that held then, and counted anew after the change.
-            self._fold_handoffs(connection, handoff_words, zones)
+            self._fold_handoffs(connection, handoff_words, zones, recent)
             handoff_words = []
             self._put_settings.upsert(connection, [(word.tenant, word.time_zone, word.currency_code)])
             if zones.move(word):
                 self._count_anew(connection, word.tenant, zones.of(word.tenant))
-        self._fold_handoffs(connection, handoff_words, zones)
+        self._fold_handoffs(connection, handoff_words, zones, recent)
 
     def fold_sla(self, connection: Connection, words: Sequence[SlaWord]) -> None:
         """Take words of the sla log, in its order, into the tables."""
@@ -236,49 +183,60 @@ class ReadModel:
 
     # Handoffs.
 
-    def _fold_handoffs(self, connection: Connection, words: Sequence[HandoffEvent], zones: _Zones) -> None:
+    def _fold_handoffs(
+        self, connection: Connection, words: Sequence[HandoffEvent], zones: _Zones, recent: RecentFacts
+    ) -> None:
         if not words:
             return
-        sheet = _Sheet()
-        facts = self._load_handoffs(connection, words)
-        before: dict[str, Labels] = {}
-        for fact in facts.values():
-            before[fact.handoff] = fact.labels
-            sheet.count_handoff(fact, zones.of(fact.tenant), -1)
+        rows = self._load_handoffs(connection, words, recent)
+        facts = {name: HandoffFact(*row) for name, row in rows.items()}
         counted = [each for word in words if (each := _take(facts, word)) is not None]
         ends = [each for each in counted if isinstance(each, OfferEnd)]
         happenings = [each for each in counted if isinstance(each, Happening)]
-        for fact in facts.values():
+        sheet = Sheet()
+        moved: dict[str, tuple[Labels, Labels]] = {}
+        written: list[FactRow] = []
+        for name, fact in facts.items():
             fact.settle()
-            sheet.count_handoff(fact, zones.of(fact.tenant), 1)
+            row, before, days = row_of(fact), rows.get(name), zones.of(fact.tenant)
+            written.append(row)
+            if before is None:
+                sheet.count_handoff(fact, days)
+            else:
+                sheet.recount_handoff(before, row, fact, days)
+            known = UNKNOWN if before is None else labels_of_row(before)
+            if known[:-1] != fact.labels[:-1]:
+                moved[name] = known, fact.labels
         for end in ends:
             sheet.count_offer(end, zones.of(end.tenant))
         for happening in happenings:
             sheet.count_happening(happening, zones.of(happening.tenant))
-        self._put_handoffs.upsert(connection, list(map(_handoff_row, facts.values())))
+        self._put_handoffs.upsert(connection, written)
+        recent.keep(written)
         self._add_offer_ends.insert(connection, ends)
         self._add_happenings.insert(connection, happenings)
-        moved = {
-            name: (known, fact.labels)
-            for name, fact in facts.items()
-            if (known := before.get(name, UNKNOWN))[:-1] != fact.labels[:-1]
-        }
         self._move_clocks(connection, moved, zones, sheet)
         self._post(connection, sheet)
 
-    def _load_handoffs(self, connection: Connection, words: Sequence[HandoffEvent]) -> dict[str, HandoffFact]:
-        begun = {word.handoff for word in words if isinstance(word, Submitted)}
-        names = {name for word in words for name in _names_of(word)} - begun - {""}
-        facts: dict[str, HandoffFact] = {}
+    def _load_handoffs(
+        self, connection: Connection, words: Sequence[HandoffEvent], recent: RecentFacts
+    ) -> dict[str, FactRow]:
+        begun = {word.handoff for word in words if type(word) is Submitted}
+        names = {word.handoff for word in words}
+        names.update(*(word.others for word in words if type(word) in _OF_SEVERAL))
+        names -= begun | {""}
+        rows: dict[str, FactRow] = {}
         while names:
-            found = self._find_handoffs.find(connection, [(name,) for name in names])
-            facts |= {row[0]: HandoffFact(*row) for row in found}
+            found = recent.take(names)
+            asked = [(name,) for name in names if name not in found]
+            found |= {row[0]: row for row in self._find_handoffs.find(connection, asked)}
+            rows |= found
             # A merge that is taken back is taken back from all that went on since.
-            names = {fact.merged_into for fact in facts.values()} - facts.keys() - begun - {""}
-        return facts
+            names = {row[_MERGED_INTO] for row in found.values()} - rows.keys() - begun - {""}
+        return rows
 
     def _move_clocks(
-        self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: _Sheet
+        self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: Sheet
     ) -> None:
         """Count the clocks of handoffs under their new labels."""
         for row in self._find_clocks_of.find(connection, [(name,) for name in moved]):
@@ -299,7 +257,7 @@ class ReadModel:
             row[0]: ClockFact(*row) for row in self._find_clocks.find(connection, [(name,) for name in names])
         }
         labels = self._labels_of(connection, (word.handoff for word in words))
-        sheet = _Sheet()
+        sheet = Sheet()
         for fact in facts.values():
             sheet.count_clock(fact, labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant), -1)
         for word in words:
@@ -340,7 +298,7 @@ class ReadModel:
 
     # Both.
 
-    def _post(self, connection: Connection, sheet: _Sheet) -> None:
+    def _post(self, connection: Connection, sheet: Sheet) -> None:
         for name, rollup in self._rollups.items():
             rollup.post(connection, getattr(sheet, name))
         self._waits.post(connection, sheet.waits)
@@ -357,53 +315,53 @@ class ReadModel:
         tables = self.tables
         for part in _parts(connection, tables.handoff_fact, tenant):
             facts = [HandoffFact(*row) for row in part]
-            self._count_all(connection, _Sheet.count_handoff, facts, days)
+            self._count_all(connection, Sheet.count_handoff, facts, days)
         for part in _parts(connection, tables.clock_fact, tenant):
-            sheet = _Sheet()
+            sheet = Sheet()
             clocks = [ClockFact(*row) for row in part]
             labels = self._labels_of(connection, (clock.handoff for clock in clocks))
             for clock in clocks:
                 sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
             self._post(connection, sheet)
         for part in _parts(connection, tables.offer_end, tenant):
-            self._count_all(connection, _Sheet.count_offer, [OfferEnd(*row) for row in part], days)
+            self._count_all(connection, Sheet.count_offer, [OfferEnd(*row) for row in part], days)
         for part in _parts(connection, tables.happening, tenant):
-            self._count_all(connection, _Sheet.count_happening, [Happening(*row) for row in part], days)
+            self._count_all(connection, Sheet.count_happening, [Happening(*row) for row in part], days)
 
     def _count_all(
         self,
         connection: Connection,
-        count: Callable[[_Sheet, T, LocalDays], None],
+        count: Callable[[Sheet, T, LocalDays], None],
         facts: Iterable[T],
         days: LocalDays,
     ) -> None:
-        sheet = _Sheet()
+        sheet = Sheet()
         for fact in facts:
             count(sheet, fact, days)
         self._post(connection, sheet)
 
 
-def _names_of(word: HandoffEvent) -> tuple[str, ...]:
-    """Return the handoffs that a word is about."""
-    if isinstance(word, Merged | Unmerged):
-        return (word.handoff, *word.others)
-    return (word.handoff,)
-
-
 def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | Happening | None:
-    if isinstance(word, Submitted):
+    if type(word) is Submitted:
         facts[word.handoff] = begin(word)
         return None
-    for name in _names_of(word):
+    if isinstance(word, Merged | Unmerged):
+        _take_of_several(facts, word)
+        return None
+    fact = facts.get(word.handoff)
+    if fact is None:
+        raise FactMissing(word.handoff)
+    return fold(fact, word)
+
+
+def _take_of_several(facts: dict[str, HandoffFact], word: Merged | Unmerged) -> None:
+    for name in (word.handoff, *word.others):
         if name and name not in facts:
             raise FactMissing(name)
     if isinstance(word, Merged):
         merge(facts, word)
-        return None
-    if isinstance(word, Unmerged):
+    else:
         unmerge(facts, word)
-        return None
-    return fold(facts[word.handoff], word)
 
 
 def _upsert(table: Table, key: str) -> UpsertRows:

@@ -2,9 +2,12 @@
 
 import hashlib
 import struct
+import sys
+from array import array
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from sqlalchemy import Connection, Table
@@ -18,6 +21,7 @@ from smarketing.sql.rows import FindRows, KeyedStatement, UpsertRows
 __all__ = [
     "ONE_ITEM",
     "Changes",
+    "CounterPack",
     "Rollup",
     "WaitChanges",
     "WaitPlace",
@@ -27,8 +31,8 @@ __all__ = [
     "unpacked",
 ]
 
-Changes: TypeAlias = defaultdict[tuple[Cell, int], int]
-"""How many more items of a value each cell has; the value is a set of marks, or an amount."""
+Changes: TypeAlias = defaultdict[Cell, int]
+"""How much more each cell counts: all its counters in one number, see `CounterPack`."""
 
 WaitPlace: TypeAlias = tuple[str, Days, Labels]
 """Tenant, day and labels under which waits are counted."""
@@ -39,45 +43,56 @@ WaitChanges: TypeAlias = dict[WaitPlace, dict[int, int]]
 ONE_ITEM: Final = 1 << 80
 """Sums of waits are one number each: so many items above this, the sum of what they measure below."""
 
+_BELOW: Final = ONE_ITEM - 1
 _KEY: Final = ("tenant", "anchor", "grain", "day", "group_id")
 
 
-class Rollup:
-    """Writes one roll-up table. `counters_of` says what one item of a value adds to each counter."""
+class CounterPack:
+    """Counters side by side in one number, so that a fold adds to all of them at once: 64 bits each."""
 
-    def __init__(self, table: Table, counters_of: Callable[[int], tuple[int, ...]]) -> None:
+    def __init__(self, width: int) -> None:
+        self._struct = struct.Struct(f"<{width}q")
+        # Added before and taken from each after, so that no negative counter borrows from the next.
+        self._offset = sum(1 << (64 * at + 63) for at in range(width))
+
+    def read(self, packed: int) -> tuple[int, ...]:
+        """Return the counters, in their order."""
+        shifted = (packed + self._offset) ^ self._offset
+        return self._struct.unpack(shifted.to_bytes(self._struct.size, "little"))
+
+
+class Rollup:
+    """Writes one roll-up table."""
+
+    def __init__(self, table: Table) -> None:
         columns = [column.name for column in table.columns]
         first_counter = columns.index("items")
-        self._counters_of = counters_of
-        self._width = len(columns) - first_counter
+        self._pack = CounterPack(len(columns) - first_counter)
+        self._items = first_counter
         self._upsert = UpsertRows(
             table, key=_KEY, replace=columns[len(_KEY) : first_counter], add=columns[first_counter:]
         )
         self._delete_empty = _deleting_empty(table, _KEY)
 
-    def post(self, connection: Connection, changes: Mapping[tuple[Cell, int], int]) -> None:
+    def post(self, connection: Connection, changes: Mapping[Cell, int]) -> None:
         """Add the changes to the days and months they belong to; a row that counts nothing is removed."""
-        by_day: dict[Cell, list[int]] = {}
-        for (cell, value), number in changes.items():
-            if number:
-                sums = by_day.get(cell)
-                if sums is None:
-                    sums = by_day[cell] = [0] * self._width
-                for at, counter in enumerate(self._counters_of(value)):
-                    sums[at] += number * counter
-        if not by_day:
+        by_month: defaultdict[Cell, int] = defaultdict(int)
+        rows: list[tuple[Any, ...]] = []
+        for (tenant, anchor, day, group), packed in changes.items():
+            if packed:
+                month, group_id = first_of_month(day), _group_id(group)
+                by_month[tenant, anchor, month, group] += packed
+                rows.append((tenant, anchor, DAY, day, group_id, month, *group, *self._pack.read(packed)))
+        for (tenant, anchor, month, group), packed in by_month.items():
+            if packed:
+                group_id = _group_id(group)
+                rows.append((tenant, anchor, MONTH, month, group_id, month, *group, *self._pack.read(packed)))
+        if not rows:
             return
-        by_month: dict[Cell, list[int]] = {}
-        for (tenant, anchor, day, group), sums in by_day.items():
-            month = (tenant, anchor, first_of_month(day), group)
-            known = by_month.get(month)
-            by_month[month] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
-        rows = [_row(cell, DAY, sums) for cell, sums in by_day.items() if any(sums)]
-        rows += [_row(cell, MONTH, sums) for cell, sums in by_month.items() if any(sums)]
-        rows.sort(key=_by_key)
+        # Keys differ, so that no comparison ever comes to what stands behind them.
+        rows.sort()
         self._upsert.upsert(connection, rows)
-        items = len(rows[0]) - self._width if rows else 0
-        shrunk = [row[: len(_KEY)] for row in rows if row[items] < 0]
+        shrunk = [row[: len(_KEY)] for row in rows if row[self._items] < 0]
         if shrunk:
             self._delete_empty.run(connection, shrunk)
 
@@ -106,14 +121,14 @@ class WaitRollup:
                 rest[by_day] = rest[by_month] = (month, *group)
                 # A place is one day's: nothing else is added to it here.
                 rows[by_day] = buckets
-                _add(rows.setdefault(by_month, {}), buckets.items())
-        for *known, packed in self._find.find(connection, rows):
-            _add(rows[tuple(known)], _sums_of(packed))
+                _add(rows.setdefault(by_month, {}), buckets)
+        if not rows:
+            return
+        known = {tuple(key): packed for *key, packed in self._find.find(connection, rows)}
         written = [
-            (*key, *rest[key], sum(sums >> 80 for sums in buckets.values()), _packed(buckets))
-            for key, buckets in rows.items()
+            (*key, *rest[key], *_counted(known.get(key, b""), buckets)) for key, buckets in rows.items()
         ]
-        written.sort(key=_by_key)
+        written.sort()
         self._upsert.upsert(connection, written)
         emptied = [row[: len(_KEY)] for row in written if not row[-1]]
         if emptied:
@@ -129,17 +144,36 @@ def unpacked(buckets: bytes) -> Iterator[tuple[int, int, int]]:
     return cast("Iterator[tuple[int, int, int]]", _BUCKET.iter_unpack(buckets))
 
 
-def _sums_of(buckets: bytes) -> Iterator[tuple[int, int]]:
-    return ((key, items * ONE_ITEM + micros) for key, items, micros in unpacked(buckets))
+def _counted(packed: bytes, more: _Buckets) -> tuple[int, bytes]:
+    """Return the items of all buckets, and the buckets, after more was added to some of them.
+
+    They stay in their order and none holds nothing: equal sums make equal bytes. Only what changes is looked at.
+    """
+    held = _numbers(packed)
+    keys = held[::3]
+    for key, sums in sorted(more.items()):
+        at = bisect_left(keys, key)
+        known = at < len(keys) and keys[at] == key
+        sums += held[3 * at + 1] * ONE_ITEM + held[3 * at + 2] if known else 0
+        bucket = array("q", (key, sums >> 80, sums & _BELOW) if sums else ())
+        if known or sums:
+            held[3 * at : 3 * (at + known)] = bucket
+        if known != bool(sums):
+            keys[at : at + known] = bucket[:1]
+    return sum(held[1::3]), _bytes(held)
 
 
-def _packed(buckets: _Buckets) -> bytes:
-    """Return the buckets in their order, those that hold nothing left out: equal sums make equal bytes."""
-    below = ONE_ITEM - 1
-    held = [
-        part for key in sorted(buckets) if (sums := buckets[key]) for part in (key, sums >> 80, sums & below)
-    ]
-    return struct.pack(f"<{len(held)}q", *held)
+def _numbers(packed: bytes) -> "array[int]":
+    numbers = array("q", packed)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _bytes(numbers: "array[int]") -> bytes:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def _by_measure(waits: _Buckets) -> dict[str, _Buckets]:
@@ -150,8 +184,8 @@ def _by_measure(waits: _Buckets) -> dict[str, _Buckets]:
     return found
 
 
-def _add(buckets: _Buckets, more: Iterable[tuple[int, int]]) -> None:
-    for key, sums in more:
+def _add(buckets: _Buckets, more: _Buckets) -> None:
+    for key, sums in more.items():
         buckets[key] = buckets.get(key, 0) + sums
 
 
@@ -163,28 +197,15 @@ def _deleting_empty(table: Table, key: Sequence[str]) -> KeyedStatement:
     )
 
 
-def by_marks(width: int) -> Callable[[int], tuple[int, ...]]:
-    """Return the counters of a set of marks: the item itself, then each mark."""
-
-    @cache
-    def counters_of(marks: int) -> tuple[int, ...]:
-        return (1, *((marks >> bit) & 1 for bit in range(width - 1)))
-
-    return counters_of
+@lru_cache(maxsize=65_536)
+def by_marks(marks: int) -> int:
+    """Return what an item adds to its cell: one, and one to the counter of each of its marks."""
+    return sum(1 << (64 * (bit + 1)) for bit in range(marks.bit_length()) if marks >> bit & 1) + 1
 
 
-def by_amount(amount: int) -> tuple[int, ...]:
-    """Return the counters of an amount: the item itself, then the amount."""
-    return (1, amount)
-
-
-def _row(cell: Cell, grain: int, sums: list[int]) -> tuple[Any, ...]:
-    tenant, anchor, day, group = cell
-    return (tenant, anchor, grain, day, _group_id(group), first_of_month(day), *group, *sums)
-
-
-def _by_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[: len(_KEY)]
+def by_amount(amount: int) -> int:
+    """Return what an item adds to its cell: one, and its amount to the only other counter."""
+    return 1 + (amount << 64)
 
 
 @lru_cache(maxsize=65_536)
