@@ -1,8 +1,9 @@
 """What never changes once it is written: terms and calendars, read once and kept compiled."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import AgreementVersion
@@ -32,10 +33,14 @@ class Measure:
 
 @dataclass(slots=True)
 class Archive:
-    """The immutable versions of one database, by name; shared by all its units of work."""
+    """The immutable versions of one database, by name; shared by all its units of work.
 
-    _measures: dict[str, Measure] = field(default_factory=dict)
-    _calendars: dict[str, MadeCalendar] = field(default_factory=dict)
+    What is kept is only ever given for the very row that it was made of, which is read each time: a row that
+    a rolled back transaction had shown may be there no more, or be another one of the same name by now.
+    """
+
+    _measures: dict[str, tuple[bytes, Measure]] = field(default_factory=dict)
+    _calendars: dict[str, tuple[Row[Any, Any, Any], MadeCalendar]] = field(default_factory=dict)
     _accords: dict[str, tuple[Standing, list[Accord]]] = field(default_factory=dict)
 
     def accords(self, connection: Connection, tenant: str) -> list[Accord]:
@@ -52,34 +57,36 @@ class Archive:
 
     def measure(self, connection: Connection, version: str) -> Measure:
         """Return what a clock with this agreement version is decided by; the version must exist."""
+        kept = _terms_of(connection, version)
         known = self._measures.get(version)
-        if known is None:
-            known = self._measures[version] = self._read(connection, version)
-        return known
+        if known is None or known[0] != kept:
+            measure = self._read(connection, version, kept)
+        else:
+            measure = known[1]
+            calendar = self.calendar(connection, measure.terms.calendar_version)
+            if calendar is not measure.calendar:
+                measure = self._read(connection, version, kept)
+        self._measures[version] = (kept, measure)
+        return measure
 
     def calendar(self, connection: Connection, version: str) -> MadeCalendar | None:
         """Return a calendar version; None when there is none of this name."""
+        row = _calendar_row(connection, version)
+        if row is None:
+            return None
         known = self._calendars.get(version)
-        if known is None:
-            known = _read_calendar(connection, version)
-            if known is not None:
-                self._calendars[version] = known
-        return known
+        if known is None or known[0] != row:
+            known = self._calendars[version] = (row, _calendar_of(row, version))
+        return known[1]
 
     def forget(self) -> None:
-        """Read everything anew: what a rolled back transaction had shown may not be there."""
+        """Read and compile everything anew."""
         self._measures.clear()
         self._calendars.clear()
         self._accords.clear()
 
-    def _read(self, connection: Connection, version: str) -> Measure:
-        tenant, agreement, number = AGREEMENT_VERSION.parse(version)
-        table = schema.agreement_version
-        kept = connection.execute(
-            select(table.c.terms).where(
-                table.c.tenant == tenant, table.c.agreement == agreement, table.c.version == int(number)
-            )
-        ).scalar_one()
+    def _read(self, connection: Connection, version: str, kept: bytes) -> Measure:
+        _, _, number = AGREEMENT_VERSION.parse(version)
         terms = terms_from_bytes(kept)
         calendar = self.calendar(connection, terms.calendar_version)
         if calendar is None:
@@ -93,7 +100,18 @@ class Archive:
         )
 
 
-def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:
+def _terms_of(connection: Connection, version: str) -> bytes:
+    tenant, agreement, number = AGREEMENT_VERSION.parse(version)
+    table = schema.agreement_version
+    kept: bytes = connection.execute(
+        select(table.c.terms).where(
+            table.c.tenant == tenant, table.c.agreement == agreement, table.c.version == int(number)
+        )
+    ).scalar_one()
+    return kept
+
+
+def _calendar_row(connection: Connection, version: str) -> Row[Any, Any, Any] | None:
     if not CALENDAR_VERSION.matches(version):
         return None
     tenant, calendar, text = CALENDAR_VERSION.parse(version)
@@ -101,18 +119,20 @@ def _read_calendar(connection: Connection, version: str) -> MadeCalendar | None:
     if number is None:
         return None
     table = schema.calendar_version
-    row = connection.execute(
+    return connection.execute(
         select(table.c.content, table.c.create_time, table.c.tzdata_version).where(
             table.c.tenant == tenant, table.c.calendar == calendar, table.c.version == number
         )
     ).one_or_none()
-    if row is None:
-        return None
+
+
+def _calendar_of(row: Row[Any, Any, Any], version: str) -> MadeCalendar:
+    tenant, calendar, number = CALENDAR_VERSION.parse(version)
     title, content = calendar_from_bytes(row.content)
     return MadeCalendar(
         tenant=tenant,
         id=calendar,
-        number=number,
+        number=int(number),
         title=title,
         calendar=content,
         create_time=row.create_time,
