@@ -37,6 +37,7 @@ from services.leads.store.journal import ErasureJournal
 from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
+from services.leads.store.write_back import opened_messages
 from services.leads.usecases.bootstrap import bootstrap, token_file
 from services.leads.usecases.fetching import Catalogue, Fetcher
 from services.leads.usecases.forgetting import Forgetter
@@ -216,6 +217,7 @@ class _Composition:
             settings=SenderSettings(addresses=self._addresses),
             observer=DeliveryTelemetry(telemetry.registry),
             succeeded=self._succeeded("write_back"),
+            opened=opened_messages(self._sealer, wallclock.utc_now),
         )
 
     async def build(self) -> Leads:

@@ -18,7 +18,7 @@ from smarketing.delivery.endpoints import (
 )
 from smarketing.delivery.fetching import FetchFailed, fetch
 from smarketing.delivery.mail import MailCarrier, MailSecurity, MailSettings, mail_payload
-from smarketing.delivery.queue import NewMessage, enqueue, listening, replay_dead_letters
+from smarketing.delivery.queue import DueMessage, NewMessage, enqueue, listening, replay_dead_letters
 from smarketing.delivery.sealing import Sealer
 from smarketing.delivery.sender import Sender, SenderSettings
 from smarketing.delivery.tables import DeliveryTables, define_tables
@@ -32,6 +32,7 @@ __all__ = [
     "ChatCarrier",
     "DeliveryTables",
     "DeliveryTelemetry",
+    "DueMessage",
     "Endpoint",
     "EndpointUnknown",
     "FetchFailed",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 import httpx
@@ -70,8 +71,12 @@ class Sender:
         observer: DeliveryObserver | None = None,
         succeeded: Callable[[], None] = lambda: None,
         carriers: Mapping[str, Carrier] | None = None,
+        opened: Callable[[Connection, Sequence[DueMessage]], list[DueMessage]] = lambda _, due: list(due),
     ) -> None:
-        """Take what sends; `carriers` by `Way` are for people's own addresses, webhooks need none."""
+        """Take what sends; `carriers` by `Way` are for people's own addresses, webhooks need none.
+
+        `opened` makes of messages as they are kept what is sent: what is kept may be sealed.
+        """
         self._writer = writer
         self._tables = tables
         self._sealer = sealer
@@ -80,6 +85,7 @@ class Sender:
         self._observer = observer
         self._succeeded = succeeded
         self._carriers = carriers or {}
+        self._opened = opened
         self._busy: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
 
@@ -138,16 +144,7 @@ class Sender:
 
     async def _serve_endpoint(self, client: httpx.AsyncClient, tenant: str, endpoint_id: str) -> None:
         try:
-            messages = await self._writer.read(
-                lambda connection: due_messages(
-                    connection,
-                    self._tables,
-                    tenant=tenant,
-                    endpoint_id=endpoint_id,
-                    now=self._now(),
-                    limit=self._settings.batch_size,
-                )
-            )
+            messages = await self._writer.read(partial(self._take, tenant=tenant, endpoint_id=endpoint_id))
             for message in messages:
                 result = await self._attempt(client, message)
                 await self._writer.run(self._record, [result])
@@ -156,6 +153,17 @@ class Sender:
         finally:
             self._busy.discard((tenant, endpoint_id))
             self.wake()
+
+    def _take(self, connection: Connection, *, tenant: str, endpoint_id: str) -> list[DueMessage]:
+        due = due_messages(
+            connection,
+            self._tables,
+            tenant=tenant,
+            endpoint_id=endpoint_id,
+            now=self._now(),
+            limit=self._settings.batch_size,
+        )
+        return self._opened(connection, due)
 
     async def _attempt(self, client: httpx.AsyncClient, message: DueMessage) -> Attempted:
         began = asyncio.get_running_loop().time()

@@ -84,7 +84,7 @@ class LeadTx:
         self.people: Final = People(connection, sealer, now)
         self.subjects: Final = Subjects(connection, self.people, now)
         self.intake: Final = Intake(connection, sealer, now)
-        self.write_backs: Final = WriteBacks(connection, sealer, now)
+        self.write_backs: Final = WriteBacks(connection, sealer, self.people, now)
         self._known_directories: dict[str, Directory] = {}
         self._scoring_caches, self._scoring_versions = scoring, dict[str, int]()
         self._routing = RoutingState(connection, now=now, caches=routing)

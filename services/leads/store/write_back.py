@@ -1,5 +1,6 @@
 """What is told back to the systems that leads came from: queued with the state that caused it."""
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,10 +14,14 @@ from services.leads.domain.events import HandoffEvent
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.intake import WriteBackUnknown
+from services.leads.store import rows, statements
 from services.leads.store.external_ids import with_external_ids
+from services.leads.store.merges import goes_on_for
+from services.leads.store.people import EXTERNAL_ID, People
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from smarketing.delivery import (
+    DueMessage,
     Endpoint,
     NewEndpoint,
     NewMessage,
@@ -30,13 +35,15 @@ from smarketing.delivery import Sealer as SecretSealer
 from smarketing.delivery.tables import MessageState
 from smarketing.sql import FindRows, InsertRows, from_micros
 
-__all__ = ["WriteBacks", "forget_lead", "page_of_write_backs"]
+__all__ = ["WriteBacks", "forget_lead", "opened_messages", "page_of_write_backs"]
 
 _T: Final = SCHEMA.intake
 _FIND: Final = FindRows(_T.write_back, key=["tenant"])
 _FIND_JOINED: Final = FindRows(_T.joined_system, key=["tenant", "lead", "number"])
 _INSERT_JOINED: Final = InsertRows(_T.joined_system)
 _INSERT: Final = InsertRows(_T.write_back)
+_SEALED: Final = "sealed"
+"""Where in a kept message the sender's own id stands, by the lead with whose key it is sealed."""
 _KEPT_FOR: Final = timedelta(days=7)
 """A message that was delivered is kept so long, for whoever asks what was said."""
 
@@ -53,9 +60,10 @@ _WORDS: Final[Mapping[type[HandoffEvent], Callable[[Any], str]]] = {
 class WriteBacks:
     """The way back within a transaction."""
 
-    def __init__(self, connection: Connection, sealer: Sealer, now: datetime) -> None:
+    def __init__(self, connection: Connection, sealer: Sealer, people: People, now: datetime) -> None:
         self._connection = connection
         self._sealer = sealer
+        self._people = people
         self._now = now
         self._joined: dict[tuple[HandoffId, str], bytes] = {}
 
@@ -115,7 +123,7 @@ class WriteBacks:
         """Queue what the sources of these handoffs are to be told; history is nobody's news."""
         self._keep_joined()
         told = [
-            _Told(event, _WORDS[type(event)](event), handoffs[event.handoff])
+            _Told(event, _WORDS[type(event)](event), handoffs[event.handoff], handoffs[event.handoff])
             for event in events
             if type(event) in _WORDS and not handoffs[event.handoff].historical
         ]
@@ -145,13 +153,14 @@ class WriteBacks:
         if not endpoints:
             return
         wanted = [each for each in self._to_all(told) if each.system in endpoints]
+        self._people.load(each.known.id[:2] for each in wanted)
         named = with_external_ids(self._sealer, lambda _: [each.known for each in wanted])(self._connection)
         messages = [
             NewMessage(
                 tenant=each.handoff.id.tenant,
                 message_id=each.message_id,
                 event_type=f"handoff.{each.word}",
-                payload_json=each.payload(known.external_id, self._now),
+                payload_json=each.payload(self._sealed(known), self._now),
                 endpoints=frozenset(endpoints[each.system]),
             )
             for each, known in zip(wanted, named, strict=True)
@@ -159,15 +168,30 @@ class WriteBacks:
         enqueue(self._connection, _T.delivery, messages, now=self._now)
 
     def _to_all(self, told: Sequence["_Told"]) -> list["_Told"]:
-        """Return what is told, to whoever sent the lead first and to all that sent it since."""
+        """Return what is told, to whoever sent the lead, or one that was merged with it, first or since."""
+        own = [
+            replace(each, known=known)
+            for each in told
+            for known in (each.handoff, *self._merged_into(each.handoff.id))
+        ]
         joined: dict[HandoffId, list[tuple[str, bytes]]] = {}
-        for row in _FIND_JOINED.find(self._connection, list({each.handoff.id for each in told})):
+        for row in _FIND_JOINED.find(self._connection, list({each.known.id for each in own})):
             joined.setdefault(HandoffId(*row[:3]), []).append((row[3], bytes(row[4])))
         return [
             one
-            for each in told
-            for one in (each, *(replace(each, joined=other) for other in joined.get(each.handoff.id, ())))
+            for each in own
+            for one in (each, *(each.told_to(*other) for other in joined.get(each.known.id, ())))
         ]
+
+    def _merged_into(self, handoff_id: HandoffId) -> list[Handoff]:
+        merged = goes_on_for(self._connection, handoff_id)
+        found = statements.FIND_HANDOFFS.find(self._connection, merged) if merged else []
+        return [handoff for row in found if not (handoff := rows.handoff_of(row)).historical]
+
+    def _sealed(self, known: Handoff) -> dict[str, str]:
+        """Return what the sender called the lead, sealed with the lead's key, for as long as it waits."""
+        sealed = self._people.sealed(known.id[:2], known.external_id, purpose=EXTERNAL_ID)
+        return {} if sealed is None else {known.id.lead: base64.b64encode(sealed).decode()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +201,15 @@ class _Told:
     event: HandoffEvent
     word: str
     handoff: Handoff
-    joined: tuple[str, bytes] | None = None
-    """A system that sent the lead later, and the digest of what it called it; None for the first sender."""
+    known: Handoff
+    """The handoff as its source knows it: this one, or one that it goes on for."""
+    joined: bool = False
+    """Whether the source sent the lead later than another."""
 
-    @property
-    def known(self) -> Handoff:
-        """The handoff as its source knows it."""
-        if self.joined is None:
-            return self.handoff
-        return replace(self.handoff, source_system=self.joined[0], external_digest=self.joined[1])
+    def told_to(self, source_system: str, external_digest: bytes) -> "_Told":
+        """Return the same for a system that sent the lead later, and what it called it."""
+        known = replace(self.known, source_system=source_system, external_digest=external_digest)
+        return replace(self, known=known, joined=True)
 
     @property
     def system(self) -> tuple[str, str]:
@@ -193,19 +217,25 @@ class _Told:
 
     @property
     def message_id(self) -> str:
-        handoff = self.handoff
-        own = f"{handoff.id.lead}-{handoff.id.number}-{handoff.version}-{self.word}"
+        handoff, known = self.handoff, self.known.id
+        # In front the lead that its source knows: who forgets that one finds the message.
+        own = f"{known.lead}-{known.number}-{handoff.version}-{self.word}"
+        if known != handoff.id:
+            own += f"-{handoff.id.lead}-{handoff.id.number}"
         # Two systems may listen at one address, and a repeated id is passed over there.
-        return own if self.joined is None else f"{own}-{self.joined[0]}"
+        return f"{own}-{self.known.source_system}" if self.joined else own
 
-    def payload(self, external_id: str, now: datetime) -> bytes:
-        """Return what is said: ids, reasons and times; nothing of the person."""
+    def payload(self, sealed: Mapping[str, str], now: datetime) -> bytes:
+        """Return what is said: ids, reasons and times; nothing of the person.
+
+        The sender's own id stands sealed beside it, by lead, until it is sent.
+        """
         handoff = self.handoff
         until, party = handoff.recycle_until_time, handoff.accountable_party
         data = {
             "tenant": f"tenants/{handoff.id.tenant}",
             "source_system": self.known.source_system,
-            "external_id": external_id,
+            "external_id": "",
             "handoff": handoff.name,
             "state": self.word,
             "reason_code": handoff.reason_code,
@@ -215,7 +245,28 @@ class _Told:
         }
         if until is not None:
             data["recycle_until_time"] = until.isoformat()
-        return orjson.dumps({"type": f"handoff.{self.word}", "timestamp": now.isoformat(), "data": data})
+        said = {"type": f"handoff.{self.word}", "timestamp": now.isoformat(), "data": data}
+        return orjson.dumps({**said, _SEALED: sealed})
+
+
+def opened_messages(
+    sealer: Sealer, now: Callable[[], datetime]
+) -> Callable[[Connection, Sequence[DueMessage]], list[DueMessage]]:
+    """Return what puts the senders' own ids into messages that are about to be sent."""
+
+    def opened(connection: Connection, messages: Sequence[DueMessage]) -> list[DueMessage]:
+        people = People(connection, sealer, now())
+        return [replace(each, payload=_opened(people, each)) for each in messages]
+
+    return opened
+
+
+def _opened(people: People, message: DueMessage) -> bytes:
+    said = orjson.loads(message.payload)
+    for lead, sealed in said.pop(_SEALED, {}).items():
+        plain = people.opened((message.tenant, lead), base64.b64decode(sealed), purpose=EXTERNAL_ID)
+        said["data"]["external_id"] = plain or ""
+    return orjson.dumps(said)
 
 
 def page_of_write_backs(

@@ -6,11 +6,15 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from sqlalchemy import Connection, select
 
+from services.leads.store.schema import SCHEMA
 from services.leads.store.write_back import forget_lead
 from smarketing import wallclock
+from smarketing.api.leads.v1 import identity_pb2 as identitypb
 from smarketing.api.leads.v1 import intake_pb2 as intakepb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.leads.v1.identity_pb2_grpc import IdentityServiceStub
 from tests.builders.webhooks import Receiver
 from tests.contract.intake.gate import Gate, a_gate
 from tests.contract.leads.office import ANNA, BEN, TENANT, a_submission, an_accept, reason_of
@@ -44,6 +48,10 @@ async def _accepted(gate: Gate, handoff: leadspb.Handoff) -> leadspb.Handoff:
 async def _send(gate: Gate) -> None:
     task = next(each for each in gate.office.leads.background if each.name == "write_back")
     await task.run.__self__.send_due()  # type: ignore[attr-defined]  # its object is the sender
+
+
+def _lead(handoff: leadspb.Handoff) -> str:
+    return handoff.name.partition("/handoffs/")[0]
 
 
 def _data(received: Any, secret: str) -> dict[str, Any]:
@@ -133,6 +141,68 @@ async def test_a_system_that_sent_the_same_lead_later_is_told_too_once_and_by_it
         ]
         # Both may listen at one address, where a repeated id is passed over.
         assert hubspot.received[0].message_id != mautic.received[0].message_id
+
+
+async def test_who_sent_a_lead_that_was_merged_is_told_what_became_of_the_one_that_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with a_gate(tmp_path) as gate, Receiver() as receiver:
+        registered = await _told(gate, receiver, "marketo")
+        kept, merged = await _submitted(gate, 1), await _submitted(gate, 2, "marketo")
+        identities = IdentityServiceStub(gate.office.channel)
+        merge = await identities.MergeLeads(
+            identitypb.MergeLeadsRequest(
+                name=_lead(kept), merged_lead=_lead(merged), request_id=wallclock.new_uuid()
+            ),
+            metadata=gate.manager,
+        )
+        accepted = await _accepted(gate, kept)
+        await _send(gate)
+        [told] = (_data(each, registered.secret) for each in receiver.received)
+
+        assert merge.lead == _lead(kept)
+        assert (told["type"], told["source_system"]) == ("handoff.accepted", "marketo")
+        assert (told["external_id"], told["handoff"]) == ("form-2", accepted.name)
+
+
+async def test_a_lead_that_was_taken_apart_again_is_told_of_by_itself(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate, Receiver() as receiver:
+        await _told(gate, receiver, "marketo")
+        kept, merged = await _submitted(gate, 1), await _submitted(gate, 2, "marketo")
+        identities = IdentityServiceStub(gate.office.channel)
+        await identities.MergeLeads(
+            identitypb.MergeLeadsRequest(
+                name=_lead(kept), merged_lead=_lead(merged), request_id=wallclock.new_uuid()
+            ),
+            metadata=gate.manager,
+        )
+        await identities.UnmergeLeads(
+            identitypb.UnmergeLeadsRequest(name=_lead(merged), request_id=wallclock.new_uuid()),
+            metadata=gate.manager,
+        )
+        await _accepted(gate, kept)
+        await _send(gate)
+
+        assert receiver.received == []
+
+
+async def test_what_waits_and_what_was_sent_holds_no_id_of_the_senders_in_plain(tmp_path: Path) -> None:
+    async with a_gate(tmp_path) as gate, Receiver() as receiver:
+        registered = await _told(gate, receiver)
+        await _accepted(gate, await _submitted(gate, 7))
+
+        def kept(connection: Connection) -> list[bytes]:
+            return [
+                bytes(row[0]) for row in connection.execute(select(SCHEMA.intake.delivery.message.c.payload))
+            ]
+
+        waiting = await gate.office.leads.store.read(kept)
+        await _send(gate)
+        sent = await gate.office.leads.store.read(kept)
+
+        assert len(waiting) == len(sent) == 1
+        assert all(b"form-7" not in each for each in (*waiting, *sent))
+        assert [_data(each, registered.secret)["external_id"] for each in receiver.received] == ["form-7"]
 
 
 async def test_what_was_given_up_is_sent_again_by_a_replay_under_the_same_id(tmp_path: Path) -> None:
