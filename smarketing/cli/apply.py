@@ -1,21 +1,24 @@
-"""`smarketing apply FILE…`: configuration files compared with what there is, and applied after a yes."""
+"""`smarketing apply FILE… | --defaults`: configuration compared with what there is, applied after a yes."""
 
 import asyncio
 import dataclasses
+import functools
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Protocol, cast
 
 import typer
 
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.cli.agreement_kind import WRITTEN_AS
+from smarketing.cli.beginning import MANAGER, begun, id_of_person
+from smarketing.cli.changes import Change, changes_view, show_changes
 from smarketing.cli.configuration import Document, Kind, read_documents
 from smarketing.cli.kinds import READERS
 from smarketing.cli.leads import taken
-from smarketing.cli.output import id_of, table
+from smarketing.cli.options import read
 from smarketing.cli.session import Exit, Session, session_of
 from smarketing.client import DeniedError, LeadsClient, RefusedError, SlaClient
 from smarketing.mapping.texts import enum_word
@@ -24,17 +27,8 @@ from smarketing.mapping.yamltext import FileFaulty
 __all__ = ["run"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Change:
-    """One difference between a file and what there is, or what was done about it."""
-
-    kind: str
-    resource: str
-    change: str
-    """`added`, `changed`, `removed`."""
-    fields: tuple[str, ...] = ()
-    secret: str = ""
-    """A webhook's signing secret, shown once."""
+class _Work(Protocol):
+    def __call__(self, *, validate_only: bool) -> Coroutine[Any, Any, list[Change]]: ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,26 +39,45 @@ class _Services:
 
 def run(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="YAML files.")],
+    *,
+    files: Annotated[
+        list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="YAML files.")
+    ] = None,
+    defaults: Annotated[
+        bool,
+        typer.Option("--defaults", help="Instead of files: what a new tenant lacks to begin with."),
+    ] = False,
+    manager: Annotated[
+        str, typer.Option(help="With --defaults: the id of the one manager of a tenant that has nobody.")
+    ] = MANAGER,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Compare configuration files with what there is, and apply the difference."""
     session = session_of(ctx)
-    documents = read_documents(files, session.settings.tenant, READERS)
-    changes = asyncio.run(_applied(session, documents, validate_only=True))
+    if defaults == bool(files):
+        raise typer.BadParameter("give files, or --defaults")
+    work = _work(session, files or [], read(id_of_person, manager))
+    changes = asyncio.run(work(validate_only=True))
     if not changes or dry_run:
-        _show(session, changes, applied=False)
+        show_changes(session, changes, applied=False)
         return
     if not yes and not _agreed(session, changes):
         raise typer.Exit(Exit.REFUSED)
-    _show(session, asyncio.run(_applied(session, documents, validate_only=False)), applied=True)
+    show_changes(session, asyncio.run(work(validate_only=False)), applied=True)
+
+
+def _work(session: Session, files: list[Path], manager: str) -> _Work:
+    if not files:
+        return functools.partial(begun, session, manager)
+    documents = read_documents(files, session.settings.tenant, READERS)
+    return functools.partial(_applied, session, documents)
 
 
 def _agreed(session: Session, changes: list[Change]) -> bool:
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is there to ask: give --yes, or --dry-run to look only")
-    session.err.print(_view(changes))
+    session.err.print(changes_view(changes))
     return typer.confirm("Apply?", err=True)
 
 
@@ -233,28 +246,4 @@ def _differing(known: Any, wanted: Any) -> tuple[str, ...]:
         field.name
         for field in wanted.DESCRIPTOR.fields
         if field.name not in told and getattr(known, field.name) != getattr(wanted, field.name)
-    )
-
-
-def _show(session: Session, changes: list[Change], *, applied: bool) -> None:
-    if session.wants_json:
-        document = [dataclasses.asdict(change) | {"fields": list(change.fields)} for change in changes]
-        session.show_document({"applied": applied, "changes": document})
-        return
-    if not changes:
-        session.note("Nothing differs.")
-        return
-    session.out.print(_view(changes))
-    for change in changes:
-        if change.secret:
-            session.out.print(f"Secret of {change.resource}, shown this once: {change.secret}")
-
-
-def _view(changes: list[Change]) -> Any:
-    return table(
-        ("kind", "resource", "change", "fields"),
-        [
-            (change.kind, id_of(change.resource), change.change, ", ".join(change.fields))
-            for change in changes
-        ],
     )
