@@ -16,6 +16,7 @@ import grpc.aio
 
 from services.reports.config import ReportsConfig
 from services.reports.consumers import lead_events, sla_events
+from services.reports.rpc.input_servicer import InputServicer
 from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.rpc.refusals import refusal_of
 from services.reports.rpc.servicer import ReportServicer
@@ -23,6 +24,7 @@ from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures
 from services.reports.store.fold import ReadModel
 from services.reports.store.listings import Listings
+from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.queries import Queries
 from services.reports.web.dashboard import Access, dashboard
 from services.reports.web.freshness import Freshness, HeardSource
@@ -31,6 +33,7 @@ from services.reports.web.reading import Reader
 from smarketing import wallclock
 from smarketing.api.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import add_EventLogServiceServicer_to_server
+from smarketing.api.reports.v1.inputs_pb2_grpc import add_InputServiceServicer_to_server
 from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
@@ -199,7 +202,8 @@ async def _consumers(
     freshness: Freshness,
     now: Callable[[], datetime],
 ) -> tuple[Consumer, Consumer]:
-    of_leads, of_sla = lead_events.LeadEvents(model, keeper.fold), sla_events.SlaEvents(model)
+    of_leads = lead_events.LeadEvents(model, keeper.fold)
+    of_sla = sla_events.SlaEvents(model, MarketingQuotas(SCHEMA.reports))
     leads = Consumer(
         _CONSUMER_OF_LEADS,
         feed=HeardSource(
@@ -286,6 +290,9 @@ async def _listening(
         servicers=[
             Servicer(
                 add_ReportServiceServicer_to_server, ReportServicer(writer, figures, now=now, pages=pages)
+            ),
+            Servicer(
+                add_InputServiceServicer_to_server, InputServicer(writer, figures, now=now, pages=pages)
             ),
             Servicer(add_EventLogServiceServicer_to_server, event_log),
             Servicer(add_AuditServiceServicer_to_server, AuditServicer(SCHEMA.commands.audit, writer, pages)),

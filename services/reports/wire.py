@@ -137,6 +137,8 @@ def figure_to(figure: Figure) -> reportspb.KpiValue:
     elif figure.amount is not None:
         value.money.currency_code = figure.amount.currency
         value.money.minor_units = figure.amount.minor_units
+    elif figure.scalar is not None:
+        value.scalar = figure.scalar
     return value
 
 

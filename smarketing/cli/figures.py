@@ -20,6 +20,8 @@ def value_text(value: reportspb.KpiValue) -> str:
         return span(value.duration)
     if kind == "money":
         return money_text(value.money)
+    if kind == "scalar":
+        return f"{value.scalar:,.1f}"
     reason = enum_word(reportspb.UndefinedReason.DESCRIPTOR, value.undefined_reason)
     return f"— ({reason.replace('_', ' ')})" if reason else "—"
 

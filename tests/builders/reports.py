@@ -8,10 +8,14 @@ from typing import Any
 
 from sqlalchemy import MetaData, select
 
+from services.reports.domain.agreements import MarketingQuota
 from services.reports.domain.clocks import ClockChange, ClockEvent
+from services.reports.domain.inputs import InputEntry, Outcome
 from services.reports.domain.periods import Micros, micros_of
 from services.reports.domain.words import Origin, Submitted
 from services.reports.store.fold import LeadWord, ReadModel, SlaWord
+from services.reports.store.inputs import InputStore
+from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.schema import Tables, define_tables
 from smarketing.sql.engine import Database
 
@@ -19,6 +23,8 @@ TENANT = "tenants/default"
 # The model holds no data, only statements, which are rendered once for all ledgers.
 _TABLES = define_tables(MetaData())
 _MODEL = ReadModel(_TABLES)
+_INPUTS = InputStore(_TABLES.input_entry)
+_QUOTAS = MarketingQuotas(_TABLES)
 _OF_SUBMISSION = (
     "historical",
     "archived",
@@ -99,6 +105,14 @@ class Ledger:
     def sla(self, *words: SlaWord) -> None:
         with self.database.writer_engine.begin() as connection:
             self.model.fold_sla(connection, words)
+
+    def inputs(self, *entries: InputEntry) -> list[Outcome]:
+        with self.database.writer_engine.begin() as connection:
+            return _INPUTS.record(connection, entries)
+
+    def quotas(self, *told: MarketingQuota) -> None:
+        with self.database.writer_engine.begin() as connection:
+            _QUOTAS.fold(connection, told)
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return every row of every table, ordered by key."""

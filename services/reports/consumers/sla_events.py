@@ -7,11 +7,12 @@ from typing import Any, Final
 from google.protobuf.duration_pb2 import Duration
 
 from services.reports.consumers.lead_events import micros_from, party_word, progress, progress_of_tenants
-from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment
+from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment, MarketingQuota
 from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.periods import Micros
 from services.reports.store.fold import ReadModel, SlaWord
+from services.reports.store.marketing_quotas import MarketingQuotas
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
@@ -19,7 +20,7 @@ from smarketing.api.sla.v1 import exceptions_pb2 as exceptionspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import Calendar, Window
 
-__all__ = ["HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaEvents", "words_of"]
+__all__ = ["HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaEvents", "quotas_of", "words_of"]
 
 _KINDS: Final = {
     number: name.removeprefix("COMMITMENT_KIND_").lower() for name, number in slapb.CommitmentKind.items()
@@ -27,6 +28,11 @@ _KINDS: Final = {
 _BASES: Final = {number: name.removeprefix("TIME_BASIS_").lower() for name, number in slapb.TimeBasis.items()}
 _STATES: Final = {
     number: name.removeprefix("STATE_").lower() for name, number in slapb.AgreementVersion.State.items()
+}
+_QUOTA_PERIODS: Final[dict[int, str]] = {
+    slapb.MarketingQuota.PERIOD_MONTH: "month",
+    slapb.MarketingQuota.PERIOD_QUARTER: "quarter",
+    slapb.MarketingQuota.PERIOD_YEAR: "year",
 }
 _ALERT_STATES: Final = {
     number: name.removeprefix("STATE_").lower() for name, number in slapb.Alert.State.items()
@@ -39,13 +45,15 @@ _BUDGET_STATES: Final = {
 class SlaEvents:
     """Folds batches of the sla log in the consumer's transaction."""
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, quotas: MarketingQuotas) -> None:
         self._model = model
+        self._quotas = quotas
 
     def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take contiguous events into the read model."""
         del now
         self._model.fold_sla(connection, words_of(events))
+        self._quotas.fold(connection, quotas_of(events))
         self._model.note_progress(connection, progress("sla", events[-1]), progress_of_tenants("sla", events))
 
 
@@ -71,6 +79,31 @@ def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:
         elif event.payload.Is(slaeventspb.CalendarVersionCreated.DESCRIPTOR):
             words.append(_calendar(slaeventspb.CalendarVersionCreated.FromString(event.payload.value)))
     return words
+
+
+def quotas_of(events: Sequence[eventlogpb.Event]) -> list[MarketingQuota]:
+    """Return what the agreements in these events want of marketing, in their order."""
+    found = []
+    for event in events:
+        if event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
+            said = slaeventspb.AgreementVersionChanged.FromString(event.payload.value)
+            quota = said.agreement_version.marketing_terms.quota
+            if quota.period in _QUOTA_PERIODS:
+                found.append(_quota(event.tenant, said.agreement_version, quota))
+    return found
+
+
+def _quota(tenant: str, version: slapb.AgreementVersion, quota: slapb.MarketingQuota) -> MarketingQuota:
+    return MarketingQuota(
+        version.name,
+        tenant,
+        _STATES.get(version.state, ""),
+        version.calendar_version,
+        micros_from(version.effective_time) if version.HasField("effective_time") else None,
+        _QUOTA_PERIODS[quota.period],
+        quota.value.currency_code,
+        quota.value.minor_units,
+    )
 
 
 def _clock(event: eventlogpb.Event, change: ClockChange, said: Any) -> ClockEvent:

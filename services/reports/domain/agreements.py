@@ -5,7 +5,7 @@ from typing import NamedTuple
 from services.reports.domain.periods import Micros
 from smarketing.businesstime import Calendar
 
-__all__ = ["AgreementKnown", "CalendarKnown", "Commitment", "TenantSet"]
+__all__ = ["AgreementKnown", "CalendarKnown", "Commitment", "MarketingQuota", "TenantSet"]
 
 
 class TenantSet(NamedTuple):
@@ -36,6 +36,20 @@ class AgreementKnown(NamedTuple):
     calendar_version: str
     effective_time: Micros | None
     commitments: tuple[Commitment, ...]
+
+
+class MarketingQuota(NamedTuple):
+    """How much value a version of an agreement wants marketing to hand over; its fields are columns."""
+
+    agreement_version: str
+    tenant: str
+    state: str
+    calendar_version: str
+    effective_time: Micros | None
+    period: str
+    """`month`, `quarter` or `year`."""
+    currency: str
+    minor_units: int
 
 
 class CalendarKnown(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.reports.domain.estimators import Curve, Interval, wilson
 from services.reports.domain.periods import Micros
 
-__all__ = ["Amount", "Figure", "Undefined"]
+__all__ = ["Amount", "Figure", "Undefined", "half_even"]
 
 
 class Undefined(enum.StrEnum):
@@ -17,6 +17,8 @@ class Undefined(enum.StrEnum):
     QUANTILE_NOT_REACHED = "quantile_not_reached"
     NO_DATA = "no_data"
     MIXED_CURRENCIES = "mixed_currencies"
+    NOT_REACHED = "not_reached"
+    QUOTA_MET = "quota_met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,14 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A value with what it rests on. Exactly one of the first five is set."""
+    """A value with what it rests on. Exactly one of the first six is set."""
 
     ratio: float | None = None
     count: int | None = None
     duration: Micros | None = None
     amount: Amount | None = None
+    scalar: float | None = None
+    """Any other number, in the figure's own unit."""
     undefined: Undefined | None = None
     numerator: int | None = None
     denominator: int | None = None
@@ -110,11 +114,12 @@ class Figure:
         if len(known) > 1:
             return cls(undefined=Undefined.MIXED_CURRENCIES, denominator=number)
         for currency, (items, minor_units) in known.items():
-            return cls(amount=Amount(currency, _half_even(minor_units, items)), denominator=items)
+            return cls(amount=Amount(currency, half_even(minor_units, items)), denominator=items)
         return cls(undefined=Undefined.NO_DENOMINATOR, denominator=0)
 
 
-def _half_even(numerator: int, denominator: int) -> int:
+def half_even(numerator: int, denominator: int) -> int:
+    """Return the quotient as a whole number, the nearer even one where it lies between two."""
     whole, rest = divmod(numerator, denominator)
     more = 2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1)
     return whole + more

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.reports.domain.clocks import ClockTally
+from services.reports.domain.customer_kpis import CUSTOMER_KPIS
 from services.reports.domain.errors import KpiUnknown
 from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, FunnelTally, Stage
@@ -25,9 +26,11 @@ from services.reports.domain.kpi_kinds import (
     UnattendedKpi,
 )
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
+from services.reports.domain.money_kpis import MONEY_KPIS
 from services.reports.domain.pipeline_kpis import PIPELINE_KPIS
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS, PROMISE_KPIS
 from services.reports.domain.responses import Measure
+from services.reports.domain.signal_kpis import SIGNAL_KPIS
 
 __all__ = ["KPIS", "find_kpi"]
 
@@ -373,7 +376,15 @@ _LISTED: Final[tuple[Kpi, ...]] = (
     ),
 )
 
-_ALL: Final = (*_LISTED, *PROMISE_KPIS, *HANDOVER_KPIS, *PIPELINE_KPIS)
+_ALL: Final = (
+    *_LISTED,
+    *PROMISE_KPIS,
+    *HANDOVER_KPIS,
+    *PIPELINE_KPIS,
+    *MONEY_KPIS,
+    *SIGNAL_KPIS,
+    *CUSTOMER_KPIS,
+)
 
 KPIS: Final[Mapping[str, Kpi]] = {kpi.kpi_id: kpi for kpi in sorted(_ALL, key=lambda kpi: kpi.kpi_id)}
 """By id."""

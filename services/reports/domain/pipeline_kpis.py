@@ -10,7 +10,7 @@ from services.reports.domain.kpi_kinds import Deal, DealView, Kpi, PipelineKpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Days
 
-__all__ = ["PIPELINE_KPIS"]
+__all__ = ["PIPELINE_KPIS", "closing_in_period"]
 
 _DAY: Final = 86_400_000_000
 _DIMENSIONS: Final = (Dimension.OPPORTUNITY_STAGE, Dimension.CLOSE_MONTH, *HANDOFF_DIMENSIONS)
@@ -60,6 +60,11 @@ def _closes_within(day: Days | None, view: DealView) -> bool:
     if day is None or day < view.today:
         return False
     return view.period is None or view.period.first <= day < view.period.last
+
+
+def closing_in_period(view: DealView) -> Figure:
+    """Return the amounts of open opportunities that are to close in the period and not before today."""
+    return _sum([deal for deal in _open(view) if _closes_within(deal.close_day, view)], view)
 
 
 def _cycle(deals: Iterable[Deal], view: DealView) -> Curve:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.reports.rpc.input_policy import INPUT_POLICY
 from smarketing.server.audit_servicer import AUDIT_POLICY
 from smarketing.server.auth import Caller, Role
 from smarketing.server.policy import Allow, Policy
@@ -41,6 +42,7 @@ POLICY: Final[Policy] = {
     f"{_SERVICE}/GetResponseTimes": Allow(*_READERS),
     f"{_LOG}/ReadEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE),
     f"{_LOG}/WatchEvents": Allow(Role.AUDITOR, Role.OPERATOR, Role.SERVICE, tenant_from="start.parent"),
+    **INPUT_POLICY,
     **AUDIT_POLICY,
 }
 

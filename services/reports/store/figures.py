@@ -30,6 +30,7 @@ from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Period
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS
 from services.reports.domain.responses import Measure, ResponseItems
+from services.reports.store.input_readings import InputReadings
 from services.reports.store.pipeline import PipelineQueries
 from services.reports.store.queries import CommitmentTerms, GroupKey, Queries, Question
 from services.reports.store.readings import Readings
@@ -135,6 +136,8 @@ class Figures:
         self._responses = responses or ResponseQueries(queries)
         self._readings = Readings(queries)
         self._pipeline = PipelineQueries(queries)
+        self.inputs = InputReadings(queries, self._pipeline)
+        """Figures of what people and systems recorded."""
 
     def query(
         self, connection: Connection, kpi_id: str, question: Question, basis: Basis | None
@@ -250,6 +253,10 @@ class Figures:
     # One family of figures each.
 
     def _rows(self, connection: Connection, kpi: Kpi, question: Question, basis: Basis) -> list[FigureRow]:
+        recorded = self.inputs.rows(connection, kpi, question, basis)
+        if recorded is not None:
+            figures = dict(recorded)
+            return [FigureRow(group, figures[group]) for group in _ordered(figures)]
         match kpi:
             case ClockKpi():
                 asked = replace(question, kind=kpi.kind)

@@ -11,11 +11,13 @@ from typing import Any, Final, get_type_hints
 from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallInteger, Table, Text
 from sqlalchemy.types import TypeEngine
 
+from services.reports.domain.agreements import MarketingQuota
 from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import CLOCK_COUNTERS, AlertTold, ClockFact
 from services.reports.domain.field_notes import FeedbackFact
 from services.reports.domain.funnel import COUNTERS
 from services.reports.domain.handoffs import HandoffFact, Happening
+from services.reports.domain.inputs import InputEntry
 from services.reports.domain.labels import Labels
 from services.reports.domain.opportunities import OpportunityFact, StepRow
 from services.reports.domain.words import OfferOutcome
@@ -56,6 +58,9 @@ class Tables:
     offer_rollup: Table
     tally_rollup: Table
     waiting_rollup: Table
+    marketing_quota: Table
+    input_entry: Table
+    """What people and systems recorded; in no log, so that no rebuild makes it anew."""
 
     @property
     def rollups(self) -> tuple[Table, ...]:
@@ -90,6 +95,7 @@ class Tables:
             self.calendar_version,
             self.folded_log,
             self.folded_tenant,
+            self.marketing_quota,
             *self.rollups,
         )
 
@@ -219,7 +225,23 @@ def define_tables(metadata: MetaData) -> Tables:
         waiting_rollup=_rollup(
             "waiting_rollup", metadata, (), ("items",), Column("buckets", LargeBinary, nullable=False)
         ),
+        **_of_money(metadata),
     )
+
+
+def _of_money(metadata: MetaData) -> dict[str, Table]:
+    """Declare what people recorded, and what the agreement wants of marketing."""
+    key = ("tenant", "source_system", "external_id")
+    entry = Table(
+        "input_entry",
+        metadata,
+        *(column for name in key for column in _columns_of(InputEntry, key=name) if column.name == name),
+        *(column for column in _columns_of(InputEntry, key="") if column.name not in key),
+    )
+    Index("input_entry_by_day", entry.c.tenant, entry.c.kind, entry.c.first_day)
+    quota = Table("marketing_quota", metadata, *_columns_of(MarketingQuota, key="agreement_version"))
+    Index("marketing_quota_by_tenant", quota.c.tenant)
+    return {"input_entry": entry, "marketing_quota": quota}
 
 
 def _around_handoffs(metadata: MetaData) -> dict[str, Table]:

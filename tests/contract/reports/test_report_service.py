@@ -264,10 +264,10 @@ async def test_response_times_say_not_reached_instead_of_a_number(house: House) 
 
 async def test_definitions_are_paged_by_id(house: House) -> None:
     first = await house.stub.ListKpis(
-        reportspb.ListKpisRequest(parent=TENANT, page_size=50), metadata=house.by("kim")
+        reportspb.ListKpisRequest(parent=TENANT, page_size=100), metadata=house.by("kim")
     )
     rest = await house.stub.ListKpis(
-        reportspb.ListKpisRequest(parent=TENANT, page_size=50, page_token=first.next_page_token),
+        reportspb.ListKpisRequest(parent=TENANT, page_size=100, page_token=first.next_page_token),
         metadata=house.by("kim"),
     )
 

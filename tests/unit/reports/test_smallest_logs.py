@@ -7,9 +7,23 @@ from services.reports.store.figures import Figures
 from services.reports.store.queries import Queries, Question
 from tests.builders.kpi_case import shown
 from tests.builders.reports import TENANT, a_ledger
-from tests.unit.reports import cases_of_handoffs, cases_of_pipeline, cases_of_promises
+from tests.unit.reports import (
+    cases_of_customers,
+    cases_of_handoffs,
+    cases_of_money,
+    cases_of_pipeline,
+    cases_of_promises,
+    cases_of_signals,
+)
 
-CASES = cases_of_promises.CASES | cases_of_handoffs.CASES | cases_of_pipeline.CASES
+CASES = (
+    cases_of_promises.CASES
+    | cases_of_handoffs.CASES
+    | cases_of_pipeline.CASES
+    | cases_of_money.CASES
+    | cases_of_signals.CASES
+    | cases_of_customers.CASES
+)
 
 
 def test_every_figure_has_its_smallest_log_and_no_log_is_of_none() -> None:
@@ -22,6 +36,8 @@ def test_the_right_reading_is_shown_and_not_the_plausible_wrong_one(kpi_id: str)
     with a_ledger() as ledger:
         ledger.leads(*case.leads)
         ledger.sla(*case.sla)
+        ledger.inputs(*case.inputs)
+        ledger.quotas(*case.quotas)
         question = Question(tenant=TENANT, period=case.period, group_by=case.group_by, now=case.now)
         with ledger.database.reading() as connection:
             rows = Figures(Queries(ledger.tables)).query(connection, kpi_id, question, case.basis)

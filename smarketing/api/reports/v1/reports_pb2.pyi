@@ -180,6 +180,10 @@ class _UndefinedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Undef
     """Its inputs are not recorded yet."""
     UNDEFINED_REASON_MIXED_CURRENCIES: _UndefinedReason.ValueType  # 4
     """Amounts in several currencies and no rate."""
+    UNDEFINED_REASON_NOT_REACHED: _UndefinedReason.ValueType  # 5
+    """What is asked for has not happened within what was observed."""
+    UNDEFINED_REASON_QUOTA_MET: _UndefinedReason.ValueType  # 6
+    """The quota is met: nothing is left to be covered."""
 
 class UndefinedReason(_UndefinedReason, metaclass=_UndefinedReasonEnumTypeWrapper):
     """Why a figure is not known."""
@@ -194,6 +198,10 @@ UNDEFINED_REASON_NO_DATA: UndefinedReason.ValueType  # 3
 """Its inputs are not recorded yet."""
 UNDEFINED_REASON_MIXED_CURRENCIES: UndefinedReason.ValueType  # 4
 """Amounts in several currencies and no rate."""
+UNDEFINED_REASON_NOT_REACHED: UndefinedReason.ValueType  # 5
+"""What is asked for has not happened within what was observed."""
+UNDEFINED_REASON_QUOTA_MET: UndefinedReason.ValueType  # 6
+"""The quota is met: nothing is left to be covered."""
 Global___UndefinedReason: _TypeAlias = UndefinedReason  # noqa: Y015
 
 @_typing.final
@@ -334,6 +342,7 @@ class KpiValue(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     MONEY_FIELD_NUMBER: _builtins.int
     UNDEFINED_REASON_FIELD_NUMBER: _builtins.int
+    SCALAR_FIELD_NUMBER: _builtins.int
     NUMERATOR_FIELD_NUMBER: _builtins.int
     DENOMINATOR_FIELD_NUMBER: _builtins.int
     INTERVAL_LOW_FIELD_NUMBER: _builtins.int
@@ -347,6 +356,8 @@ class KpiValue(_message.Message):
     """A number of things."""
     undefined_reason: Global___UndefinedReason.ValueType
     """Why there is no value."""
+    scalar: _builtins.float
+    """Any other number, in the figure's own unit: percent, points, months."""
     numerator: _builtins.int
     """The exact numerator of a ratio."""
     denominator: _builtins.int
@@ -377,6 +388,7 @@ class KpiValue(_message.Message):
         duration: _duration_pb2.Duration | None = ...,
         money: _terms_pb2.Money | None = ...,
         undefined_reason: Global___UndefinedReason.ValueType = ...,
+        scalar: _builtins.float = ...,
         numerator: _builtins.int | None = ...,
         denominator: _builtins.int | None = ...,
         interval_low: _builtins.float | None = ...,
@@ -385,9 +397,9 @@ class KpiValue(_message.Message):
         maturity_ratio: _builtins.float | None = ...,
         invalid_interval_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_denominator", b"_denominator", "_interval_high", b"_interval_high", "_interval_low", b"_interval_low", "_invalid_interval_count", b"_invalid_interval_count", "_maturity_ratio", b"_maturity_ratio", "_numerator", b"_numerator", "_open_count", b"_open_count", "count", b"count", "denominator", b"denominator", "duration", b"duration", "interval_high", b"interval_high", "interval_low", b"interval_low", "invalid_interval_count", b"invalid_interval_count", "maturity_ratio", b"maturity_ratio", "money", b"money", "numerator", b"numerator", "open_count", b"open_count", "ratio", b"ratio", "undefined_reason", b"undefined_reason", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denominator", b"_denominator", "_interval_high", b"_interval_high", "_interval_low", b"_interval_low", "_invalid_interval_count", b"_invalid_interval_count", "_maturity_ratio", b"_maturity_ratio", "_numerator", b"_numerator", "_open_count", b"_open_count", "count", b"count", "denominator", b"denominator", "duration", b"duration", "interval_high", b"interval_high", "interval_low", b"interval_low", "invalid_interval_count", b"invalid_interval_count", "maturity_ratio", b"maturity_ratio", "money", b"money", "numerator", b"numerator", "open_count", b"open_count", "ratio", b"ratio", "scalar", b"scalar", "undefined_reason", b"undefined_reason", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denominator", b"_denominator", "_interval_high", b"_interval_high", "_interval_low", b"_interval_low", "_invalid_interval_count", b"_invalid_interval_count", "_maturity_ratio", b"_maturity_ratio", "_numerator", b"_numerator", "_open_count", b"_open_count", "count", b"count", "denominator", b"denominator", "duration", b"duration", "interval_high", b"interval_high", "interval_low", b"interval_low", "invalid_interval_count", b"invalid_interval_count", "maturity_ratio", b"maturity_ratio", "money", b"money", "numerator", b"numerator", "open_count", b"open_count", "ratio", b"ratio", "undefined_reason", b"undefined_reason", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denominator", b"_denominator", "_interval_high", b"_interval_high", "_interval_low", b"_interval_low", "_invalid_interval_count", b"_invalid_interval_count", "_maturity_ratio", b"_maturity_ratio", "_numerator", b"_numerator", "_open_count", b"_open_count", "count", b"count", "denominator", b"denominator", "duration", b"duration", "interval_high", b"interval_high", "interval_low", b"interval_low", "invalid_interval_count", b"invalid_interval_count", "maturity_ratio", b"maturity_ratio", "money", b"money", "numerator", b"numerator", "open_count", b"open_count", "ratio", b"ratio", "scalar", b"scalar", "undefined_reason", b"undefined_reason", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denominator: _TypeAlias = _typing.Literal["denominator"]  # noqa: Y015
     _WhichOneofArgType__denominator: _TypeAlias = _typing.Literal["_denominator", b"_denominator"]  # noqa: Y015
@@ -403,7 +415,7 @@ class KpiValue(_message.Message):
     _WhichOneofArgType__numerator: _TypeAlias = _typing.Literal["_numerator", b"_numerator"]  # noqa: Y015
     _WhichOneofReturnType__open_count: _TypeAlias = _typing.Literal["open_count"]  # noqa: Y015
     _WhichOneofArgType__open_count: _TypeAlias = _typing.Literal["_open_count", b"_open_count"]  # noqa: Y015
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["ratio", "count", "duration", "money", "undefined_reason"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["ratio", "count", "duration", "money", "undefined_reason", "scalar"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__denominator) -> _WhichOneofReturnType__denominator | None: ...
