@@ -1,21 +1,28 @@
 """Which clocks a handoff has, and what has become of each: the evaluation laid beside the record."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.agreement import AgreementVersion
 from services.sla.domain.calendar import Calendars
 from services.sla.domain.clock import ClockState, evaluate
 from services.sla.domain.history import History
+from services.sla.domain.pins import Pin, pins_of
 from services.sla.domain.recorded import Advance, Clock, Setting, advance, begin
 from services.sla.domain.terms import AgreementKind, Mode, Terms
 from smarketing.businesstime import BusinessTime
 
-Measuring = Callable[[str], tuple[Terms, AgreementVersion, Calendars]]
-"""Gives what an agreement version, by name, measures by."""
+
+class Measuring(Protocol):
+    """Gives what an agreement version, by name, measures by; with another calendar where one is named."""
+
+    def __call__(self, version: str, calendar: str = "") -> tuple[Terms, AgreementVersion, Calendars]:
+        """Return terms, promises and calendars."""
+
 
 Aside = frozenset[tuple[str, str]]
 """Agreement and commitment of clocks that are left as they are, because they cannot be decided."""
@@ -54,6 +61,19 @@ def decide(
     return _Deciding(history, clocks, measuring, as_of=as_of, now=now, aside=aside).decided(accords)
 
 
+def measured_anew(clock: Clock, terms: Terms, state: ClockState, version: str) -> Clock:
+    """Return a clock as it is measured by an agreement version, of which this is its state."""
+    promise = terms.promise(clock.commitment_id)
+    return replace(
+        clock,
+        agreement_version=version,
+        calendar_version=state.calendar or terms.calendar_version,
+        basis=promise.basis or clock.basis,
+        parties=promise.parties,
+        target=state.target,
+    )
+
+
 def clock_id(handoff: str, agreement: str, commitment_id: str, origin: int = 0) -> str:
     """Return the one id that a clock of a commitment on a handoff can have."""
     which = f"\n{origin}" if origin else ""
@@ -81,7 +101,8 @@ class _Deciding:
         self._now = now
         self._aside = aside
         self._holders = history.holders
-        self._states: dict[str, dict[_Which, ClockState]] = {}
+        self._pins = pins_of(self._timeline.facts)
+        self._states: dict[Pin, dict[_Which, ClockState]] = {}
 
     def decided(self, accords: Sequence[Accord]) -> list[Decision]:
         found = [
@@ -93,15 +114,25 @@ class _Deciding:
         return [decision for decision in (*found, *begun) if decision is not None]
 
     def _moved(self, clock: Clock) -> Decision | None:
-        state = self._evaluated(clock.agreement_version).get((clock.commitment_id, clock.origin))
+        pin = self._pins.get((clock.agreement, clock.commitment_id, clock.origin))
+        pin = pin or Pin(clock.agreement_version)
+        state = self._evaluated(pin).get((clock.commitment_id, clock.origin))
         if state is None:
             # What started it does not count any more; what was said of it stays said.
             if clock.next_time is None:
                 return None
             ended = replace(clock, next_time=None, generation=clock.generation + 1)
             return Decision(before=clock, change=Advance(clock=ended))
-        change = advance(clock, state, self._setting(clock.agreement_version))
+        pinned = self._pinned(clock, pin, state)
+        change = advance(pinned, state, self._setting(pin.agreement_version))
         return None if change is None else Decision(before=clock, change=change)
+
+    def _pinned(self, clock: Clock, pin: Pin, state: ClockState) -> Clock:
+        """Return the clock as it is measured since it was moved; on record it is that already."""
+        if clock.agreement_version == pin.agreement_version and not pin.calendar_version:
+            return clock
+        terms, _, _ = self._measuring(pin.agreement_version)
+        return measured_anew(clock, terms, state, pin.agreement_version)
 
     def _begun(self, accords: Sequence[Accord]) -> list[Decision]:
         """Start the clocks that the record does not have, under one agreement of each kind.
@@ -129,7 +160,7 @@ class _Deciding:
             (accord, state)
             for accord in accords
             if any(accord.is_in_force(told.fact.occur_time) for told in self._history.told)
-            for state in self._evaluated(accord.name).values()
+            for state in self._evaluated(Pin(accord.name)).values()
         ]
         return sorted(found, key=lambda candidate: candidate[1].start_time)
 
@@ -187,13 +218,13 @@ class _Deciding:
             silent=state.is_history or accord.is_late_for(state.start_time),
         )
 
-    def _evaluated(self, version: str) -> dict[_Which, ClockState]:
-        if version not in self._states:
-            _, agreement, calendars = self._measuring(version)
-            agreement = self._without_aside(agreement, version)
+    def _evaluated(self, pin: Pin) -> dict[_Which, ClockState]:
+        if pin not in self._states:
+            _, agreement, calendars = self._measuring(pin.agreement_version, pin.calendar_version)
+            agreement = self._without_aside(agreement, pin.agreement_version)
             states = evaluate(agreement, calendars, self._timeline, self._as_of, with_intervals=False)
-            self._states[version] = {(state.key.commitment, state.key.origin): state for state in states}
-        return self._states[version]
+            self._states[pin] = {(state.key.commitment, state.key.origin): state for state in states}
+        return self._states[pin]
 
     def _without_aside(self, agreement: AgreementVersion, version: str) -> AgreementVersion:
         if not self._aside:

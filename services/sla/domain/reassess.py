@@ -1,7 +1,6 @@
 """A running clock measured by another version than it was started under: explicitly, never by itself."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from services.sla.domain.accord import Accord
@@ -9,10 +8,10 @@ from services.sla.domain.agreement import AgreementVersion
 from services.sla.domain.calendar import Calendars
 from services.sla.domain.clock import ClockState, evaluate
 from services.sla.domain.course import Outcome
+from services.sla.domain.decide import measured_anew
 from services.sla.domain.history import History
 from services.sla.domain.recorded import Clock
 from services.sla.domain.refused import EtagStale, StateForbids
-from smarketing.businesstime import BusinessTime
 
 
 def require_reassessable(clock: Clock, *, etag: str) -> None:
@@ -60,12 +59,4 @@ def measured_by(
     )
     if state is None or state.kind is not clock.kind:
         raise StateForbids(clock.name, "NOT_PROMISED")
-    promise = accord.terms.promise(clock.commitment_id)
-    return replace(
-        clock,
-        agreement_version=accord.name,
-        calendar_version=state.calendar or accord.terms.calendar_version,
-        basis=promise.basis or clock.basis,
-        parties=promise.parties,
-        target=BusinessTime(state.target.microseconds),
-    )
+    return measured_anew(clock, accord.terms, state, accord.name)

@@ -58,6 +58,8 @@ class FactKind(Enum):
     """It does so no more."""
     RESTORED = "RESTORED"
     """A handoff that was void for the given reason stands again."""
+    REASSESSED = "REASSESSED"
+    """A clock of `commitment` is measured otherwise from then on; `reason` names the versions."""
     EXCUSED = "EXCUSED"
     """The other party's manager approved an exception for `commitment`."""
 

@@ -91,10 +91,11 @@ class Measures:
         """Have the terms of a version among `terms`."""
         self._measure(version)
 
-    def _measure(self, version: str) -> tuple[Terms, AgreementVersion, Calendars]:
+    def _measure(self, version: str, calendar: str = "") -> tuple[Terms, AgreementVersion, Calendars]:
         if version not in self._known:
             self._known[version] = self._read(version)
-        return self._known[version]
+        terms, agreement, calendars = self._known[version]
+        return terms, agreement, self._calendar(calendar).pinned() if calendar else calendars
 
     def _read(self, version: str) -> tuple[Terms, AgreementVersion, Calendars]:
         supposed = self.supposition.terms

@@ -16,10 +16,12 @@ from services.sla.domain.calendar import Calendars
 from services.sla.domain.consequence import Consequence
 from services.sla.domain.events import RungFired
 from services.sla.domain.history import History, Told
+from services.sla.domain.pins import pins_of
 from services.sla.domain.recorded import Advance, Clock
 from services.sla.domain.rota import Rota
 from services.sla.domain.slots import settlements
 from services.sla.domain.terms import Terms
+from services.sla.domain.timeline import Fact
 from services.sla.store import schema
 from services.sla.store.archive import Archive, Measure
 from services.sla.store.budgets import BudgetCounts
@@ -175,10 +177,16 @@ class SlaTx:
             known = self._measures[version] = self._measure(self._archive.measure(self.connection, version))
         return known
 
-    def measuring(self, version: str) -> tuple[Terms, AgreementVersion, Calendars]:
-        """Return what of a measure a decision needs."""
+    def measuring(self, version: str, calendar: str = "") -> tuple[Terms, AgreementVersion, Calendars]:
+        """Return what of a measure a decision needs; with one calendar version for all, where it is named."""
         measure = self.measure(version)
-        return measure.terms, measure.agreement, measure.calendars
+        calendars = self._calendar(calendar).pinned() if calendar else measure.calendars
+        return measure.terms, measure.agreement, calendars
+
+    def calendars_of(self, clock: Clock, facts: Iterable[Fact]) -> Calendars:
+        """Return by which calendars a clock is decided, among these facts of its handoff."""
+        pin = pins_of(facts).get((clock.agreement, clock.commitment_id, clock.origin))
+        return self.measuring(clock.agreement_version, pin.calendar_version if pin else "")[2]
 
     def rota(self, tenant: str) -> Rota:
         """Return who has which calendar of their own in a tenant."""

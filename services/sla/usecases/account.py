@@ -34,6 +34,7 @@ def behind(
     tx = SlaTx(connection, archive, now=as_of)
     measure = tx.measure(clock.agreement_version)
     timeline = tx.histories([clock.handoff])[clock.handoff].timeline
+    calendars = tx.calendars_of(clock, timeline.facts)
     rota = rota_of(connection, clock.tenant)
 
     def made_calendar(version: str) -> MadeCalendar:
@@ -52,6 +53,6 @@ def behind(
 
     commitment = next(each for each in measure.agreement.commitments if each.id == clock.commitment_id)
     return Behind(
-        parts=account(measure.agreement, measure.calendars, timeline, state, as_of),
-        segments=Owners(measure.agreement, commitment, measure.calendars, timeline, own_time).segments(as_of),
+        parts=account(measure.agreement, calendars, timeline, state, as_of),
+        segments=Owners(measure.agreement, commitment, calendars, timeline, own_time).segments(as_of),
     )

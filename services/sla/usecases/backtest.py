@@ -25,6 +25,7 @@ from services.sla.domain.backtest import (
 )
 from services.sla.domain.fault import Fault
 from services.sla.domain.history import History
+from services.sla.domain.pins import without_pins
 from services.sla.domain.recorded import Clock
 from services.sla.domain.refused import AgreementUnknown, CalendarUnknown
 from services.sla.domain.relive import Relived, is_same_course, relive
@@ -175,7 +176,7 @@ class Walk:
             was = relive(history, actual.accords, actual.measuring, as_of=self.now)
             would = was
             if not supposed.supposition.decides_as_it_was:
-                would = relive(history, supposed.accords, supposed.measuring, as_of=self.now)
+                would = relive(without_pins(history), supposed.accords, supposed.measuring, as_of=self.now)
         except BusinessTimeError:
             return None
         for clock in recorded:

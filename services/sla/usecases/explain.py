@@ -20,7 +20,8 @@ def states_of(
     for clock in clocks:
         measure = tx.measure(clock.agreement_version)
         timeline = histories[clock.handoff].timeline
-        for state in evaluate(measure.agreement, measure.calendars, timeline, as_of):
-            if state.key.commitment == clock.commitment_id:
+        calendars = tx.calendars_of(clock, timeline.facts)
+        for state in evaluate(measure.agreement, calendars, timeline, as_of):
+            if (state.key.commitment, state.key.origin) == (clock.commitment_id, clock.origin):
                 found[clock.name] = state
     return found

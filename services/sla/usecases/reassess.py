@@ -4,16 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.sla.domain.accord import Accord
+from services.sla.domain.agreement import TimeBasis
+from services.sla.domain.history import History, Told
+from services.sla.domain.pins import Pin
 from services.sla.domain.reassess import measured_by, require_reassessable, version_now
 from services.sla.domain.recorded import Clock
 from services.sla.domain.refused import ClockUnknown, Refused
+from services.sla.domain.timeline import Fact, FactKind
 from services.sla.store.archive import Archive
+from services.sla.store.calendars import newest_calendar
 from services.sla.store.clocks import find_clock
 from services.sla.store.repinning import repin
 from services.sla.store.tx import ClockMoved, SlaTx
-from services.sla.usecases.settle import settle
+from services.sla.usecases.settle import record
 from services.sla.wire.clocks import clock_reassessed, measured_otherwise
 from smarketing.eventlog.outbox import NewEvent, append
+from smarketing.names import CALENDAR_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +51,11 @@ def _reassessed(tx: SlaTx, request: Reassess) -> Clock:
     clock = _found(tx, request.name)
     require_reassessable(clock, etag=request.etag)
     accord = version_now(clock, tx.accords([clock.tenant])[clock.tenant], tx.now)
-    measure = tx.measure(accord.name)
     history = tx.histories([clock.handoff])[clock.handoff]
-    pinned = measured_by(clock, accord, measure.agreement, measure.calendars, history)
+    pinned, pin = _pinned(tx, clock, accord, history)
     if not repin(tx.connection, pinned):
         raise ClockMoved
-    settle(tx, [clock.handoff])
+    record(tx, [_told(tx, history, clock, pin, request.actor)], as_of=tx.now, causes={})
     tx.flush()
     after = _found(tx, request.name)
     why = clock_reassessed(after, clock, actor=request.actor)
@@ -71,6 +77,34 @@ def _reassessed(tx: SlaTx, request: Reassess) -> Clock:
         now=tx.now,
     )
     return after
+
+
+def _pinned(tx: SlaTx, clock: Clock, accord: Accord, history: History) -> tuple[Clock, Pin]:
+    """Return the clock as it is to be measured: by the newest version of the calendar that counts for it."""
+    _, agreement, calendars = tx.measuring(accord.name)
+    pinned = measured_by(clock, accord, agreement, calendars, history)
+    if pinned.basis is TimeBasis.WALL:
+        return pinned, Pin(accord.name)
+    tenant, calendar, _ = CALENDAR_VERSION.parse(pinned.calendar_version)
+    newest = newest_calendar(tx.connection, tenant, calendar)
+    assert newest is not None, pinned.calendar_version  # noqa: S101 - a version of it was just looked up
+    pin = Pin(accord.name, newest.name)
+    return measured_by(clock, accord, agreement, newest.pinned(), history), pin
+
+
+def _told(tx: SlaTx, history: History, clock: Clock, pin: Pin, actor: str) -> Told:
+    fact = Fact(
+        # Behind the last that the log told, where there is room for what this service knows itself.
+        position=max(each.fact.position for each in history.told) + 1,
+        kind=FactKind.REASSESSED,
+        occur_time=tx.now,
+        record_time=tx.now,
+        person=actor,
+        reason=pin.text,
+        commitment=clock.commitment_id,
+        about=clock.origin,
+    )
+    return Told(handoff=clock.handoff, fact=fact)
 
 
 def _found(tx: SlaTx, name: str) -> Clock:

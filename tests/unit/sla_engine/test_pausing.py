@@ -10,8 +10,10 @@ from services.sla.domain.course import Outcome
 from services.sla.domain.pausing import PauseReasonUnknown
 from services.sla.domain.refused import EtagStale, NotYours, StateForbids
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.explain import states_of
 from services.sla.usecases.pausing import OnPause, decide_pauses
 from services.sla.usecases.reassess import Reassess, reassess
+from smarketing.businesstime import Calendar
 from tests.builders.sla_engine import (
     MARKETING_MANAGER,
     MONDAY_NINE,
@@ -200,3 +202,41 @@ def test_what_has_its_verdict_is_not_measured_anew(desk: Desk) -> None:
     desk.follow_up()
 
     assert isinstance(desk.reassess(), StateForbids)
+
+
+def test_a_clock_is_moved_to_the_newest_version_of_its_calendar(desk: Desk) -> None:
+    desk.now = at(1)
+    closed_in_the_morning = Calendar.of("Asia/Seoul", {"mon": [["09:00", "11:00"], ["13:00", "18:00"]]})
+    newest = desk.make_calendar(closed_in_the_morning)
+
+    after = desk.reassess()
+
+    # Two of four hours until eleven, the others from one o'clock on.
+    assert (after.due_time, after.calendar_version) == (at(6), newest)
+    desk.now = at(5)
+    desk.sweep()
+    assert desk.clock().outcome is Outcome.RUNNING
+    desk.now = at(7)
+    desk.sweep()
+    assert desk.clock().breach_time == at(6)
+    (state,) = states(desk).values()
+    assert state.due_time == at(6)
+
+
+def test_a_moved_clock_keeps_what_it_was_moved_to_whatever_else_is_learned(desk: Desk) -> None:
+    desk.now = at(1)
+    desk.agree(some_terms(a_promise(target=6)))
+    desk.reassess()
+    desk.agree(some_terms(a_promise(target=8)))
+    desk.restart()
+    desk.assign(to=OTHER_REP)
+
+    assert (desk.clock().due_time, desk.clock().agreement_version[-1]) == (at(6), "2")
+    desk.reassess()
+    assert (desk.clock().due_time, desk.clock().agreement_version[-1]) == (at(8), "3")
+
+
+def states(desk: Desk) -> Any:
+    clocks = desk.clocks()
+    with desk.database.reading() as connection:
+        return states_of(connection, desk.archive, clocks, as_of=desk.now)
