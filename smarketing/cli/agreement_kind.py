@@ -94,12 +94,16 @@ def _pause_reason(element: Element, tenant: str) -> slapb.PauseReason:
 
 
 def _marketing_terms(element: Element, tenant: str) -> slapb.MarketingTerms:
-    fields = Fields(element, tenant, "mql_definition", "lead_values", "quota")
+    shares = ("minimum_conformance", "minimum_completeness", "maximum_rejected")
+    fields = Fields(element, tenant, "mql_definition", "lead_values", "quota", *shares)
     quota = fields.element("quota")
     return slapb.MarketingTerms(
         mql_definition=fields.text("mql_definition"),
         lead_values=[_lead_value(item, tenant) for item in fields.items("lead_values")],
         quota=None if quota is None else _quota(quota, tenant),
+        minimum_conformance_basis_points=fields.parsed("minimum_conformance", _objective_of, 0),
+        minimum_completeness_basis_points=fields.parsed("minimum_completeness", _objective_of, 0),
+        maximum_rejected_basis_points=fields.parsed("maximum_rejected", _objective_of, 0),
     )
 
 

@@ -18,6 +18,16 @@ class AlertState(Enum):
     RESOLVED = "RESOLVED"
 
 
+class Topic(Enum):
+    """What an alert is of that is of no clock."""
+
+    BUDGET_WARN = "BUDGET_WARN"
+    BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
+    PACE_BEHIND = "PACE_BEHIND"
+    PACE_AHEAD = "PACE_AHEAD"
+    PERIOD_MISSED = "PERIOD_MISSED"
+
+
 class ResolveReason(Enum):
     """Why an alert is dealt with."""
 
@@ -29,7 +39,11 @@ class ResolveReason(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One for each clock, cycle and delivered rung, and one for each miss."""
+    """One for each clock, cycle and delivered rung, and one for each miss.
+
+    One with a topic is of a budget or a period: it has no clock, handoff, owner and team, and says by which
+    version of the agreement it was found.
+    """
 
     tenant: str
     id: str
@@ -54,6 +68,8 @@ class Alert:
     resolve_reason: ResolveReason | None = None
     snooze_until_time: datetime | None = None
     snoozed_by: str = ""
+    topic: Topic | None = None
+    agreement_version: str = ""
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ _MOST_VALUES: Final = 500
 _MOST_MINOR_UNITS: Final = 9_007_199_254_740_991
 _LONGEST_SEGMENT: Final = 200
 _MOST_PACE: Final = 1_000
+_BASIS_POINTS: Final = 10_000
 _is_currency = re.compile(r"[A-Z]{3}").fullmatch
 _is_definition = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,199}").fullmatch
 
@@ -66,6 +67,10 @@ class MarketingTerms:
     mql_definition: str = ""
     lead_values: tuple[LeadValue, ...] = ()
     quota: Quota | None = None
+    least_conformance: int = 0
+    """In basis points, as the two below; 0 where nothing was agreed."""
+    least_completeness: int = 0
+    most_rejected: int = 0
 
     def value_of(self, segment: str | None) -> Amount | None:
         """Return what a lead of a segment is worth; None where the table says nothing of it."""
@@ -88,6 +93,18 @@ def faults_of_marketing(terms: MarketingTerms | None) -> Iterator[Fault]:
     yield from _faults_of_table(terms, f"{path}.lead_values")
     if terms.quota is not None:
         yield from _faults_of_quota(terms.quota, terms, f"{path}.quota")
+    yield from _faults_of_shares(terms, path)
+
+
+def _faults_of_shares(terms: MarketingTerms, path: str) -> Iterator[Fault]:
+    for field, share in (
+        ("minimum_conformance_basis_points", terms.least_conformance),
+        ("minimum_completeness_basis_points", terms.least_completeness),
+        ("maximum_rejected_basis_points", terms.most_rejected),
+    ):
+        if not 0 <= share < _BASIS_POINTS:
+            # A promise that a single lead breaks warns of nothing.
+            yield Fault(path=f"{path}.{field}", description="1 to 9,999; 0 when nothing is agreed")
 
 
 def _faults_of_table(terms: MarketingTerms, path: str) -> Iterator[Fault]:

@@ -70,6 +70,8 @@ class Verdict(Enum):
     BREACHED = "BREACHED"
     PENDING = "PENDING"
     """The period is over, and disputes that could still change it are not."""
+    UNDEFINED = "UNDEFINED"
+    """The period is over, and there is nothing of which there could be a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

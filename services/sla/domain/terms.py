@@ -131,8 +131,11 @@ class Terms:
         return tuple(party for party in BOTH if party not in self.absent)
 
     def step(self, commitment_id: str, rung_id: str) -> Step | None:
-        """Return the rung as written; None for the miss itself, which nobody has to write."""
-        steps = self.promise(commitment_id).steps
+        """Return the rung as written; None for the miss itself, which nobody has to write.
+
+        None as well for what is of no clock, such as a period.
+        """
+        steps = (step for promise in self.promises if promise.id == commitment_id for step in promise.steps)
         return next((step for step in steps if step.id == rung_id), None)
 
     def promise(self, commitment_id: str) -> Promise:

@@ -59,7 +59,7 @@ class PeriodServicer(Answering, PeriodServiceServicer):
         def find(
             connection: Connection, limit: int, after: Any
         ) -> list[tuple[PeriodRow, periodspb.MarketingPeriod]]:
-            rows = page_of_periods(connection, tenant, limit=limit, after=after)
+            rows = page_of_periods(connection, tenant, now=self._now(), limit=limit, after=after)
             return [(row, self._message(connection, row)) for row in rows]
 
         found, token = await self._page(

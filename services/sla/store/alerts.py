@@ -1,11 +1,11 @@
 """Alerts by name and in lists."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from services.sla.domain.alert import Alert
+from services.sla.domain.alert import Alert, AlertState, Topic
 from services.sla.domain.sight import Sight
 from services.sla.store import schema
 from services.sla.store.rows import alert_of
@@ -29,10 +29,26 @@ def find_alert(connection: Connection, name: str) -> Alert | None:
     return None if row is None else alert_of(dict(row))
 
 
-def clock_version_of(connection: Connection, clock: str) -> str:
-    """Return the agreement version that a clock, by name, is pinned to."""
-    query = select(_clock.c.agreement_version).where(_clock.c.id == clock.rsplit("/", 1)[1])
+def version_of(connection: Connection, alert: Alert) -> str:
+    """Return the agreement version that an alert's clock is pinned to, or by which it was found."""
+    if alert.agreement_version:
+        return alert.agreement_version
+    query = select(_clock.c.agreement_version).where(_clock.c.id == alert.clock.rsplit("/", 1)[1])
     return str(connection.execute(query).scalar_one())
+
+
+def open_alerts_of(
+    connection: Connection, tenant: str, topics: Collection[Topic], commitment_id: str
+) -> list[Alert]:
+    """Return the alerts of no clock, about these topics and this promise, that nobody has dealt with."""
+    query = select(_alert).where(
+        _alert.c.tenant == tenant,
+        _alert.c.topic.in_(sorted(topic.value for topic in topics)),
+        _alert.c.topic != "",
+        _alert.c.commitment_id == commitment_id,
+        _alert.c.state != AlertState.RESOLVED.value,
+    )
+    return [alert_of(dict(row)) for row in connection.execute(query).mappings()]
 
 
 def find_alert_in_sight(connection: Connection, name: str, sight: Sight | None) -> Alert | None:

@@ -78,6 +78,10 @@ def _period(metadata: MetaData) -> Table:
         # NULL when it is settled, until a late fact comes.
         Column("next_time", UtcMicros),
         *(Column(name, BigInt, nullable=False) for name in COUNTED),
+        # What became of the promises besides the quota, as `CONFORMANCE=MET` between spaces.
+        Column("verdicts", Text, nullable=False, server_default=text("''")),
+        # The pace that people were told of; empty for none.
+        Column("pace", Text, nullable=False, server_default=text("''")),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )

@@ -1,13 +1,13 @@
 """Marketing's periods, and what each handoff counts in its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
-from services.sla.domain.period import NOTHING, Decision, Entry, Period, PeriodCounts, Verdict
+from services.sla.domain.period import NOTHING, Decision, Entry, Pace, Period, PeriodCounts, Verdict
 from services.sla.store import schema
 from services.sla.store.period_schema import COUNTED
 from smarketing.sql import FindRows, KeyedStatement, UpsertRows, from_micros
@@ -17,6 +17,7 @@ __all__ = [
     "Key",
     "PeriodRow",
     "add_counts",
+    "drop_unbegun",
     "due_finals",
     "due_periods",
     "entries_of",
@@ -25,7 +26,7 @@ __all__ = [
     "open_period",
     "page_of_periods",
     "put_entries",
-    "save_verdict",
+    "save_looked_at",
 ]
 
 _entry: Final = schema.period_tables.entry
@@ -44,7 +45,8 @@ _add: Final = KeyedStatement(
         *(_period.columns[name] for name in COUNTED),
     ],
     f"UPDATE marketing_period SET {_ADDED},"  # noqa: S608 - names of our own columns
-    " next_time = CASE WHEN end_time > k.k3 THEN end_time ELSE k.k3 END FROM k"
+    # Looked at at once: the pace is another now.
+    " next_time = k.k3 FROM k"
     " WHERE tenant = k.k0 AND agreement = k.k1 AND period = k.k2",
 )
 
@@ -75,6 +77,10 @@ class PeriodRow:
     period: Period
     counts: PeriodCounts = NOTHING
     verdict: Verdict = Verdict.RUNNING
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """What became of the promises besides the quota, by name."""
+    pace: Pace | None = None
+    """What people were told of the pace."""
 
 
 def entries_of(connection: Connection, handoffs: Iterable[str]) -> dict[str, Kept]:
@@ -104,7 +110,7 @@ def open_period(connection: Connection, row: PeriodRow) -> None:
             start_time=row.period.start_time,
             end_time=row.period.end_time,
             verdict=row.verdict.value,
-            next_time=row.period.end_time,
+            next_time=row.period.start_time,
             **dict.fromkeys(COUNTED, 0),
         )
     )
@@ -149,16 +155,41 @@ def next_period_time(connection: Connection) -> datetime | None:
     return min((each for each in instants if each is not None), default=None)
 
 
-def save_verdict(connection: Connection, key: Key, verdict: Verdict) -> None:
-    """Write what became of a period; it is settled again when a late fact changes what it counts."""
-    connection.execute(update(_period).where(*_is(key)).values(verdict=verdict.value, next_time=None))
+def save_looked_at(connection: Connection, row: PeriodRow, next_time: datetime | None) -> None:
+    """Write what is said of a period, and when time alone changes that; a fact has it looked at at once."""
+    connection.execute(
+        update(_period)
+        .where(*_is(row.key))
+        .values(
+            verdict=row.verdict.value,
+            verdicts=" ".join(f"{name}={each.value}" for name, each in sorted(row.verdicts.items())),
+            pace=row.pace.value if row.pace else "",
+            next_time=next_time,
+        )
+    )
+
+
+def drop_unbegun(connection: Connection, tenant: str, agreement: str, *, since: datetime) -> None:
+    """Forget the periods that begin then or later and in which nothing was handed over."""
+    connection.execute(
+        delete(_period).where(
+            _period.c.tenant == tenant,
+            _period.c.agreement == agreement,
+            _period.c.start_time >= since,
+            _period.c.submitted == 0,
+            _period.c.verdict == Verdict.RUNNING.value,
+        )
+    )
 
 
 def page_of_periods(
-    connection: Connection, tenant: str, *, limit: int, after: Sequence[Any] | None
+    connection: Connection, tenant: str, *, now: datetime, limit: int, after: Sequence[Any] | None
 ) -> list[PeriodRow]:
-    """Return periods, the latest first; `after`: end in µs, agreement and id of the last one seen."""
-    query = select(_period).where(_period.c.tenant == tenant)
+    """Return periods that have begun, the latest first.
+
+    `after`: end in µs, agreement and id of the last one seen.
+    """
+    query = select(_period).where(_period.c.tenant == tenant, _period.c.start_time <= now)
     if after is not None:
         end, agreement, period = from_micros(after[0]), after[1], after[2]
         same_end = _period.c.end_time == end
@@ -211,6 +242,11 @@ def _kept(row: Sequence[Any]) -> Kept:
     return Kept(handoff=handoff, key=Key(tenant, agreement, period), entry=entry)
 
 
+def _verdicts_of(text: str) -> dict[str, Verdict]:
+    pairs = (each.split("=") for each in text.split())
+    return {name: Verdict(word) for name, word in pairs}
+
+
 def _period_of(row: Row[Any]) -> PeriodRow:
     return PeriodRow(
         key=Key(row.tenant, row.agreement, row.period),
@@ -218,4 +254,6 @@ def _period_of(row: Row[Any]) -> PeriodRow:
         period=Period(row.period, row.start_time, row.end_time),
         counts=PeriodCounts(**{name: getattr(row, name) for name in COUNTED}),
         verdict=Verdict(row.verdict),
+        verdicts=_verdicts_of(row.verdicts),
+        pace=Pace(row.pace) if row.pace else None,
     )

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from services.sla.domain.agreement import CommitmentKind, Grade, Party, TimeBasis
-from services.sla.domain.alert import Alert, AlertState, ResolveReason
+from services.sla.domain.alert import Alert, AlertState, ResolveReason, Topic
 from services.sla.domain.condition import Attributes
 from services.sla.domain.course import Outcome
 from services.sla.domain.history import Told
@@ -197,6 +197,8 @@ def alert_values(alert: Alert) -> dict[str, Any]:
         "resolve_reason": alert.resolve_reason.value if alert.resolve_reason else None,
         "snooze_until_time": alert.snooze_until_time,
         "snoozed_by": alert.snoozed_by,
+        "topic": alert.topic.value if alert.topic else "",
+        "agreement_version": alert.agreement_version,
     }
 
 
@@ -210,6 +212,7 @@ def alert_of(values: Mapping[str, Any]) -> Alert:
             "missed": bool(values["missed"]),
             "recipients": tuple(values["recipients"].split()),
             "resolve_reason": ResolveReason(reason) if reason else None,
+            "topic": Topic(values["topic"]) if values["topic"] else None,
         }
     )
 

@@ -260,9 +260,20 @@ alert: Final = Table(
     Column("resolve_reason", Text),
     Column("snooze_until_time", UtcMicros),
     Column("snoozed_by", Text, nullable=False),
+    # What it is of, where it is of no clock, and by which version it was found.
+    Column("topic", Text, nullable=False, server_default=sql_text("''")),
+    Column("agreement_version", Text, nullable=False, server_default=sql_text("''")),
     sqlite_strict=True,
 )
 Index("alert_by_clock", alert.c.clock)
+Index(
+    "alert_of_topic",
+    alert.c.tenant,
+    alert.c.topic,
+    alert.c.commitment_id,
+    sqlite_where=sql_text("topic <> ''"),
+    postgresql_where=sql_text("topic <> ''"),
+)
 Index("alert_newest", alert.c.tenant, alert.c.create_time, alert.c.id)
 
 # By which way a person is told. The address itself is sealed, beside those of webhooks.

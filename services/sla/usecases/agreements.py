@@ -22,6 +22,7 @@ from services.sla.domain.terms import Terms, faults_of
 from services.sla.store.accords import accords_of, add_accord, find_accord, save_accord
 from services.sla.store.replays import begin_replay
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.periods import begin_periods
 from services.sla.wire.changes import agreement_changed
 
 Q = TypeVar("Q")
@@ -174,6 +175,7 @@ def _activate(tx: SlaTx, request: Activate, now: datetime) -> Accord:
     if effective < now:
         # It reaches into the past: handoffs that nothing measured yet are looked at once more.
         begin_replay(tx.connection, accord.tenant)
+    begin_periods(tx, active)
     return _saved(tx, accord, active, request.principal)
 
 

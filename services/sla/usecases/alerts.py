@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.sla.domain.alert import Alert, ResolveReason
 from services.sla.domain.refused import AlertUnknown, NotYours, Refused
-from services.sla.store.alerts import clock_version_of, find_alert
+from services.sla.store.alerts import find_alert, version_of
 from services.sla.store.tx import SlaTx
 
 
@@ -52,9 +52,7 @@ def snooze(tx: SlaTx, requests: Sequence[Snooze], *, now: datetime) -> list[Aler
         except Refused as refused:
             answers.append(refused)
             continue
-        tx.put_off_alert(
-            put_off, tx.measure(clock_version_of(tx.connection, alert.clock)), actor=request.actor
-        )
+        tx.put_off_alert(put_off, tx.measure(version_of(tx.connection, alert)), actor=request.actor)
         answers.append(put_off)
     return answers
 
@@ -69,7 +67,7 @@ def resolve(tx: SlaTx, requests: Sequence[OnAlert], *, now: datetime) -> list[Al
         except Refused as refused:
             answers.append(refused)
             continue
-        measure = tx.measure(clock_version_of(tx.connection, alert.clock))
+        measure = tx.measure(version_of(tx.connection, alert))
         tx.change_alert(resolved, measure, actor=request.actor)
         answers.append(resolved)
     return answers

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 from google.protobuf.message import Message
 
 from services.sla.domain.accord import Accord, AccordState
-from services.sla.domain.agreement import TimeBasis
-from services.sla.domain.budget import judge
+from services.sla.domain.agreement import Role, TimeBasis
+from services.sla.domain.alert import Topic
+from services.sla.domain.budget import BudgetState, judge
 from services.sla.domain.budget_terms import policy_of
 from services.sla.domain.budget_windows import BudgetWindows
 from services.sla.domain.calendar import WALL
+from services.sla.domain.consequence import ConsequenceKind
 from services.sla.domain.judged import Judged
 from services.sla.domain.terms import Mode, Promise
 from services.sla.store.budgets import BudgetRow, Of, counts_in, due_budgets, first_minutes, save_budget
 from services.sla.store.said import SELF
+from services.sla.store.topic_alerts import open_topic, resolve_topics
 from services.sla.store.tx import SlaTx
 from services.sla.wire.budgets import budget_state_changed, consequence_due
 from smarketing.businesstime import BusinessTimeError
@@ -25,6 +29,10 @@ from smarketing.names import AGREEMENT
 __all__ = ["budget_of", "budgets_in_force", "judge_due"]
 
 _log = structlog.get_logger(__name__)
+
+_OF_NO_HANDOFF: Final = frozenset({Role.PARTY, Role.OTHER_PARTY, Role.LEADERSHIP})
+"""A budget has no owner, manager and queue of its own: those roles are the managers of who promised."""
+_TOPICS: Final = {BudgetState.WARN: Topic.BUDGET_WARN, BudgetState.EXHAUSTED: Topic.BUDGET_EXHAUSTED}
 
 
 def budget_of(tx: SlaTx, of: Of) -> Judged | None:
@@ -73,13 +81,43 @@ def _keep(tx: SlaTx, row: BudgetRow, judged: Judged | None) -> None:
             _event(tx, judged, consequence_due(judged.accord, judged.promise, each), skippable=False)
             for each in judged.consequences
         ]
+        _tell(tx, row, judged)
     append(tx.connection, events, now=tx.now)
+
+
+def _tell(tx: SlaTx, row: BudgetRow, judged: Judged) -> None:
+    """Alert whom the agreement names for the new state; what was told of the one before is over."""
+    resolve_topics(tx, _TOPICS.values(), agreement=_agreement_of(judged), commitment_id=judged.promise.id)
+    topic = _TOPICS.get(judged.budget.state)
+    for each in judged.consequences:
+        if each.kind is not ConsequenceKind.ALERT or topic is None:
+            continue
+        recipients = tx.staff(row.of.tenant).recipients(
+            [role if role in _OF_NO_HANDOFF else Role.PARTY for role in each.recipients],
+            owner="",
+            team="",
+            parties=[party.value for party in judged.promise.parties],
+        )
+        open_topic(
+            tx,
+            topic,
+            version=judged.accord.name,
+            commitment_id=judged.promise.id,
+            title=judged.promise.title,
+            about=each.id,
+            due=tx.now,
+            recipients=recipients,
+        )
+
+
+def _agreement_of(judged: Judged) -> str:
+    return AGREEMENT.build(judged.accord.tenant, judged.accord.agreement)
 
 
 def _event(tx: SlaTx, judged: Judged, payload: Message, *, skippable: bool) -> NewEvent:
     return NewEvent(
         tenant=f"tenants/{judged.accord.tenant}",
-        subject=AGREEMENT.build(judged.accord.tenant, judged.accord.agreement),
+        subject=_agreement_of(judged),
         occur_time=tx.now,
         actor=SELF,
         payload=payload,

@@ -16,7 +16,7 @@ import structlog
 from services.sla.domain.agreement import TimeBasis
 from services.sla.domain.alert import Alert, AlertState, Staff
 from services.sla.domain.notice import Channel, ChannelWay
-from services.sla.store.alerts import clock_version_of
+from services.sla.store.alerts import version_of
 from services.sla.store.archive import Archive
 from services.sla.store.calendars import newest_calendar
 from services.sla.store.notices import (
@@ -182,16 +182,16 @@ def _item(
     connection: Connection, archive: Archive, channel: Channel, told: Told, *, staff: Staff, now: datetime
 ) -> Item:
     alert = told.alert
-    measure = archive.measure(connection, clock_version_of(connection, alert.clock))
-    promise = measure.terms.promise(alert.commitment_id)
-    in_business_time = promise.basis is TimeBasis.BUSINESS
+    measure = archive.measure(connection, version_of(connection, alert))
+    promise = None if alert.topic is not None else measure.terms.promise(alert.commitment_id)
+    in_business_time = promise is not None and promise.basis is TimeBasis.BUSINESS
     if in_business_time:
         late = measure.calendars.default[0].openings.between(alert.due_time, now)
     else:
         late = BusinessTime((now - alert.due_time) // timedelta(microseconds=1))
     return Item(
         alert=alert,
-        kind=promise.kind.value if promise.kind else "",
+        kind=promise.kind.value if promise is not None and promise.kind else "",
         place=_place(alert, told.notice.instead_of or channel.person, staff),
         late=late,
         in_business_time=in_business_time,

@@ -7,29 +7,41 @@ from typing import Final
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.marketing_terms import MarketingTerms, QuotaPeriod
-from services.sla.domain.period import NOTHING, Entry, PeriodCounts, Statement, counts_of, period_at, settle
+from services.sla.domain.period import (
+    NOTHING,
+    Entry,
+    PeriodCounts,
+    Statement,
+    Verdict,
+    counts_of,
+    period_at,
+    settle,
+)
 from services.sla.domain.period_facts import HandedOver, Turn, turned
-from services.sla.domain.terms import AgreementKind
+from services.sla.domain.period_promises import PeriodPromise, judge_promises, next_look, watched_pace
+from services.sla.domain.terms import AgreementKind, Mode
 from services.sla.store.periods import (
     Kept,
     Key,
     PeriodRow,
     add_counts,
+    drop_unbegun,
     due_finals,
     due_periods,
     entries_of,
     find_period,
     open_period,
     put_entries,
-    save_verdict,
+    save_looked_at,
 )
 from services.sla.store.said import SELF
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.period_alerts import tell_of_period
 from services.sla.wire.periods import period_settled
 from smarketing.eventlog.outbox import NewEvent, append
 from smarketing.names import AGREEMENT, tenant_of
 
-__all__ = ["fold", "settle_due", "stated", "terms_of_period"]
+__all__ = ["begin_periods", "fold", "settle_due", "stated", "terms_of_period"]
 
 _DAYS_TO_DISPUTE: Final = 5
 
@@ -73,11 +85,65 @@ def terms_of_period(tx: SlaTx, row: PeriodRow) -> MarketingTerms:
     return tx.measure(row.agreement_version).terms.marketing or MarketingTerms()
 
 
-def _settle(tx: SlaTx, row: PeriodRow) -> None:
-    statement = stated(tx, row)
-    save_verdict(tx.connection, row.key, statement.verdict)
-    if statement.verdict is row.verdict:
+def begin_periods(tx: SlaTx, accord: Accord) -> None:
+    """Open the first whole period of a version that is put in force.
+
+    So one in which nothing is handed over is settled as well. A period that has begun keeps its yardstick.
+    """
+    since = max(accord.effective_time or tx.now, tx.now)
+    drop_unbegun(tx.connection, accord.tenant, accord.agreement, since=since)
+    terms = accord.terms.marketing
+    if terms is None or accord.terms.kind is not AgreementKind.INTERNAL:
         return
+    if period_at(since, kind_of(terms), _zone(tx, accord)).start_time < since:
+        since = period_at(since, kind_of(terms), _zone(tx, accord)).end_time
+    _period_row(tx, accord, terms, since)
+
+
+def _settle(tx: SlaTx, row: PeriodRow) -> None:
+    statement, terms = stated(tx, row), terms_of_period(tx, row)
+    measure = tx.measure(row.agreement_version)
+    day = measure.calendar.calendar.business_days(1)
+    judged = judge_promises(terms, statement, as_of=tx.now)
+    verdicts = {
+        each.promise.value: each.verdict for each in judged if each.promise is not PeriodPromise.VALUE
+    }
+    pace = watched_pace(terms.quota, statement, row.pace, measure.openings, day, as_of=tx.now)
+    looked = replace(row, verdict=statement.verdict, verdicts=verdicts, pace=pace)
+    coming = next_look(terms.quota, row.period, row.counts, measure.openings, day, as_of=tx.now)
+    save_looked_at(tx.connection, looked, coming)
+    if measure.terms.mode is Mode.ENFORCE:
+        tell_of_period(tx, row, looked, is_whole=_was_in_force(tx, row))
+    if tx.now >= row.period.end_time and row.verdict is Verdict.RUNNING:
+        _open_following(tx, row)
+    if _settled(looked) != _settled(row):
+        _say(tx, row, statement)
+
+
+def _settled(row: PeriodRow) -> dict[str, Verdict]:
+    """Return the verdicts of what is over; while a period runs there is none."""
+    found = {PeriodPromise.VALUE.value: row.verdict, **row.verdicts}
+    return {name: each for name, each in found.items() if each is not Verdict.RUNNING}
+
+
+def _open_following(tx: SlaTx, row: PeriodRow) -> None:
+    at = row.period.end_time
+    for accord in tx.accords([row.key.tenant])[row.key.tenant]:
+        is_next = accord.agreement == row.key.agreement and accord.is_in_force(at)
+        if is_next and accord.terms.marketing is not None:
+            _period_row(tx, accord, accord.terms.marketing, at)
+
+
+def _was_in_force(tx: SlaTx, row: PeriodRow) -> bool:
+    """Tell whether the agreement held from the period's start on: less than a period has no pace."""
+    return any(
+        accord.effective_time is not None and accord.effective_time <= row.period.start_time
+        for accord in tx.accords([row.key.tenant])[row.key.tenant]
+        if accord.agreement == row.key.agreement
+    )
+
+
+def _say(tx: SlaTx, row: PeriodRow, statement: Statement) -> None:
     agreement = AGREEMENT.build(row.key.tenant, row.key.agreement)
     event = NewEvent(
         tenant=f"tenants/{row.key.tenant}",
@@ -136,9 +202,17 @@ def _accord_of(tx: SlaTx, fact: HandedOver) -> Accord | None:
     return None
 
 
+def kind_of(terms: MarketingTerms) -> QuotaPeriod:
+    """Return how long a period is: a month where there is no quota."""
+    return terms.quota.period if terms.quota and terms.quota.period else QuotaPeriod.MONTH
+
+
+def _zone(tx: SlaTx, accord: Accord) -> str:
+    return tx.measure(accord.name).calendar.calendar.zone
+
+
 def _period_row(tx: SlaTx, accord: Accord, terms: MarketingTerms, at: datetime) -> PeriodRow:
-    kind = terms.quota.period if terms.quota and terms.quota.period else QuotaPeriod.MONTH
-    period = period_at(at, kind, tx.measure(accord.name).calendar.calendar.zone)
+    period = period_at(at, kind_of(terms), _zone(tx, accord))
     key = Key(accord.tenant, accord.agreement, period.id)
     known = find_period(tx.connection, key)
     if known is not None:

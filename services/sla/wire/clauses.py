@@ -126,6 +126,9 @@ def marketing_terms_of(message: slapb.MarketingTerms) -> MarketingTerms:
             LeadValue(segment=each.segment, value=_amount_of(each.value)) for each in message.lead_values
         ),
         quota=_quota_of(message.quota) if message.HasField("quota") else None,
+        least_conformance=message.minimum_conformance_basis_points,
+        least_completeness=message.minimum_completeness_basis_points,
+        most_rejected=message.maximum_rejected_basis_points,
     )
 
 
@@ -137,6 +140,9 @@ def marketing_terms_message(terms: MarketingTerms) -> slapb.MarketingTerms:
             slapb.LeadValue(segment=each.segment, value=_money(each.value)) for each in terms.lead_values
         ],
         quota=None if terms.quota is None else _quota_message(terms.quota),
+        minimum_conformance_basis_points=terms.least_conformance,
+        minimum_completeness_basis_points=terms.least_completeness,
+        maximum_rejected_basis_points=terms.most_rejected,
     )
 
 

@@ -262,6 +262,8 @@ def alert_message(alert: Alert) -> slapb.Alert:
         resolve_reason=reason.value if reason else "",
         snooze_until_time=stamp_or_none(alert.snooze_until_time),
         snoozed_by=alert.snoozed_by,
+        topic=slapb.Alert.Topic.Value(f"TOPIC_{alert.topic.value if alert.topic else 'CLOCK'}"),
+        agreement_version=alert.agreement_version,
     )
 
 

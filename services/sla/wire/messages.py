@@ -5,8 +5,10 @@ from datetime import datetime
 import orjson
 
 from services.sla.domain.alert import Alert
+from services.sla.domain.notice import Language
 from services.sla.wire.calendars import zoned
 from services.sla.wire.clocks import late_text
+from services.sla.wire.topics import agreement_of, headline
 from smarketing.businesstime import BusinessTime, Calendar
 
 OPENED = "alert.opened"
@@ -24,7 +26,9 @@ def alert_json(alert: Alert, calendar: Calendar, *, late: BusinessTime, at: date
             "text": _sentence(alert, due, late),
             "missed": alert.missed,
             "handoff": alert.handoff,
-            "link": f"/{alert.handoff}",
+            "link": f"/{alert.handoff if alert.topic is None else agreement_of(alert)}",
+            "topic": alert.topic.value if alert.topic else "CLOCK",
+            "agreement_version": alert.agreement_version,
             "commitment": {"id": alert.commitment_id, "title": alert.commitment_title},
             "rung": alert.rung_id,
             "clock": alert.clock,
@@ -40,6 +44,9 @@ def alert_json(alert: Alert, calendar: Calendar, *, late: BusinessTime, at: date
 
 
 def _sentence(alert: Alert, due: str, late: BusinessTime) -> str:
+    if alert.topic is not None:
+        said = headline(alert, alert.topic, Language.ENGLISH)
+        return f"{said} is dealt with." if alert.resolve_reason else f"{said}."
     what = alert.commitment_title or alert.commitment_id
     if alert.resolve_reason:
         return f"{what}, due {due}, is dealt with."

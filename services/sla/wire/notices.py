@@ -8,9 +8,10 @@ from typing import Final
 
 import orjson
 
-from services.sla.domain.alert import Alert
+from services.sla.domain.alert import Alert, Topic
 from services.sla.domain.notice import Language
 from services.sla.wire.clocks import late_text
+from services.sla.wire.topics import agreement_of, headline, to_do_about
 from smarketing.businesstime import BusinessTime, load_zone
 
 TYPE: Final = "alert.notice"
@@ -47,6 +48,8 @@ def subject_of(items: Sequence[Item], language: Language, *, at: datetime) -> st
     missed = sum(_is_past(item, at) for item in items)
     if len(items) == 1:
         (item,) = items
+        if item.alert.topic is not None:
+            return headline(item.alert, item.alert.topic, language)
         kind = words["missed"] if missed else words["coming"]
         return f"{kind}: {_title(item)} — {_due(item)}"
     return words["many"].format(count=len(items), missed=missed, coming=len(items) - missed)
@@ -80,7 +83,9 @@ def notice_json(
                     "due_text": _due(item),
                     "owner": item.alert.owner,
                     "to_do": _to_do(item, language, at),
-                    "link": f"{link_base}/{item.alert.handoff}",
+                    "link": f"{link_base}/{_subject(item.alert)}",
+                    "topic": item.alert.topic.value if item.alert.topic else "CLOCK",
+                    "agreement_version": item.alert.agreement_version,
                     "instead_of": item.instead_of,
                 }
                 for item in items
@@ -103,6 +108,8 @@ def span_text(amount: BusinessTime, language: Language) -> str:
 def _block(item: Item, language: Language, at: datetime, link_base: str) -> str:
     words = _WORDS[language]
     alert, past = item.alert, _is_past(item, at)
+    if alert.topic is not None:
+        return _topical(item, alert.topic, language, at, link_base)
     span = words["past" if past else "ahead"].format(span=span_text(item.late, language))
     basis = words["business" if item.in_business_time else "wall"]
     lines = [
@@ -119,6 +126,27 @@ def _block(item: Item, language: Language, at: datetime, link_base: str) -> str:
     return "\n".join(lines)
 
 
+def _topical(item: Item, topic: Topic, language: Language, at: datetime, link_base: str) -> str:
+    words, alert = _WORDS[language], item.alert
+    # A period ends, and a budget has been in its state since.
+    when = words["since" if topic in {Topic.BUDGET_WARN, Topic.BUDGET_EXHAUSTED} else "until"]
+    lines = [
+        headline(alert, topic, language),
+        f"  {words['agreement']}: {agreement_of(alert)}",
+        f"  {words['commitment']}: {alert.commitment_id}",
+        f"  {when}: {_due(item)}",
+        f"  {words['to_do']}: {_to_do(item, language, at)}",
+    ]
+    if item.instead_of:
+        lines.append(f"  {words['cover'].format(person=_short(item.instead_of))}")
+    lines.append(f"  {link_base}/{_subject(alert)}")
+    return "\n".join(lines)
+
+
+def _subject(alert: Alert) -> str:
+    return alert.handoff if alert.topic is None else agreement_of(alert)
+
+
 def _title(item: Item) -> str:
     return item.alert.commitment_title or item.alert.commitment_id
 
@@ -129,7 +157,7 @@ def _due(item: Item) -> str:
 
 def _is_past(item: Item, at: datetime) -> bool:
     # A warning may have waited overnight: by the time it is read the due instant may be over.
-    return item.alert.missed or item.alert.due_time < at
+    return item.alert.missed or (item.alert.topic is None and item.alert.due_time < at)
 
 
 def _short(name: str) -> str:
@@ -137,6 +165,8 @@ def _short(name: str) -> str:
 
 
 def _to_do(item: Item, language: Language, at: datetime) -> str:
+    if item.alert.topic is not None:
+        return to_do_about(item.alert.topic, language)
     if item.place is not Place.OWNER:
         return _OTHERS_TO_DO[language][item.place]
     found = _OWNERS_TO_DO.get(item.kind, _ANY_TO_DO)
@@ -155,6 +185,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "owner": "Owner",
         "nobody": "nobody",
         "due": "Due",
+        "since": "Since",
+        "until": "The period ends",
+        "agreement": "Agreement",
         "past": "{span} ago",
         "ahead": "in {span}",
         "business": "{span}, open hours only",
@@ -171,6 +204,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "owner": "담당",
         "nobody": "없음",
         "due": "기한",
+        "since": "시작",
+        "until": "기간 종료",
+        "agreement": "합의서",
         "past": "{span} 지남",
         "ahead": "{span} 남음",
         "business": "업무 시간 기준 {span}",

@@ -11,6 +11,7 @@ from services.sla.domain.agreement import Party
 from services.sla.domain.marketing_terms import MarketingTerms
 from services.sla.domain.period import Statement
 from services.sla.domain.period_facts import HandedOver, Turn, TurnKind
+from services.sla.domain.period_promises import Judged, judge_promises
 from services.sla.wire.facts import attributes_of
 from services.sla.wire.instants import instant, stamp
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -107,6 +108,7 @@ def period_message(
         rejected_ratio=_number(statement.rejected_share),
         waiting_count=counts.waiting,
         as_of_time=stamp(as_of),
+        promises=[_promise(each) for each in judge_promises(terms, statement, as_of=as_of)],
     )
     if terms.lead_values:
         currency = terms.lead_values[0].value.currency
@@ -125,6 +127,15 @@ def period_settled(
     """Return the event of a period that was settled."""
     return periodspb.MarketingPeriodSettled(
         marketing_period=period_message(statement, terms, agreement=agreement, version=version, as_of=as_of)
+    )
+
+
+def _promise(judged: Judged) -> periodspb.PeriodPromise:
+    return periodspb.PeriodPromise(
+        kind=periodspb.PeriodPromise.Kind.Value(f"KIND_{judged.promise.value}"),
+        verdict=periodspb.MarketingPeriod.Verdict.Value(f"VERDICT_{judged.verdict.value}"),
+        limit_ratio=float(judged.limit),
+        actual_ratio=_number(judged.actual),
     )
 
 

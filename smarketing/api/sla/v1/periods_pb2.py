@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#smarketing/api/sla/v1/periods.proto\x12\x15smarketing.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#smarketing/api/terms/v1/terms.proto\"\xb0\x08\n\x0fMarketingPeriod\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x07verdict\x18\x06 \x01(\x0e\x32..smarketing.api.sla.v1.MarketingPeriod.Verdict\x12\x39\n\x04pace\x18\x07 \x01(\x0e\x32+.smarketing.api.sla.v1.MarketingPeriod.Pace\x12-\n\x05quota\x18\x08 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x31\n\tdelivered\x18\t \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12/\n\x07pending\x18\n \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x1d\n\x10\x61ttainment_ratio\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x17\n\npace_ratio\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fsubmitted_count\x18\r \x01(\x03\x12\x16\n\x0eunvalued_count\x18\x0e \x01(\x03\x12\x1e\n\x11\x63onformance_ratio\x18\x0f \x01(\x01H\x02\x88\x01\x01\x12\x1f\n\x12\x63ompleteness_ratio\x18\x10 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14\x66ully_complete_ratio\x18\x11 \x01(\x01H\x04\x88\x01\x01\x12\x1b\n\x0erejected_ratio\x18\x12 \x01(\x01H\x05\x88\x01\x01\x12\x15\n\rwaiting_count\x18\x13 \x01(\x03\x12.\n\nas_of_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"s\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_RUNNING\x10\x01\x12\x0f\n\x0bVERDICT_MET\x10\x02\x12\x14\n\x10VERDICT_BREACHED\x10\x03\x12\x13\n\x0fVERDICT_PENDING\x10\x04\"O\n\x04Pace\x12\x14\n\x10PACE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPACE_BEHIND\x10\x01\x12\x10\n\x0cPACE_ON_PACE\x10\x02\x12\x0e\n\nPACE_AHEAD\x10\x03\x42\x13\n\x11_attainment_ratioB\r\n\x0b_pace_ratioB\x14\n\x12_conformance_ratioB\x15\n\x13_completeness_ratioB\x17\n\x15_fully_complete_ratioB\x11\n\x0f_rejected_ratio\"Z\n\x16MarketingPeriodSettled\x12@\n\x10marketing_period\x18\x01 \x01(\x0b\x32&.smarketing.api.sla.v1.MarketingPeriod\">\n\x19GetMarketingPeriodRequest\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\"T\n\x1bListMarketingPeriodsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"z\n\x1cListMarketingPeriodsResponse\x12\x41\n\x11marketing_periods\x18\x01 \x03(\x0b\x32&.smarketing.api.sla.v1.MarketingPeriod\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x80\x02\n\rPeriodService\x12n\n\x12GetMarketingPeriod\x12\x30.smarketing.api.sla.v1.GetMarketingPeriodRequest\x1a&.smarketing.api.sla.v1.MarketingPeriod\x12\x7f\n\x14ListMarketingPeriods\x12\x32.smarketing.api.sla.v1.ListMarketingPeriodsRequest\x1a\x33.smarketing.api.sla.v1.ListMarketingPeriodsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#smarketing/api/sla/v1/periods.proto\x12\x15smarketing.api.sla.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#smarketing/api/terms/v1/terms.proto\"\x80\t\n\x0fMarketingPeriod\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x07verdict\x18\x06 \x01(\x0e\x32..smarketing.api.sla.v1.MarketingPeriod.Verdict\x12\x39\n\x04pace\x18\x07 \x01(\x0e\x32+.smarketing.api.sla.v1.MarketingPeriod.Pace\x12-\n\x05quota\x18\x08 \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x31\n\tdelivered\x18\t \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12/\n\x07pending\x18\n \x01(\x0b\x32\x1e.smarketing.api.terms.v1.Money\x12\x1d\n\x10\x61ttainment_ratio\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x17\n\npace_ratio\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0fsubmitted_count\x18\r \x01(\x03\x12\x16\n\x0eunvalued_count\x18\x0e \x01(\x03\x12\x1e\n\x11\x63onformance_ratio\x18\x0f \x01(\x01H\x02\x88\x01\x01\x12\x1f\n\x12\x63ompleteness_ratio\x18\x10 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14\x66ully_complete_ratio\x18\x11 \x01(\x01H\x04\x88\x01\x01\x12\x1b\n\x0erejected_ratio\x18\x12 \x01(\x01H\x05\x88\x01\x01\x12\x15\n\rwaiting_count\x18\x13 \x01(\x03\x12.\n\nas_of_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x08promises\x18\x15 \x03(\x0b\x32$.smarketing.api.sla.v1.PeriodPromise\"\x8a\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_RUNNING\x10\x01\x12\x0f\n\x0bVERDICT_MET\x10\x02\x12\x14\n\x10VERDICT_BREACHED\x10\x03\x12\x13\n\x0fVERDICT_PENDING\x10\x04\x12\x15\n\x11VERDICT_UNDEFINED\x10\x05\"O\n\x04Pace\x12\x14\n\x10PACE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPACE_BEHIND\x10\x01\x12\x10\n\x0cPACE_ON_PACE\x10\x02\x12\x0e\n\nPACE_AHEAD\x10\x03\x42\x13\n\x11_attainment_ratioB\r\n\x0b_pace_ratioB\x14\n\x12_conformance_ratioB\x15\n\x13_completeness_ratioB\x17\n\x15_fully_complete_ratioB\x11\n\x0f_rejected_ratio\"\xba\x02\n\rPeriodPromise\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).smarketing.api.sla.v1.PeriodPromise.Kind\x12?\n\x07verdict\x18\x02 \x01(\x0e\x32..smarketing.api.sla.v1.MarketingPeriod.Verdict\x12\x13\n\x0blimit_ratio\x18\x03 \x01(\x01\x12\x19\n\x0c\x61\x63tual_ratio\x18\x04 \x01(\x01H\x00\x88\x01\x01\"n\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_VALUE\x10\x01\x12\x14\n\x10KIND_CONFORMANCE\x10\x02\x12\x15\n\x11KIND_COMPLETENESS\x10\x03\x12\x13\n\x0fKIND_REJECTIONS\x10\x04\x42\x0f\n\r_actual_ratio\"Z\n\x16MarketingPeriodSettled\x12@\n\x10marketing_period\x18\x01 \x01(\x0b\x32&.smarketing.api.sla.v1.MarketingPeriod\">\n\x19GetMarketingPeriodRequest\x12\x11\n\tagreement\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\"T\n\x1bListMarketingPeriodsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"z\n\x1cListMarketingPeriodsResponse\x12\x41\n\x11marketing_periods\x18\x01 \x03(\x0b\x32&.smarketing.api.sla.v1.MarketingPeriod\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x80\x02\n\rPeriodService\x12n\n\x12GetMarketingPeriod\x12\x30.smarketing.api.sla.v1.GetMarketingPeriodRequest\x1a&.smarketing.api.sla.v1.MarketingPeriod\x12\x7f\n\x14ListMarketingPeriods\x12\x32.smarketing.api.sla.v1.ListMarketingPeriodsRequest\x1a\x33.smarketing.api.sla.v1.ListMarketingPeriodsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smarketing.api.sla.v1.perio
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MARKETINGPERIOD']._serialized_start=133
-  _globals['_MARKETINGPERIOD']._serialized_end=1205
-  _globals['_MARKETINGPERIOD_VERDICT']._serialized_start=884
-  _globals['_MARKETINGPERIOD_VERDICT']._serialized_end=999
-  _globals['_MARKETINGPERIOD_PACE']._serialized_start=1001
-  _globals['_MARKETINGPERIOD_PACE']._serialized_end=1080
-  _globals['_MARKETINGPERIODSETTLED']._serialized_start=1207
-  _globals['_MARKETINGPERIODSETTLED']._serialized_end=1297
-  _globals['_GETMARKETINGPERIODREQUEST']._serialized_start=1299
-  _globals['_GETMARKETINGPERIODREQUEST']._serialized_end=1361
-  _globals['_LISTMARKETINGPERIODSREQUEST']._serialized_start=1363
-  _globals['_LISTMARKETINGPERIODSREQUEST']._serialized_end=1447
-  _globals['_LISTMARKETINGPERIODSRESPONSE']._serialized_start=1449
-  _globals['_LISTMARKETINGPERIODSRESPONSE']._serialized_end=1571
-  _globals['_PERIODSERVICE']._serialized_start=1574
-  _globals['_PERIODSERVICE']._serialized_end=1830
+  _globals['_MARKETINGPERIOD']._serialized_end=1285
+  _globals['_MARKETINGPERIOD_VERDICT']._serialized_start=941
+  _globals['_MARKETINGPERIOD_VERDICT']._serialized_end=1079
+  _globals['_MARKETINGPERIOD_PACE']._serialized_start=1081
+  _globals['_MARKETINGPERIOD_PACE']._serialized_end=1160
+  _globals['_PERIODPROMISE']._serialized_start=1288
+  _globals['_PERIODPROMISE']._serialized_end=1602
+  _globals['_PERIODPROMISE_KIND']._serialized_start=1475
+  _globals['_PERIODPROMISE_KIND']._serialized_end=1585
+  _globals['_MARKETINGPERIODSETTLED']._serialized_start=1604
+  _globals['_MARKETINGPERIODSETTLED']._serialized_end=1694
+  _globals['_GETMARKETINGPERIODREQUEST']._serialized_start=1696
+  _globals['_GETMARKETINGPERIODREQUEST']._serialized_end=1758
+  _globals['_LISTMARKETINGPERIODSREQUEST']._serialized_start=1760
+  _globals['_LISTMARKETINGPERIODSREQUEST']._serialized_end=1844
+  _globals['_LISTMARKETINGPERIODSRESPONSE']._serialized_start=1846
+  _globals['_LISTMARKETINGPERIODSRESPONSE']._serialized_end=1968
+  _globals['_PERIODSERVICE']._serialized_start=1971
+  _globals['_PERIODSERVICE']._serialized_end=2227
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,8 @@ class MarketingPeriod(_message.Message):
         """It was not."""
         VERDICT_PENDING: MarketingPeriod._Verdict.ValueType  # 4
         """The period is over, and rejections that are not final could still change it."""
+        VERDICT_UNDEFINED: MarketingPeriod._Verdict.ValueType  # 5
+        """The period is over, and nothing happened in it of which there could be a share."""
 
     class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
         """What became of the quota."""
@@ -57,6 +59,8 @@ class MarketingPeriod(_message.Message):
     """It was not."""
     VERDICT_PENDING: MarketingPeriod.Verdict.ValueType  # 4
     """The period is over, and rejections that are not final could still change it."""
+    VERDICT_UNDEFINED: MarketingPeriod.Verdict.ValueType  # 5
+    """The period is over, and nothing happened in it of which there could be a share."""
 
     class _Pace:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -105,10 +109,11 @@ class MarketingPeriod(_message.Message):
     REJECTED_RATIO_FIELD_NUMBER: _builtins.int
     WAITING_COUNT_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    PROMISES_FIELD_NUMBER: _builtins.int
     agreement: _builtins.str
     """`tenants/{tenant}/agreements/{agreement}`."""
     agreement_version: _builtins.str
-    """The version whose values and quota hold for the period: the one in force at its first handoff."""
+    """The version whose values and quota hold for the period: the one in force as it began."""
     period: _builtins.str
     """`2026-09`, `2026-Q3` or `2026`."""
     verdict: Global___MarketingPeriod.Verdict.ValueType
@@ -157,6 +162,10 @@ class MarketingPeriod(_message.Message):
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """The instant of the account."""
 
+    @_builtins.property
+    def promises(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeriodPromise]:
+        """What became of everything that was agreed for the period."""
+
     def __init__(
         self,
         *,
@@ -180,10 +189,11 @@ class MarketingPeriod(_message.Message):
         rejected_ratio: _builtins.float | None = ...,
         waiting_count: _builtins.int = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        promises: _abc.Iterable[Global___PeriodPromise] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_attainment_ratio", b"_attainment_ratio", "_completeness_ratio", b"_completeness_ratio", "_conformance_ratio", b"_conformance_ratio", "_fully_complete_ratio", b"_fully_complete_ratio", "_pace_ratio", b"_pace_ratio", "_rejected_ratio", b"_rejected_ratio", "as_of_time", b"as_of_time", "attainment_ratio", b"attainment_ratio", "completeness_ratio", b"completeness_ratio", "conformance_ratio", b"conformance_ratio", "delivered", b"delivered", "end_time", b"end_time", "fully_complete_ratio", b"fully_complete_ratio", "pace_ratio", b"pace_ratio", "pending", b"pending", "quota", b"quota", "rejected_ratio", b"rejected_ratio", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attainment_ratio", b"_attainment_ratio", "_completeness_ratio", b"_completeness_ratio", "_conformance_ratio", b"_conformance_ratio", "_fully_complete_ratio", b"_fully_complete_ratio", "_pace_ratio", b"_pace_ratio", "_rejected_ratio", b"_rejected_ratio", "agreement", b"agreement", "agreement_version", b"agreement_version", "as_of_time", b"as_of_time", "attainment_ratio", b"attainment_ratio", "completeness_ratio", b"completeness_ratio", "conformance_ratio", b"conformance_ratio", "delivered", b"delivered", "end_time", b"end_time", "fully_complete_ratio", b"fully_complete_ratio", "pace", b"pace", "pace_ratio", b"pace_ratio", "pending", b"pending", "period", b"period", "quota", b"quota", "rejected_ratio", b"rejected_ratio", "start_time", b"start_time", "submitted_count", b"submitted_count", "unvalued_count", b"unvalued_count", "verdict", b"verdict", "waiting_count", b"waiting_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attainment_ratio", b"_attainment_ratio", "_completeness_ratio", b"_completeness_ratio", "_conformance_ratio", b"_conformance_ratio", "_fully_complete_ratio", b"_fully_complete_ratio", "_pace_ratio", b"_pace_ratio", "_rejected_ratio", b"_rejected_ratio", "agreement", b"agreement", "agreement_version", b"agreement_version", "as_of_time", b"as_of_time", "attainment_ratio", b"attainment_ratio", "completeness_ratio", b"completeness_ratio", "conformance_ratio", b"conformance_ratio", "delivered", b"delivered", "end_time", b"end_time", "fully_complete_ratio", b"fully_complete_ratio", "pace", b"pace", "pace_ratio", b"pace_ratio", "pending", b"pending", "period", b"period", "promises", b"promises", "quota", b"quota", "rejected_ratio", b"rejected_ratio", "start_time", b"start_time", "submitted_count", b"submitted_count", "unvalued_count", b"unvalued_count", "verdict", b"verdict", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attainment_ratio: _TypeAlias = _typing.Literal["attainment_ratio"]  # noqa: Y015
     _WhichOneofArgType__attainment_ratio: _TypeAlias = _typing.Literal["_attainment_ratio", b"_attainment_ratio"]  # noqa: Y015
@@ -213,8 +223,77 @@ class MarketingPeriod(_message.Message):
 Global___MarketingPeriod: _TypeAlias = MarketingPeriod  # noqa: Y015
 
 @_typing.final
+class PeriodPromise(_message.Message):
+    """One of marketing's promises for a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PeriodPromise._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: PeriodPromise._Kind.ValueType  # 0
+        """Never returned."""
+        KIND_VALUE: PeriodPromise._Kind.ValueType  # 1
+        """At least the quota's value."""
+        KIND_CONFORMANCE: PeriodPromise._Kind.ValueType  # 2
+        """At least so large a share that meets the MQL definition."""
+        KIND_COMPLETENESS: PeriodPromise._Kind.ValueType  # 3
+        """At least so large a share of required fields."""
+        KIND_REJECTIONS: PeriodPromise._Kind.ValueType  # 4
+        """At most so large a share rejected for reasons that count on marketing."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What is promised."""
+
+    KIND_UNSPECIFIED: PeriodPromise.Kind.ValueType  # 0
+    """Never returned."""
+    KIND_VALUE: PeriodPromise.Kind.ValueType  # 1
+    """At least the quota's value."""
+    KIND_CONFORMANCE: PeriodPromise.Kind.ValueType  # 2
+    """At least so large a share that meets the MQL definition."""
+    KIND_COMPLETENESS: PeriodPromise.Kind.ValueType  # 3
+    """At least so large a share of required fields."""
+    KIND_REJECTIONS: PeriodPromise.Kind.ValueType  # 4
+    """At most so large a share rejected for reasons that count on marketing."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    LIMIT_RATIO_FIELD_NUMBER: _builtins.int
+    ACTUAL_RATIO_FIELD_NUMBER: _builtins.int
+    kind: Global___PeriodPromise.Kind.ValueType
+    """What is promised."""
+    verdict: Global___MarketingPeriod.Verdict.ValueType
+    """What became of it."""
+    limit_ratio: _builtins.float
+    """What was agreed: 1 for the quota."""
+    actual_ratio: _builtins.float
+    """What it came to; absent without a denominator."""
+    def __init__(
+        self,
+        *,
+        kind: Global___PeriodPromise.Kind.ValueType = ...,
+        verdict: Global___MarketingPeriod.Verdict.ValueType = ...,
+        limit_ratio: _builtins.float = ...,
+        actual_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_actual_ratio", b"_actual_ratio", "actual_ratio", b"actual_ratio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_actual_ratio", b"_actual_ratio", "actual_ratio", b"actual_ratio", "kind", b"kind", "limit_ratio", b"limit_ratio", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__actual_ratio: _TypeAlias = _typing.Literal["actual_ratio"]  # noqa: Y015
+    _WhichOneofArgType__actual_ratio: _TypeAlias = _typing.Literal["_actual_ratio", b"_actual_ratio"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__actual_ratio) -> _WhichOneofReturnType__actual_ratio | None: ...
+
+Global___PeriodPromise: _TypeAlias = PeriodPromise  # noqa: Y015
+
+@_typing.final
 class MarketingPeriodSettled(_message.Message):
-    """A period was settled: its quota is met, missed, or waits for disputes; or a late fact changed that."""
+    """A period was settled: what was promised for it is kept, missed, or waits for disputes; or a late fact
+    changed that.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -60,7 +60,7 @@ class PeriodServiceServicer:
     def GetMarketingPeriod(self, request, context):
         """Returns the period of an agreement.
 
-        Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one in which nothing was handed over.
+        Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one of which no agreement says anything.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

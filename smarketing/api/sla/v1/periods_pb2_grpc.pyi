@@ -40,7 +40,7 @@ class PeriodServiceStub:
     GetMarketingPeriod: _grpc.UnaryUnaryMultiCallable[_periods_pb2.GetMarketingPeriodRequest, _periods_pb2.MarketingPeriod]
     """Returns the period of an agreement.
 
-    Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one in which nothing was handed over.
+    Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one of which no agreement says anything.
     """
     ListMarketingPeriods: _grpc.UnaryUnaryMultiCallable[_periods_pb2.ListMarketingPeriodsRequest, _periods_pb2.ListMarketingPeriodsResponse]
     """Lists periods, the latest first."""
@@ -57,7 +57,7 @@ class PeriodServiceAsyncStub(PeriodServiceStub):
     GetMarketingPeriod: _aio.UnaryUnaryMultiCallable[_periods_pb2.GetMarketingPeriodRequest, _periods_pb2.MarketingPeriod]  # type: ignore[assignment]
     """Returns the period of an agreement.
 
-    Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one in which nothing was handed over.
+    Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one of which no agreement says anything.
     """
     ListMarketingPeriods: _aio.UnaryUnaryMultiCallable[_periods_pb2.ListMarketingPeriodsRequest, _periods_pb2.ListMarketingPeriodsResponse]  # type: ignore[assignment]
     """Lists periods, the latest first."""
@@ -77,7 +77,7 @@ class PeriodServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_periods_pb2.MarketingPeriod, _abc.Awaitable[_periods_pb2.MarketingPeriod]]:
         """Returns the period of an agreement.
 
-        Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one in which nothing was handed over.
+        Errors: `PERIOD_UNKNOWN` (`NOT_FOUND`) for one of which no agreement says anything.
         """
 
     @_abc_1.abstractmethod

@@ -490,8 +490,19 @@ class MarketingTerms(_message.Message):
     MQL_DEFINITION_FIELD_NUMBER: _builtins.int
     LEAD_VALUES_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
+    MINIMUM_CONFORMANCE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    MINIMUM_COMPLETENESS_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    MAXIMUM_REJECTED_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     mql_definition: _builtins.str
     """The name of the version of the MQL definition that both parties mean; empty when none is agreed."""
+    minimum_conformance_basis_points: _builtins.int
+    """Of 10,000 handoffs held against a definition, how many at least meet it; 0 means nothing was agreed."""
+    minimum_completeness_basis_points: _builtins.int
+    """Of 10,000 required fields, how many at least are filled in; 0 means nothing was agreed."""
+    maximum_rejected_basis_points: _builtins.int
+    """Of 10,000 decided handoffs, how many at most are finally rejected for reasons that count on marketing; 0
+    means nothing was agreed.
+    """
     @_builtins.property
     def lead_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeadValue]:
         """What a lead is worth on average, by segment; each segment once, all in one currency."""
@@ -506,10 +517,13 @@ class MarketingTerms(_message.Message):
         mql_definition: _builtins.str = ...,
         lead_values: _abc.Iterable[Global___LeadValue] | None = ...,
         quota: Global___MarketingQuota | None = ...,
+        minimum_conformance_basis_points: _builtins.int = ...,
+        minimum_completeness_basis_points: _builtins.int = ...,
+        maximum_rejected_basis_points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead_values", b"lead_values", "mql_definition", b"mql_definition", "quota", b"quota"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead_values", b"lead_values", "maximum_rejected_basis_points", b"maximum_rejected_basis_points", "minimum_completeness_basis_points", b"minimum_completeness_basis_points", "minimum_conformance_basis_points", b"minimum_conformance_basis_points", "mql_definition", b"mql_definition", "quota", b"quota"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1710,9 +1724,51 @@ Global___ClockInterval: _TypeAlias = ClockInterval  # noqa: Y015
 
 @_typing.final
 class Alert(_message.Message):
-    """A miss, or a coming one, as an object that people deal with."""
+    """A miss, or a coming one, as an object that people deal with.
+
+    Most are of a clock. One of a budget or of marketing's period has no clock, handoff, owner and team.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Topic:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TopicEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alert._Topic.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TOPIC_UNSPECIFIED: Alert._Topic.ValueType  # 0
+        """Never returned."""
+        TOPIC_CLOCK: Alert._Topic.ValueType  # 1
+        """A clock that was missed or comes near it."""
+        TOPIC_BUDGET_WARN: Alert._Topic.ValueType  # 2
+        """An error budget burns faster than it can last."""
+        TOPIC_BUDGET_EXHAUSTED: Alert._Topic.ValueType  # 3
+        """An error budget is used up."""
+        TOPIC_PACE_BEHIND: Alert._Topic.ValueType  # 4
+        """Marketing hands over less value than its quota wants by now."""
+        TOPIC_PACE_AHEAD: Alert._Topic.ValueType  # 5
+        """Marketing hands over more than sales said it can take."""
+        TOPIC_PERIOD_MISSED: Alert._Topic.ValueType  # 6
+        """A period is over, and what marketing promised for it was not kept."""
+
+    class Topic(_Topic, metaclass=_TopicEnumTypeWrapper):
+        """What an alert is of."""
+
+    TOPIC_UNSPECIFIED: Alert.Topic.ValueType  # 0
+    """Never returned."""
+    TOPIC_CLOCK: Alert.Topic.ValueType  # 1
+    """A clock that was missed or comes near it."""
+    TOPIC_BUDGET_WARN: Alert.Topic.ValueType  # 2
+    """An error budget burns faster than it can last."""
+    TOPIC_BUDGET_EXHAUSTED: Alert.Topic.ValueType  # 3
+    """An error budget is used up."""
+    TOPIC_PACE_BEHIND: Alert.Topic.ValueType  # 4
+    """Marketing hands over less value than its quota wants by now."""
+    TOPIC_PACE_AHEAD: Alert.Topic.ValueType  # 5
+    """Marketing hands over more than sales said it can take."""
+    TOPIC_PERIOD_MISSED: Alert.Topic.ValueType  # 6
+    """A period is over, and what marketing promised for it was not kept."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1762,6 +1818,8 @@ class Alert(_message.Message):
     RESOLVE_REASON_FIELD_NUMBER: _builtins.int
     SNOOZE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     SNOOZED_BY_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    AGREEMENT_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/alerts/{alert}`."""
     etag: _builtins.str
@@ -1773,11 +1831,11 @@ class Alert(_message.Message):
     handoff: _builtins.str
     """The handoff."""
     commitment_id: _builtins.str
-    """The commitment's id."""
+    """The commitment's id; of a period `value`, `conformance`, `completeness` or `rejections`."""
     commitment_title: _builtins.str
     """What people call the commitment."""
     rung_id: _builtins.str
-    """The rung that fired, by id; `breach` for the miss itself."""
+    """The rung that fired, by id; `breach` for the miss itself; a budget's consequence; the period, `2026-09`."""
     missed: _builtins.bool
     """Whether the due instant has passed."""
     owner: _builtins.str
@@ -1792,9 +1850,13 @@ class Alert(_message.Message):
     """Why it was resolved: `STOPPED`, `RETRACTED`, `VOID`, `BY_HAND`."""
     snoozed_by: _builtins.str
     """Who put it off."""
+    topic: Global___Alert.Topic.ValueType
+    """What it is of."""
+    agreement_version: _builtins.str
+    """The agreement version by which it was found, of an alert without a clock; else empty."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
-        """When the clock was due."""
+        """When the clock was due; when the budget got into its state; when the period ends."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -1840,10 +1902,12 @@ class Alert(_message.Message):
         resolve_reason: _builtins.str = ...,
         snooze_until_time: _timestamp_pb2.Timestamp | None = ...,
         snoozed_by: _builtins.str = ...,
+        topic: Global___Alert.Topic.ValueType = ...,
+        agreement_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "create_time", b"create_time", "due_time", b"due_time", "resolve_time", b"resolve_time", "snooze_until_time", b"snooze_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "clock", b"clock", "commitment_id", b"commitment_id", "commitment_title", b"commitment_title", "create_time", b"create_time", "due_time", b"due_time", "etag", b"etag", "handoff", b"handoff", "missed", b"missed", "name", b"name", "owner", b"owner", "recipients", b"recipients", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "rung_id", b"rung_id", "snooze_until_time", b"snooze_until_time", "snoozed_by", b"snoozed_by", "state", b"state", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "agreement_version", b"agreement_version", "clock", b"clock", "commitment_id", b"commitment_id", "commitment_title", b"commitment_title", "create_time", b"create_time", "due_time", b"due_time", "etag", b"etag", "handoff", b"handoff", "missed", b"missed", "name", b"name", "owner", b"owner", "recipients", b"recipients", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "rung_id", b"rung_id", "snooze_until_time", b"snooze_until_time", "snoozed_by", b"snoozed_by", "state", b"state", "team", b"team", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
