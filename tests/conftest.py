@@ -14,7 +14,8 @@ _PROGRAMS = {
     "chromium": "chromium",
     "prometheus": "prometheus",
     "promtool": "prometheus",
-    "alertmanager": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "faketime": "faketime",
     "strace": "strace",
 }
