@@ -65,6 +65,10 @@ def list_(
     session.show_list("alerts", found, lambda: table(columns, rows), more=more)
 
 
+# Where every other noun lists with a word of its own, so does this one.
+app.command("list", hidden=True)(list_)
+
+
 @app.command()
 def show(ctx: typer.Context, alert: Alert) -> None:
     """Show an alert: what was missed, who was told, who dealt with it."""
@@ -109,12 +113,19 @@ def resolve(ctx: typer.Context, alert: Alert) -> None:
 
 
 def _until(text: str) -> Timestamp | None:
-    if "-" in text:
+    if "-" in text or ":" in text:
         return timestamp_of(text)
-    length: timedelta = read(duration_of, text)
+    length: timedelta = read(_length_of, text)
     instant = Timestamp()
     instant.FromDatetime(wallclock.utc_now() + length)
     return instant
+
+
+def _length_of(text: str) -> timedelta:
+    try:
+        return duration_of(text)
+    except ValueError:
+        raise ValueError("is neither a duration such as 2h nor an instant with an offset") from None
 
 
 def _state(alert: slapb.Alert) -> str:

@@ -57,13 +57,16 @@ def import_(
     ) -> AsyncGenerator[list[_Answer], None]:
         return _answers(leads, parent, source_system, messages)
 
+    session = session_of(ctx)
     carry(
-        session_of(ctx),
+        session,
         kind=MappingKind.BEHAVIOURS,
         files=(file, mapping, state, rejected),
         restart=restart,
         timing=Timing(),
         prepare=_behaviour,
+        connect=LeadsClient,
+        target=session.settings.leads,
         send=send,
         outcome_of=_outcome_of,
     )

@@ -51,6 +51,10 @@ def list_budgets(ctx: typer.Context, limit: Limit = 50) -> None:
     session.show_list("budgets", found, lambda: table(columns, rows), more=more)
 
 
+# Where every other noun lists with a word of its own, so do these.
+app.command("list", hidden=True)(list_budgets)
+
+
 @app.command("show")
 def show_budget(
     ctx: typer.Context,
@@ -90,6 +94,9 @@ def list_periods(ctx: typer.Context, limit: Limit = 50) -> None:
     ]
     columns = ("agreement", "period", "verdict", "pace", "delivered", "quota", "attained", "handoffs")
     session.show_list("marketing_periods", found, lambda: table(columns, rows), more=more)
+
+
+periods.command("list", hidden=True)(list_periods)
 
 
 @periods.command("show")

@@ -91,7 +91,7 @@ def remove(ctx: typer.Context, *, person: Person, way: Way) -> None:
     name = f"{session.name('people', person)}/alertChannels/{way.lower()}"
     request = slapb.DeleteAlertChannelRequest(name=name)
     removed = session.ask(SlaClient, lambda sla: sla.delete_alert_channel(request))
-    session.show(removed, lambda: _view(removed, ""))
+    session.show(removed, lambda: record([("removed", id_of(removed.name))]))
 
 
 @endpoints.command("list")

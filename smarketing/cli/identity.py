@@ -106,6 +106,8 @@ def not_the_same(
 
     told = session.ask(LeadsClient, said)
     session.show(told, lambda: _distinctions_view([told]))
+    if withdraw:
+        session.note("Taken back: they may be listed and merged again.")
 
 
 def distinctions(ctx: typer.Context, *, lead: OnlyLead = "-", limit: Limit = 50) -> None:
@@ -136,7 +138,10 @@ def _merge_view(merged: identitypb.LeadMerge) -> RenderableType:
             ("kept", _lead(merged.lead)),
             ("merged", _lead(merged.merged_lead)),
             ("goes on", short(merged.handoff)),
-            ("void by it", ", ".join(short(each) for each in merged.merged_handoffs)),
+            (
+                "stand again" if merged.HasField("unmerge_time") else "void by it",
+                ", ".join(short(each) for each in merged.merged_handoffs),
+            ),
             ("merged at", when(merged.merge_time)),
             ("taken back", when(merged.unmerge_time)),
         ]

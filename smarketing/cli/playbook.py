@@ -49,8 +49,8 @@ def apply(
         for field in after.DESCRIPTOR.fields
         if field.name not in {"name", "etag"} and getattr(before, field.name) != getattr(after, field.name)
     ]
-    session.show(after, lambda: _view(after))
-    session.note(f"Changed: {', '.join(fields)}." if fields else "Nothing differs.")
+    changed = ", ".join(fields) or "nothing"
+    session.show(after, lambda: record([("changed", changed), ("etag", after.etag)]))
 
 
 def _get(session: Session) -> playbookpb.GetPlaybookRequest:
