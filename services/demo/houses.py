@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from services.leads.consumers import sla_events
 from services.leads.store.directory import Directories, DirectoryStore
+from services.leads.store.key_ring import load_keys
 from services.leads.store.leads import LeadStore
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
@@ -30,7 +31,6 @@ from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import FeedBatch
 from smarketing.eventlog.reading import ensure_identity, head, read
 from smarketing.server.auth import Authenticator
-from smarketing.server.keys import load_or_make_key
 from smarketing.sql import Database, Writer, open_database
 from smarketing.sql.migrate import migrate
 
@@ -148,7 +148,7 @@ async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]
         Writer(sla_database, now=clock) as sla,
     ):
         directories = Directories(SCHEMA.directory.directory)
-        sealer = Sealer(load_or_make_key(data_dir / "master.key"))
+        sealer = Sealer(load_keys(data_dir / "master.key"))
         houses = _houses(
             clock,
             DirectoryStore(leads, SCHEMA.directory, directories),

@@ -1,9 +1,9 @@
-"""The leads process: `python -m services.leads`."""
+"""The leads process: `python -m services.leads`; `rotate-key` replaces its key while it is stopped."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,9 @@ from services.leads.rpc.work_servicer import WorkServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.intake import IntakeReading
 from services.leads.store.journal import ErasureJournal
+from services.leads.store.key_ring import load_keys
 from services.leads.store.leads import LeadStore
+from services.leads.store.rotation import RotationUnfinished, rotate
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from services.leads.store.write_back import opened_messages
@@ -111,8 +113,12 @@ class Leads:
     store: LeadStore
 
 
-def main(environ: Mapping[str, str] | None = None) -> int:
-    """Serve until told to stop, and return the exit status."""
+def main(arguments: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> int:
+    """Serve until told to stop, or rotate the key, and return the exit status."""
+    run = {(): lambda config: asyncio.run(_serve(config)), ("rotate-key",): _rotate_key}.get(tuple(arguments))
+    if run is None:
+        sys.stderr.write("usage: python -m services.leads [rotate-key]\n")
+        return 2
     try:
         config = read_config(LeadsConfig, os.environ if environ is None else environ)
     except ConfigInvalid as invalid:
@@ -120,11 +126,24 @@ def main(environ: Mapping[str, str] | None = None) -> int:
         return 2
     configure_logs(config.log_format, level=config.log_level)
     try:
-        asyncio.run(_serve(config))
+        run(config)
     except (StartRefused, DatabaseOwned, DatabaseUnsupported, SchemaTooNew, StorageError) as refused:
         sys.stderr.write(f"leads did not start: {refused}\n")
         return 1
     return 0
+
+
+def _rotate_key(config: LeadsConfig) -> None:
+    keys = config.data_dir / "master.key"
+    if not keys.exists():
+        raise StartRefused(f"{keys} is not there: nothing was wrapped with it")
+    with open_database(config.url) as database:
+        migrate(database, _MIGRATIONS)
+        try:
+            wrapped = rotate(database, keys, config.database_path)
+        except RotationUnfinished:
+            raise StartRefused("somebody reads the database's file; rotate again to finish") from None
+    _log.info("wrapping_key_rotated", keys=wrapped)
 
 
 async def _serve(config: LeadsConfig) -> None:
@@ -173,7 +192,7 @@ class _Composition:
         self._draining = Draining()
         self._authenticator = Authenticator()
         self._pages = PageTokens(load_or_make_key(config.data_dir / "page.key"))
-        self._sealer = Sealer(load_or_make_key(config.data_dir / "master.key"))
+        self._sealer = Sealer(load_keys(config.data_dir / "master.key"))
         directories = Directories(SCHEMA.directory.directory)
         self._directories = DirectoryStore(writer, SCHEMA.directory, directories)
         self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
@@ -433,4 +452,4 @@ def _credentials(token: Path) -> tuple[tuple[str, str], ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

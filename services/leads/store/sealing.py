@@ -11,10 +11,10 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.leads.store.key_ring import KeyRing
+
 __all__ = ["Sealer", "SubjectKey"]
 
-_KEY_NUMBER: Final = b"\x01"
-"""Which of the installation's keys wrapped: it stands in front, so that another can take its place."""
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _DIGEST_BYTES: Final = 16
@@ -47,15 +47,20 @@ class SubjectKey:
 class Sealer:
     """Seals contacts and makes match digests, by keys derived from the installation's one."""
 
-    def __init__(self, master_key: bytes) -> None:
-        self._wrap = AESGCM(hmac.digest(master_key, b"smarketing lead key wrap 1", "sha256"))
-        self._match_key = hmac.digest(master_key, b"smarketing lead match 1", "sha256")
+    def __init__(self, keys: bytes | KeyRing) -> None:
+        """Take the installation's keys, or the one of which they are derived."""
+        ring = keys if isinstance(keys, KeyRing) else KeyRing.of_master(keys)
+        self._match_key = ring.match
+        # Which of them wrapped stands in front, so that another can take its place.
+        self._wrapping = {bytes([number]): AESGCM(key) for number, key in ring.wrapping.items()}
+        self._number: Final = bytes([ring.number])
+        self._wrap: Final = self._wrapping[self._number]
 
     def new_key(self, bound_to: str) -> SubjectKey:
         """Return a new lead's key; `bound_to` must be given again to open it."""
         chance = os.urandom(_KEY_BYTES + _NONCE_BYTES)
         key, nonce = chance[:_KEY_BYTES], chance[_KEY_BYTES:]
-        wrapped = _KEY_NUMBER + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
+        wrapped = self._number + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
         return SubjectKey(key, wrapped, bound_to)
 
     def open_key(self, wrapped_key: bytes, bound_to: str) -> SubjectKey:
@@ -64,11 +69,25 @@ class Sealer:
         Raises:
             cryptography.exceptions.InvalidTag: another key wrapped it, or it was changed or moved.
         """
-        if not wrapped_key.startswith(_KEY_NUMBER):
+        return SubjectKey(self._unwrapped(wrapped_key, bound_to), wrapped_key, bound_to)
+
+    def wrapped_anew(self, wrapped_key: bytes, bound_to: str) -> bytes | None:
+        """Return a key wrapped with the installation's present one; None where it is already.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: another key wrapped it, or it was changed or moved.
+        """
+        if wrapped_key.startswith(self._number):
+            return None
+        key, nonce = self._unwrapped(wrapped_key, bound_to), os.urandom(_NONCE_BYTES)
+        return self._number + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
+
+    def _unwrapped(self, wrapped_key: bytes, bound_to: str) -> bytes:
+        wrap = self._wrapping.get(wrapped_key[:1])
+        if wrap is None:
             raise InvalidTag
-        wrapped = wrapped_key[len(_KEY_NUMBER) :]
-        key = self._wrap.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to.encode())
-        return SubjectKey(key, wrapped_key, bound_to)
+        wrapped = wrapped_key[1:]
+        return wrap.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound_to.encode())
 
     def seal(self, plain: bytes, *, bound_to: str) -> tuple[bytes, bytes]:
         """Return the wrapped key and the sealed text; `bound_to` must be given again to open it."""

@@ -142,9 +142,8 @@ async def an_office(
         http_listen="127.0.0.1:0",
         grpc_engine=engine(),
         data_dir=data_dir,
-        database_url="sqlite://",
         stop_grace=timedelta(seconds=1),
-        **settings,
+        **{"database_url": "sqlite://", **settings},
     )
     async with AsyncExitStack() as stack:
         leads = await start(config, stack)
