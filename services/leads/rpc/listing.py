@@ -121,7 +121,11 @@ def _order(text: str, *, of_few: bool) -> HandoffOrder:
         return HandoffOrder.NEWEST_FIRST
     order = _ORDERS.get(" ".join(text.split()))
     if order is None:
-        raise OrderUnknown("order_by", f"nothing, or one of {', '.join(f'`{each}`' for each in _ORDERS)}")
+        expected = f"nothing, or one of {', '.join(f'`{each}`' for each in _ORDERS)}"
+        if text.split(maxsplit=1)[0] == "update_time":
+            # An index on what every command changes would cost each of them; the log has that order anyway.
+            expected += ": no index has the order of changes, which the event log tells without a gap"
+        raise OrderUnknown("order_by", expected)
     if of_few and order is HandoffOrder.DUE_FIRST:
         raise OrderUnknown(
             "order_by", "`submit_time` or `submit_time desc`: of one lead or submission there are few"

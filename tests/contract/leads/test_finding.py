@@ -151,6 +151,11 @@ async def test_a_filter_or_order_that_is_not_understood_is_refused_with_what_wou
     assert "`AND`" in metadata["expected"]
     _, reason, metadata = await refusal(order_by="owner")
     assert (reason, metadata["field"]) == ("ORDER_BY_INVALID", "order_by")
+    for order in ("update_time", "update_time desc"):
+        request = leadspb.ListHandoffsRequest(parent=f"{TENANT}/leads/-", order_by=order)
+        with pytest.raises(grpc.aio.AioRpcError, match="which the event log tells without a gap") as caught:
+            await office.stub.ListHandoffs(request, metadata=office.of(MIA))
+        assert reason_of(caught.value)[1] == "ORDER_BY_INVALID"
 
 
 async def test_a_page_token_holds_for_its_filter_and_order_alone(office: Office) -> None:
