@@ -8,6 +8,7 @@ from typing import Final
 
 from services.reports.domain.clocks import ClockTally
 from services.reports.domain.customer_kpis import CUSTOMER_KPIS
+from services.reports.domain.cycle_kpis import CYCLE_KPIS
 from services.reports.domain.errors import KpiUnknown
 from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, FunnelTally, Stage
@@ -384,6 +385,7 @@ _ALL: Final = (
     *MONEY_KPIS,
     *SIGNAL_KPIS,
     *CUSTOMER_KPIS,
+    *CYCLE_KPIS,
 )
 
 KPIS: Final[Mapping[str, Kpi]] = {kpi.kpi_id: kpi for kpi in sorted(_ALL, key=lambda kpi: kpi.kpi_id)}

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from services.reports.domain.attribution import Model, credited
+from services.reports.domain.cycle_kpis import TimeToWonKpi
 from services.reports.domain.figures import Amount, Figure, Undefined
 from services.reports.domain.funnel import STAGES, FunnelTally, Stage
 from services.reports.domain.goals import goals_of_nodes, nodes_of, quotas, stated_of
@@ -28,6 +29,7 @@ from services.reports.domain.labels import Dimension
 from services.reports.domain.money_kpis import money_for_each
 from services.reports.domain.periods import Days, Period, first_of_month, month_after
 from services.reports.domain.pipeline_kpis import closing_in_period
+from services.reports.store.cycles import CycleQueries
 from services.reports.store.inputs import InputStore
 from services.reports.store.marketing_quotas import MarketingQuotas, of_period
 from services.reports.store.pipeline import PipelineQueries
@@ -49,6 +51,8 @@ class InputReadings:
     def __init__(self, queries: Queries, pipeline: PipelineQueries) -> None:
         self.queries = queries
         self.pipeline = pipeline
+        self.cycles = CycleQueries(queries)
+        """How long handoffs take to be won."""
         self.inputs = InputStore(queries.tables.input_entry)
         """What was recorded."""
         self.quotas = MarketingQuotas(queries.tables)
@@ -65,6 +69,8 @@ class InputReadings:
                 return self._costs_of_stages(connection, kpi, question, basis)
             case AttributionKpi():
                 return self._credits(connection, kpi, question)
+            case TimeToWonKpi():
+                return self.cycles.rows(connection, question)
             case _:
                 return None
 

@@ -168,6 +168,18 @@ CASES = {
         right=(1100 - 950, 1100),
         wrong=(10 + 50, 2 * 100),
     ),
+    "P7.inquiry": Case(
+        wrongly="those who are not won yet are left out",
+        code="C",
+        leads=(
+            _EUR,
+            *(submitted(number) for number in (1, 2, 3)),
+            _won(1, 500, days=10),
+            _won(2, 500, days=20),
+        ),
+        right=20 * DAY,
+        wrong=10 * DAY,
+    ),
     "P5": Case(
         wrongly="what is won already is still to be covered",
         leads=(
