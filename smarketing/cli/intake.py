@@ -41,13 +41,13 @@ def submit(
     revision: Annotated[int, typer.Option(min=0, help="Grows when the sender corrects itself.")] = 0,
     email: Annotated[str, typer.Option(help="The lead's e-mail address.")] = "",
     phone: Annotated[str, typer.Option(help="The lead's phone number.")] = "",
-    given_name: Annotated[str, typer.Option()] = "",
-    family_name: Annotated[str, typer.Option()] = "",
-    company: Annotated[str, typer.Option()] = "",
+    given_name: Annotated[str, typer.Option(help="The lead's given name.")] = "",
+    family_name: Annotated[str, typer.Option(help="The lead's family name.")] = "",
+    company: Annotated[str, typer.Option(help="The lead's company.")] = "",
     source: Annotated[str | None, typer.Option(help="The sender's own word for where it came from.")] = None,
     channel: Annotated[str, typer.Option(help="The same in the closed vocabulary: paid_search.")] = "",
-    campaign: Annotated[str, typer.Option()] = "",
-    segment: Annotated[str, typer.Option()] = "",
+    campaign: Annotated[str, typer.Option(help="The campaign, in marketing's words.")] = "",
+    segment: Annotated[str, typer.Option(help="The segment: smb.")] = "",
     score: Annotated[int | None, typer.Option(help="Marketing's score.")] = None,
     value: Money = "",
     at: At = "",
@@ -105,13 +105,16 @@ def import_(
 ) -> None:
     """Import leads from a CSV file through a mapping; an interrupted import goes on where it was."""
     timing = Timing(historical=historical, still_open=still_open)
+    session = session_of(ctx)
     carry(
-        session_of(ctx),
+        session,
         kind=MappingKind.LEADS,
         files=(file, mapping, state, rejected),
         restart=restart,
         timing=timing,
         prepare=lambda message: adjusted(message, timing),
+        connect=LeadsClient,
+        target=session.settings.leads,
         send=lambda leads, parent, messages: leads.submit_leads(parent, messages),
         outcome_of=_outcome_of,
     )

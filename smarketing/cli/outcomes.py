@@ -15,6 +15,7 @@ from smarketing.cli.imports.command import (
 from smarketing.cli.imports.mapping import MappingKind
 from smarketing.cli.imports.run import Timing
 from smarketing.cli.session import session_of
+from smarketing.client import LeadsClient
 from smarketing.client.leads import OutcomeAnswer
 from smarketing.mapping.texts import enum_word
 
@@ -39,13 +40,16 @@ def import_(
     restart: RestartOption = False,
 ) -> None:
     """Import outcomes from a CSV file through a mapping; an interrupted import goes on where it was."""
+    session = session_of(ctx)
     carry(
-        session_of(ctx),
+        session,
         kind=MappingKind.OUTCOMES,
         files=(file, mapping, state, rejected),
         restart=restart,
         timing=Timing(),
         prepare=_outcome,
+        connect=LeadsClient,
+        target=session.settings.leads,
         send=lambda leads, parent, messages: leads.record_outcomes(parent, messages),
         outcome_of=_outcome_of,
     )

@@ -8,6 +8,7 @@ from rich.console import Group
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.figures import as_of_text, group_text, value_text
+from smarketing.cli.inputs import register
 from smarketing.cli.leads import taken
 from smarketing.cli.options import date_message, number_of
 from smarketing.cli.output import table
@@ -18,6 +19,7 @@ from smarketing.mapping.texts import enum_word, money_text
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="The figures that both departments and leadership share.")
+register(app)
 
 From = Annotated[str, typer.Option("--from", help="First day of the period: 2026-01-01.")]
 Until = Annotated[str, typer.Option("--until", help="The day behind its last.")]

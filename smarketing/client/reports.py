@@ -1,18 +1,29 @@
 """The service `reports`: the figures that both departments share."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from datetime import timedelta
-from typing import Self
+from itertools import islice
+from typing import Final, Self, TypeAlias
 
+from smarketing import wallclock
+from smarketing.api.reports.v1 import inputs_pb2 as inputspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.api.reports.v1.inputs_pb2_grpc import InputServiceStub
 from smarketing.api.reports.v1.reports_pb2_grpc import ReportServiceStub
 from smarketing.client.audit import AuditClient
+from smarketing.client.batches import Answer
 from smarketing.client.connection import Connection, each_page
+from smarketing.client.errors import error_of_status
 from smarketing.client.events import EventLogClient
 from smarketing.client.retries import RetryPolicy
 from smarketing.client.settings import ClientSettings
 
-__all__ = ["ReportsClient"]
+__all__ = ["InputAnswer", "ReportsClient"]
+
+InputAnswer: TypeAlias = Answer[inputspb.Input, inputspb.InputResult]
+"""What became of one input."""
+
+_INPUTS_AT_ONCE: Final = 200
 
 
 class ReportsClient:
@@ -21,6 +32,7 @@ class ReportsClient:
     def __init__(self, settings: ClientSettings, *, retries: RetryPolicy | None = None) -> None:
         self._connection = Connection(settings.reports, settings, retries=retries)
         self._stub = ReportServiceStub(self._connection.channel)
+        self._inputs = InputServiceStub(self._connection.channel)
         self.audit = AuditClient(self._connection)
         """The audit trail of this service."""
         self.events = EventLogClient(self._connection)
@@ -81,3 +93,43 @@ class ReportsClient:
     ) -> reportspb.ResponseTimes:
         """Return response times that count those who still wait."""
         return await self._connection.call(self._stub.GetResponseTimes, request, within)
+
+    async def record_inputs(
+        self, request: inputspb.RecordInputsRequest, within: timedelta | None = None
+    ) -> inputspb.RecordInputsResponse:
+        """Record inputs of figures; each is taken or refused by itself."""
+        return await self._connection.call(self._inputs.RecordInputs, request, within)
+
+    async def record_many_inputs(
+        self, parent: str, inputs: Iterable[inputspb.Input]
+    ) -> AsyncGenerator[list[InputAnswer], None]:
+        """Record any number of inputs in batches, and yield what became of each batch, in order."""
+        source, index = iter(inputs), 0
+        while batch := list(islice(source, _INPUTS_AT_ONCE)):
+            request = inputspb.RecordInputsRequest(
+                parent=parent, request_id=wallclock.new_uuid(), inputs=batch
+            )
+            answer = await self.record_inputs(request)
+            yield [
+                Answer(number, item, result, error_of_status(result.error) if result.error.code else None)
+                for number, (item, result) in enumerate(zip(batch, answer.results, strict=True), start=index)
+            ]
+            index += len(batch)
+
+    async def list_inputs(
+        self, request: inputspb.ListInputsRequest, within: timedelta | None = None
+    ) -> inputspb.ListInputsResponse:
+        """Return one page of what was recorded."""
+        return await self._connection.call(self._inputs.ListInputs, request, within)
+
+    async def inputs(self, request: inputspb.ListInputsRequest) -> AsyncGenerator[inputspb.Input, None]:
+        """Yield everything that was recorded, by source system and external id."""
+        async for page in each_page(self.list_inputs, request):
+            for item in page.inputs:
+                yield item
+
+    async def get_quotas(
+        self, request: inputspb.GetQuotasRequest, within: timedelta | None = None
+    ) -> inputspb.Quotas:
+        """Return the quotas of a period from party to team to person, with what was booked."""
+        return await self._connection.call(self._inputs.GetQuotas, request, within)

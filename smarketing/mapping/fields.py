@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from smarketing.mapping.rules import (
     Convert,
+    DateForm,
     InstantNumber,
     MoneyForm,
     Part,
@@ -30,8 +31,10 @@ _NO_PARTS: Final[tuple[tuple[str, str], ...]] = ()
 _SOURCES = ("column", "template", "constant", "digest", "utm")
 _ANY = (*_SOURCES, "values", "otherwise", "absent_when", "required", "part")
 _OF_TIME = ("format", "time_zone")
+_OF_DATE = ("format",)
 _OF_MONEY = ("currency", "currency_column", "decimal", "grouping", "zero_is_absent")
 _OF_NUMBER = ("instant", "time_zone")
+_DATE: Final = "google.type.Date"
 _CHANNEL: Final = "smarketing.api.terms.v1.SourceChannel"
 
 
@@ -148,6 +151,8 @@ class FieldReader:
             return lambda text, _row: text
         if descriptor.message_type.full_name.endswith(".Timestamp"):
             return self._time_form(settings, "format")
+        if descriptor.message_type.full_name == _DATE:
+            return DateForm(settings["format"].parsed(_day_form_of, "iso") if "format" in settings else "iso")
         return self._money_form(element, settings)
 
     def _time_form(self, settings: Mapping[str, Element], word: str) -> TimeForm:
@@ -193,7 +198,7 @@ def _descriptor_of(root: type[Message], path: str) -> tuple[Target, FieldDescrip
         if kind is not None and kind.GetOptions().map_entry:
             key = ".".join(names[depth + 1 :])
             return (Target(tuple(names[: depth + 1]), key), descriptor) if key else "lacks the key behind it"
-        if kind is None or kind.full_name.endswith((".Timestamp", ".Money")):
+        if kind is None or kind.full_name.endswith((".Timestamp", ".Money", _DATE)):
             return (Target(tuple(names)), descriptor) if depth + 1 == len(names) else f"{name} has no fields"
         message = kind
     return "is a group of fields; name one of them"
@@ -205,6 +210,8 @@ def _settings_of(descriptor: FieldDescriptor) -> tuple[str, ...]:
         return _OF_NUMBER if descriptor.cpp_type == FieldDescriptor.CPPTYPE_INT64 else ()
     if kind.GetOptions().map_entry:
         return ()
+    if kind.full_name == _DATE:
+        return _OF_DATE
     return _OF_TIME if kind.full_name.endswith(".Timestamp") else _OF_MONEY
 
 
@@ -221,6 +228,12 @@ def _check_words(rule: Rule, settings: Mapping[str, Element]) -> None:
 def _time_form_of(text: str) -> str:
     if text not in {"iso", "epoch_seconds", "epoch_milliseconds"} and "%" not in text:
         raise ValueError("must be iso, epoch_seconds, epoch_milliseconds or a form such as %d.%m.%Y %H:%M")
+    return text
+
+
+def _day_form_of(text: str) -> str:
+    if text != "iso" and "%" not in text:
+        raise ValueError("must be iso or a form such as %d.%m.%Y")
     return text
 
 

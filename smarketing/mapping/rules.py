@@ -19,6 +19,7 @@ from smarketing.mapping.utm import DEFAULT_RULES, channel_of
 
 __all__ = [
     "Convert",
+    "DateForm",
     "FieldFaulty",
     "InstantNumber",
     "MoneyForm",
@@ -72,6 +73,9 @@ class Target:
             getattr(owner, last).CopyFrom(value)
         elif isinstance(value, datetime):
             getattr(owner, last).FromDatetime(value)
+        elif isinstance(value, date):
+            day = getattr(owner, last)
+            day.year, day.month, day.day = value.year, value.month, value.day
         else:
             setattr(owner, last, value)
 
@@ -220,6 +224,22 @@ class TimeForm:
             raise ValueError(f"is not a time of the form {self.form}") from None
         has_time = any(sign in self.form for sign in ("%H", "%I", "%c", "%X"))
         return parsed if has_time else parsed.date()
+
+
+@dataclass(frozen=True, slots=True)
+class DateForm:
+    """How days are written; a time behind the day is passed over."""
+
+    form: str = "iso"
+
+    def __call__(self, text: str, _row: Mapping[str, str]) -> date:
+        """Return the day."""
+        try:
+            if self.form == "iso":
+                return date.fromisoformat(text[:10])
+            return datetime.strptime(text, self.form).date()  # noqa: DTZ007 - only its day is taken
+        except ValueError:
+            raise ValueError(f"is not a day of the form {self.form}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""What the two import commands share: options, the progress bar, the summary and the exit code."""
+"""What the import commands share: options, the progress bar, the summary and the exit code."""
 
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,11 +15,12 @@ from smarketing.cli.imports.mapping import MappingKind, read_mapping
 from smarketing.cli.imports.run import Answered, Import, ImportOptions, ImportReport, Timing
 from smarketing.cli.output import record
 from smarketing.cli.session import Exit, Session
-from smarketing.client import Answer, CallError, LeadsClient
+from smarketing.client import Answer, CallError, ClientSettings
 
 __all__ = ["FileArgument", "MapOption", "RejectedOption", "RestartOption", "StateOption", "carry"]
 
 M = TypeVar("M", bound=Message)
+C = TypeVar("C")
 
 FileArgument = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file with a header line.")
@@ -47,7 +48,9 @@ def carry(
     restart: bool,
     timing: Timing,
     prepare: Callable[[Message], M],
-    send: Callable[[LeadsClient, str, Iterator[M]], Any],
+    connect: Callable[[ClientSettings], AbstractAsyncContextManager[C]],
+    target: str,
+    send: Callable[[C, str, Iterator[M]], Any],
     outcome_of: Callable[[Answer[Any, Any]], str],
 ) -> None:
     """Carry an import through and say what became of its rows.
@@ -59,7 +62,7 @@ def carry(
     options = ImportOptions(
         file=file,
         parent=session.parent,
-        target=session.settings.leads,
+        target=target,
         state=state or file.with_name(f"{file.name}.{kind.lower()}.state"),
         rejected=rejected or file.with_name(f"{file.name}.rejected.csv"),
         restart=restart,
@@ -77,7 +80,7 @@ def carry(
 
         run = Import(read_mapping(map_file, kind), options, prepare, on_progress)
         try:
-            asyncio.run(_sent(session, run, send, outcome_of))
+            asyncio.run(_sent(session, run, connect, send, outcome_of))
         except CallError:
             session.note(f"{run.settled} rows are settled; the same command goes on from there.")
             raise
@@ -87,13 +90,14 @@ def carry(
 async def _sent(
     session: Session,
     run: Import[M],
-    send: Callable[[LeadsClient, str, Iterator[M]], Any],
+    connect: Callable[[ClientSettings], AbstractAsyncContextManager[C]],
+    send: Callable[[C, str, Iterator[M]], Any],
     outcome_of: Callable[[Answer[Any, Any]], str],
 ) -> None:
-    async with LeadsClient(session.settings) as leads:
+    async with connect(session.settings) as service:
 
         async def answers(messages: Iterator[M]) -> AsyncIterator[list[Answered]]:
-            async with aclosing(send(leads, session.parent, messages)) as batches:
+            async with aclosing(send(service, session.parent, messages)) as batches:
                 async for batch in batches:
                     yield [Answered(answer.refusal, outcome_of(answer)) for answer in batch]
 

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from smarketing.api.leads.v1 import intake_pb2 as intakepb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.reports.v1 import inputs_pb2 as inputspb
 from smarketing.cli.imports.table import CsvForm
 from smarketing.mapping.fields import Condition, FieldReader, zone_of
 from smarketing.mapping.rules import Rule
@@ -27,18 +28,21 @@ class MappingKind(enum.StrEnum):
 
     LEADS = "Leads"
     OUTCOMES = "Outcomes"
+    INPUTS = "Inputs"
     BEHAVIOURS = "Behaviours"
 
 
 _MESSAGES: Final[Mapping[MappingKind, type[Message]]] = {
     MappingKind.LEADS: leadspb.Submission,
     MappingKind.OUTCOMES: leadspb.Outcome,
+    MappingKind.INPUTS: inputspb.Input,
     MappingKind.BEHAVIOURS: intakepb.Behaviour,
 }
 # Without these no service can tell one row from another, or when its outcome was.
 _REQUIRED: Final[Mapping[MappingKind, Collection[str]]] = {
     MappingKind.LEADS: ("source_system", "external_id"),
     MappingKind.OUTCOMES: ("source_system", "external_id", "state", "occur_time"),
+    MappingKind.INPUTS: ("source_system", "external_id", "start_date"),
     MappingKind.BEHAVIOURS: ("external_id", "kind", "occur_time", "behaviour_external_id"),
 }
 
