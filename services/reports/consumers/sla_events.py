@@ -11,12 +11,14 @@ from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Co
 from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.periods import Micros
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.store.fold import ReadModel, SlaWord
 from services.reports.store.marketing_quotas import MarketingQuotas
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import exceptions_pb2 as exceptionspb
+from smarketing.api.sla.v1 import periods_pb2 as periodspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import Calendar, Window
 
@@ -39,6 +41,14 @@ _ALERT_STATES: Final = {
 }
 _BUDGET_STATES: Final = {
     number: name.removeprefix("STATE_").lower() for name, number in budgetspb.Budget.State.items()
+}
+
+_PROMISES: Final = {
+    number: name.removeprefix("KIND_").lower() for name, number in periodspb.PeriodPromise.Kind.items()
+}
+_VERDICTS: Final = {
+    number: name.removeprefix("VERDICT_").lower()
+    for name, number in periodspb.MarketingPeriod.Verdict.items()
 }
 
 
@@ -72,13 +82,19 @@ def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:
             words.append(_alert(event.tenant, slaeventspb.AlertChanged.FromString(event.payload.value)))
         elif event.payload.Is(budgetspb.BudgetStateChanged.DESCRIPTOR):
             words.append(_budget(event.tenant, budgetspb.BudgetStateChanged.FromString(event.payload.value)))
-        elif event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
-            words.append(
-                _agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))
-            )
-        elif event.payload.Is(slaeventspb.CalendarVersionCreated.DESCRIPTOR):
-            words.append(_calendar(slaeventspb.CalendarVersionCreated.FromString(event.payload.value)))
+        else:
+            words += _of_agreements(event)
     return words
+
+
+def _of_agreements(event: eventlogpb.Event) -> Sequence[SlaWord]:
+    if event.payload.Is(slaeventspb.AgreementVersionChanged.DESCRIPTOR):
+        return [_agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))]
+    if event.payload.Is(slaeventspb.CalendarVersionCreated.DESCRIPTOR):
+        return [_calendar(slaeventspb.CalendarVersionCreated.FromString(event.payload.value))]
+    if event.payload.Is(periodspb.MarketingPeriodSettled.DESCRIPTOR):
+        return _settled(event.tenant, periodspb.MarketingPeriodSettled.FromString(event.payload.value))
+    return ()
 
 
 def quotas_of(events: Sequence[eventlogpb.Event]) -> list[MarketingQuota]:
@@ -171,6 +187,24 @@ def _budget(tenant: str, said: budgetspb.BudgetStateChanged) -> BudgetSaid:
     )
 
 
+def _settled(tenant: str, said: periodspb.MarketingPeriodSettled) -> list[PromiseSettled]:
+    period = said.marketing_period
+    return [
+        PromiseSettled(
+            f"{period.agreement}/{period.period}/{_PROMISES.get(promise.kind, '')}",
+            tenant,
+            period.agreement,
+            _PROMISES.get(promise.kind, ""),
+            _VERDICTS.get(promise.verdict, ""),
+            promise.limit_ratio,
+            promise.actual_ratio if promise.HasField("actual_ratio") else None,
+            micros_from(period.end_time) - 1,
+            micros_from(period.as_of_time),
+        )
+        for promise in period.promises
+    ]
+
+
 def _parties(parties: Iterable[int]) -> str:
     """Return the words between commas, so that one can be looked for in the text."""
     return f",{','.join(sorted(party_word(party) for party in parties))},"
@@ -248,6 +282,7 @@ _CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
 
 HANDLED: Final = frozenset(_CLOCKS) | {
     budgetspb.BudgetStateChanged.DESCRIPTOR.full_name,
+    periodspb.MarketingPeriodSettled.DESCRIPTOR.full_name,
     slaeventspb.AgreementVersionChanged.DESCRIPTOR.full_name,
     slaeventspb.AlertChanged.DESCRIPTOR.full_name,
     slaeventspb.CalendarVersionCreated.DESCRIPTOR.full_name,

@@ -31,6 +31,7 @@ __all__ = [
     "PipelineKpi",
     "ReasonKpi",
     "ResponseKpi",
+    "SettledKpi",
     "StageKpi",
     "TallyKpi",
     "TallyRow",
@@ -212,6 +213,16 @@ class BudgetKpi(Kpi):
     value: Callable[[BudgetSaid], Figure]
     worst: Callable[..., Figure] | None
     """Which of several counts: `min` or `max`; None adds them up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledKpi(Kpi):
+    """Told by the sla log, for each of marketing's promises, when its period was last settled."""
+
+    of: str = ""
+    """What was promised; empty for all of it."""
+    worst: Callable[..., float] | None
+    """Which of several periods counts: `min` or `max`; None counts the promises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

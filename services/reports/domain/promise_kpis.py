@@ -11,6 +11,7 @@ from services.reports.domain.kpi_kinds import (
     ClockListKpi,
     Kpi,
     LadderKpi,
+    SettledKpi,
     TwoSidedKpi,
 )
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
@@ -27,10 +28,12 @@ DUE_SOON_HOURS: Final = 24
 ACKNOWLEDGE_HOURS: Final = 4
 
 _SINGLE_CLOCKS: Final = (Dimension.COMMITMENT, Dimension.TEAM, Dimension.AGREEMENT)
+_SETTLED: Final = (Dimension.COMMITMENT, Dimension.AGREEMENT, Dimension.STATE)
 _BUDGETS: Final = (Dimension.COMMITMENT, Dimension.AGREEMENT, Dimension.STATE)
 _BOTH_LOGS: Final = ("leads", "sla")
 _SLA: Final = ("sla",)
 _SALES: Final = ("sales",)
+_MARKETING: Final = ("marketing",)
 
 
 def _kept(tally: ClockTally) -> Figure:
@@ -222,5 +225,67 @@ PROMISE_KPIS: Final[tuple[Kpi, ...]] = (
         dimensions=(),
         edge_cases="ZO",
         logs=_BOTH_LOGS,
+    ),
+    SettledKpi(
+        kpi_id="K4.settled",
+        title="Marketing attainment as settled",
+        formula="value delivered / quota, of agreements' periods that ended then, as sla settled them; of "
+        "several, the least",
+        unit="ratio",
+        dimensions=_SETTLED,
+        edge_cases="ZL",
+        parties=_MARKETING,
+        logs=_SLA,
+        of="value",
+        worst=min,
+    ),
+    SettledKpi(
+        kpi_id="K4.promises",
+        title="Promises of periods by verdict",
+        formula="promises for agreements' periods that ended then, by what became of them, as sla said",
+        unit="promises",
+        dimensions=_SETTLED,
+        edge_cases="L",
+        parties=_MARKETING,
+        logs=_SLA,
+        split_by=Dimension.STATE,
+        worst=None,
+    ),
+    SettledKpi(
+        kpi_id="K6.settled",
+        title="Definition conformance as settled",
+        formula="as K6, of agreements' periods that ended then, as sla settled them; of several, the least",
+        unit="ratio",
+        dimensions=_SETTLED,
+        edge_cases="ZL",
+        parties=_MARKETING,
+        logs=_SLA,
+        of="conformance",
+        worst=min,
+    ),
+    SettledKpi(
+        kpi_id="K7.settled",
+        title="Completeness as settled",
+        formula="as K7, of agreements' periods that ended then, as sla settled them; of several, the least",
+        unit="ratio",
+        dimensions=_SETTLED,
+        edge_cases="ZL",
+        parties=_MARKETING,
+        logs=_SLA,
+        of="completeness",
+        worst=min,
+    ),
+    SettledKpi(
+        kpi_id="K12.settled",
+        title="Marketing-attributable rejections as settled",
+        formula="final rejections on marketing's account / decided, of agreements' periods that ended then, "
+        "as sla settled them; of several, the highest",
+        unit="ratio",
+        dimensions=_SETTLED,
+        edge_cases="ZL",
+        parties=_MARKETING,
+        logs=_SLA,
+        of="rejections",
+        worst=max,
     ),
 )

@@ -24,6 +24,7 @@ from services.reports.domain.kpi_kinds import (
     FeedbackKpi,
     Kpi,
     LadderKpi,
+    SettledKpi,
     TallyKpi,
     TallyRow,
     TwoSidedKpi,
@@ -31,6 +32,7 @@ from services.reports.domain.kpi_kinds import (
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Micros, Period
 from services.reports.domain.promise_kpis import ACKNOWLEDGE_HOURS, DUE_SOON_HOURS
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.store.delays import DelayQueries
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
 
@@ -186,6 +188,17 @@ class Readings:
         grouped = _grouped(wanted, question, _budget_value)
         return [(group, _of_budgets(kpi, of_group)) for group, of_group in grouped.items()]
 
+    def _settled(self, connection: Connection, kpi: SettledKpi, question: Question) -> Found:
+        table = self._tables.promise_settled
+        where = self._within(connection, question, table.c.last_time)
+        query = select(table).where(table.c.tenant == question.tenant, *where).order_by(table.c.promise)
+        rows = [PromiseSettled(*row) for row in connection.execute(query)]
+        question = replace(question, group_by=kpi.grouped_by(question.group_by))
+        is_theirs = question.party in {None, "", "marketing"}
+        wanted = [row for row in rows if is_theirs and row.commitment_id == (kpi.of or row.commitment_id)]
+        grouped = _grouped(wanted, question, _clock_value)
+        return [(group, _of_settled(kpi, of_group)) for group, of_group in grouped.items()]
+
     # What the field told.
 
     def _feedback(self, connection: Connection, kpi: FeedbackKpi, question: Question) -> Found:
@@ -214,6 +227,7 @@ _READERS: Final[dict[type[Kpi], Callable[..., Found]]] = {
     ClockListKpi: Readings._clock_list,  # noqa: SLF001 -- likewise
     LadderKpi: Readings._ladder,  # noqa: SLF001 -- likewise
     BudgetKpi: Readings._budgets,  # noqa: SLF001 -- likewise
+    SettledKpi: Readings._settled,  # noqa: SLF001 -- likewise
     FeedbackKpi: Readings._feedback,  # noqa: SLF001 -- likewise
 }
 
@@ -318,6 +332,15 @@ def _of_budgets(kpi: BudgetKpi, budgets: Sequence[BudgetSaid]) -> Figure:
         reason = Undefined.NO_DENOMINATOR if figures else Undefined.NO_DATA
         return Figure(undefined=reason)
     return kpi.worst(known, key=lambda figure: figure.duration if figure.ratio is None else figure.ratio)
+
+
+def _of_settled(kpi: SettledKpi, settled: Sequence[PromiseSettled]) -> Figure:
+    if kpi.worst is None:
+        return Figure.number(len(settled))
+    known = [each.actual_ratio for each in settled if each.actual_ratio is not None]
+    if not known:
+        return Figure(undefined=Undefined.NO_DENOMINATOR if settled else Undefined.NO_DATA)
+    return Figure(ratio=kpi.worst(known))
 
 
 def _answered(told: Sequence[Any], now: Micros) -> Figure:

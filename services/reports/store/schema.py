@@ -20,6 +20,7 @@ from services.reports.domain.handoffs import HandoffFact, Happening
 from services.reports.domain.inputs import InputEntry
 from services.reports.domain.labels import Labels
 from services.reports.domain.opportunities import OpportunityFact, StepRow
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.domain.words import OfferOutcome
 from smarketing.sql.types import BigInt
 
@@ -45,6 +46,7 @@ class Tables:
     alert_fact: Table
     rung_fact: Table
     budget_said: Table
+    promise_settled: Table
     tenant_setting: Table
     agreement_version: Table
     commitment_version: Table
@@ -89,6 +91,7 @@ class Tables:
             self.alert_fact,
             self.rung_fact,
             self.budget_said,
+            self.promise_settled,
             self.tenant_setting,
             self.agreement_version,
             self.commitment_version,
@@ -269,6 +272,8 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
         Column("delivered_count", BigInt, nullable=False),
     )
     Index("rung_fact_by_time", rung.c.tenant, rung.c.fire_time)
+    settled = Table("promise_settled", metadata, *_columns_of(PromiseSettled, key="promise"))
+    Index("promise_settled_by_tenant", settled.c.tenant, settled.c.last_time)
     return {
         "happening": happening,
         "opportunity_fact": opportunity,
@@ -277,6 +282,7 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
         "alert_fact": alert,
         "rung_fact": rung,
         "budget_said": Table("budget_said", metadata, *_columns_of(BudgetSaid, key="budget")),
+        "promise_settled": settled,
     }
 
 
@@ -309,6 +315,7 @@ _TYPE_OF: Final[dict[Any, tuple[type[TypeEngine[Any]] | TypeEngine[Any], bool]]]
     str | None: (Text, True),
     int: (BigInt, False),
     int | None: (BigInt, True),
+    float: (Double, False),
     float | None: (Double, True),
     bool: (SmallInteger, False),
     bool | None: (SmallInteger, True),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from sqlalchemy import Connection, Table
 
@@ -16,13 +16,19 @@ from services.reports.domain.opportunities import (
     begin_opportunity,
     fold_opportunity,
 )
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.store.schema import Tables
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
-__all__ = ["SideFacts", "SideWord"]
+__all__ = ["SIDE_WORDS", "SideFacts", "SideWord"]
 
-SideWord: TypeAlias = OpportunityStep | FeedbackGiven | FeedbackMoved | RungTold | AlertTold | BudgetSaid
+SideWord: TypeAlias = (
+    OpportunityStep | FeedbackGiven | FeedbackMoved | RungTold | AlertTold | BudgetSaid | PromiseSettled
+)
 """What the logs say of these."""
+
+SIDE_WORDS: Final = frozenset(get_args(SideWord))
+"""The same, to ask a word's type for: a fold asks every word."""
 
 _opportunity_row: Final = attrgetter(*OpportunityFact.__dataclass_fields__)
 _feedback_row: Final = attrgetter(*FeedbackFact.__dataclass_fields__)
@@ -39,6 +45,7 @@ class SideFacts:
         self._put_feedback = _upsert(tables.feedback_fact, 1)
         self._put_alerts = _upsert(tables.alert_fact, 1)
         self._put_budgets = _upsert(tables.budget_said, 1)
+        self._put_settled = _upsert(tables.promise_settled, 1)
         self._put_rungs = UpsertRows(
             tables.rung_fact,
             key=["clock", "cycle", "rung_id"],
@@ -48,6 +55,8 @@ class SideFacts:
 
     def fold(self, connection: Connection, words: Sequence[SideWord]) -> None:
         """Take words of one log, in its order, into the tables."""
+        if not words:
+            return
         self._fold_opportunities(connection, [each for each in words if isinstance(each, OpportunityStep)])
         self._fold_feedback(
             connection, [each for each in words if isinstance(each, FeedbackGiven | FeedbackMoved)]
@@ -56,6 +65,8 @@ class SideFacts:
         self._put_alerts.upsert(connection, list(alerts.values()))
         budgets = {each.budget: each for each in words if isinstance(each, BudgetSaid)}
         self._put_budgets.upsert(connection, list(budgets.values()))
+        settled = {each.promise: each for each in words if isinstance(each, PromiseSettled)}
+        self._put_settled.upsert(connection, list(settled.values()))
         self._fold_rungs(connection, [each for each in words if isinstance(each, RungTold)])
 
     def _fold_opportunities(self, connection: Connection, words: Sequence[OpportunityStep]) -> None:

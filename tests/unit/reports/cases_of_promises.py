@@ -6,6 +6,7 @@ from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Co
 from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, RungTold
 from services.reports.domain.figures import Undefined
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.domain.words import Accepted, Offered
 from smarketing.businesstime import Calendar
 from tests.builders.kpi_case import DAY, HOUR, NORTH, NOW, Case, head
@@ -91,6 +92,21 @@ def _budget(commitment: str, state: str = "ok", **said: Any) -> BudgetSaid:
         breached_count=4,
         as_of_time=at(),
         **values,
+    )
+
+
+def _settled(promise: str, month: str, state: str, actual: float | None, **when: Any) -> PromiseSettled:
+    agreement = f"{TENANT}/agreements/main"
+    return PromiseSettled(
+        promise=f"{agreement}/{month}/{promise}",
+        tenant=TENANT,
+        agreement=agreement,
+        commitment_id=promise,
+        state=state,
+        limit_ratio=1.0,
+        actual_ratio=actual,
+        last_time=at(**when),
+        as_of_time=at(**when),
     )
 
 
@@ -241,6 +257,50 @@ CASES = {
         sla=(_budget("a", exhaustion=5 * DAY), _budget("b")),
         right=5 * DAY,
         wrong=0,
+    ),
+    "K4.settled": Case(
+        wrongly="the verdict that a late fact replaced is shown",
+        code="L",
+        sla=(_settled("value", "2026-09", "met", 1.1), _settled("value", "2026-09", "breached", 0.9)),
+        right=0.9,
+        wrong=1.1,
+    ),
+    "K4.promises": Case(
+        wrongly="one promise settled twice is counted twice",
+        code="L",
+        sla=(
+            _settled("value", "2026-09", "pending", 1.0),
+            _settled("value", "2026-09", "breached", 0.9),
+            _settled("conformance", "2026-09", "met", 0.9),
+        ),
+        group=("breached",),
+        right=1,
+        wrong=2,
+    ),
+    "K6.settled": Case(
+        wrongly="another promise's share is taken for it",
+        sla=(
+            _settled("completeness", "2026-09", "breached", 0.5),
+            _settled("conformance", "2026-09", "met", 0.9),
+        ),
+        right=0.9,
+        wrong=0.5,
+    ),
+    "K7.settled": Case(
+        wrongly="a good period hides a bad one",
+        sla=(
+            _settled("completeness", "2026-08", "breached", 0.5),
+            _settled("completeness", "2026-09", "met", 0.9, hours=1),
+        ),
+        right=0.5,
+        wrong=0.7,
+    ),
+    "K12.settled": Case(
+        wrongly="a share of nothing is taken for none rejected",
+        code="Z",
+        sla=(_settled("rejections", "2026-09", "undefined", None),),
+        right=Undefined.NO_DENOMINATOR,
+        wrong=0.0,
     ),
     "B7": Case(
         wrongly="every budget is counted in every state",

@@ -13,6 +13,7 @@ from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.field_notes import FeedbackGiven, FeedbackMoved
 from services.reports.domain.opportunities import OpportunityStep
+from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.domain.words import (
     Behaved,
     Converted,
@@ -39,6 +40,7 @@ from smarketing.api.leads.v1 import scoring_pb2 as scoringpb
 from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
+from smarketing.api.sla.v1 import periods_pb2 as periodspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.builders.reports import MONDAY, TENANT, a_ledger, at, handoff, submitted
@@ -253,6 +255,34 @@ def test_an_alert_is_told_as_it_stands() -> None:
 
     assert words == [
         AlertTold("a1", TENANT, _ONE, "first-follow-up", "due", None, "acknowledged", at(), at(hours=1), None)
+    ]
+
+
+def test_each_promise_of_a_settled_period_is_told_with_its_verdict() -> None:
+    kinds, verdicts = periodspb.PeriodPromise, periodspb.MarketingPeriod
+    period = periodspb.MarketingPeriod(
+        agreement="main",
+        period="2026-09",
+        end_time=_instant(),
+        as_of_time=_instant(),
+        promises=[
+            periodspb.PeriodPromise(
+                kind=kinds.KIND_VALUE, verdict=verdicts.VERDICT_MET, limit_ratio=1.0, actual_ratio=0.0
+            ),
+            periodspb.PeriodPromise(
+                kind=kinds.KIND_REJECTIONS, verdict=verdicts.VERDICT_UNDEFINED, limit_ratio=0.5
+            ),
+        ],
+    )
+
+    words = _of_sla(periodspb.MarketingPeriodSettled(marketing_period=period))
+
+    last = at() - 1
+    assert words == [
+        PromiseSettled("main/2026-09/value", TENANT, "main", "value", "met", 1.0, 0.0, last, at()),
+        PromiseSettled(
+            "main/2026-09/rejections", TENANT, "main", "rejections", "undefined", 0.5, None, last, at()
+        ),
     ]
 
 
