@@ -115,7 +115,7 @@ def _submission(metadata: MetaData) -> Table:
     )
 
 
-_OFFERED: Final = text("offer_state = 1")
+_WAITING: Final = text("queue <> '' AND offer_state = 1")
 _LEASED: Final = text("offer_state = 1 AND offer_expire_time IS NOT NULL")
 UNROUTED: Final = text("state = 1 AND archived = false")
 """Nobody was offered it yet. Queries say it in the words of its index, and PostgreSQL knows no flag `0`."""
@@ -185,17 +185,17 @@ def _handoff(metadata: MetaData) -> Table:
             postgresql_where=_ACCOUNT_OWNED,
         ),
         *define_list_indexes(),
-        # In the order in which a queue is taken from.
+        # In the order in which a queue is taken from; what a person is offered does not wait in one.
         Index(
-            "handoff_offered",
+            "handoff_waiting",
             "tenant",
-            "offer_assignee",
+            "queue",
             "claim_time",
             text("claim_value DESC"),
             text("claim_score DESC"),
             "submit_time",
-            sqlite_where=_OFFERED,
-            postgresql_where=_OFFERED,
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
         ),
         Index("handoff_leased", "offer_expire_time", sqlite_where=_LEASED, postgresql_where=_LEASED),
         Index("handoff_unrouted", "submit_time", sqlite_where=UNROUTED, postgresql_where=UNROUTED),

@@ -52,15 +52,15 @@ _update_handoffs: Final = UpdateRows(
 )
 
 _ID: Final = (_h.tenant, _h.lead, _h.number)
+# In the words of the index that holds just these.
+_WAITS: Final = text("queue <> '' AND offer_state = 1")
 _waiting: Final = (
     select(*_ID)
-    .where(_h.tenant == bindparam("tenant"), _h.offer_assignee == bindparam("queue"), text("offer_state = 1"))
+    .where(_h.tenant == bindparam("tenant"), _h.queue == bindparam("queue"), _WAITS)
     .order_by(_h.claim_time, _h.claim_value.desc(), _h.claim_score.desc(), _h.submit_time, _h.lead)
     .limit(bindparam("most"))
 )
-_all_waiting: Final = select(*_ID).where(
-    _h.tenant == bindparam("tenant"), _h.queue != "", text("offer_state = 1")
-)
+_all_waiting: Final = select(*_ID).where(_h.tenant == bindparam("tenant"), _WAITS)
 _owned: Final = (
     select(*_ID)
     .where(_h.tenant == bindparam("tenant"), _h.owner == bindparam("person"), _h.owner != "")

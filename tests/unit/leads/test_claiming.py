@@ -117,7 +117,7 @@ async def test_taking_from_a_queue_looks_at_its_head_alone() -> None:
             return " ".join(row[3] for row in found)
 
         shown = await house.rows(plan)
-        assert "USING COVERING INDEX handoff_offered (tenant=? AND offer_assignee=?)" in shown
+        assert "USING COVERING INDEX handoff_waiting (tenant=? AND queue=?)" in shown
         assert "TEMP B-TREE FOR ORDER BY" not in shown
 
 
