@@ -235,6 +235,8 @@ def _column(values: list[Any], convert: _Converter) -> list[Any]:
 
     The rows of one transaction mostly bear its one instant, or none.
     """
+    if values and values[0] is None and values.count(None) == len(values):
+        return [convert(None)] * len(values)
     before: Any = _UNSEEN
     after: Any = None
     converted: list[Any] = []

@@ -3,14 +3,16 @@
 A lead is copied twice while it comes in; `replace` would be a twentieth of all that is done for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
-_Part: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any, Any], None]]
-"""A field's name, and how its slot is read and written."""
+_Put: TypeAlias = Callable[[Any, Any], None]
+_Slots: TypeAlias = tuple[Callable[[Any], tuple[Any, ...]], tuple[_Put, ...], Mapping[str, _Put]]
+"""How all fields are read at once, how each is written in the same order, and how by its name."""
 
 
 def changed(value: T, /, **changes: Any) -> T:
@@ -21,14 +23,20 @@ def changed(value: T, /, **changes: Any) -> T:
     """
     kind: Any = type(value)
     copied: T = object.__new__(kind)
-    for name, get, put in _parts_of(kind):
-        put(copied, changes.pop(name) if name in changes else get(value))
-    if changes:
-        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(changes))}")
+    read_all, puts, put_of = _slots_of(kind)
+    for put, kept in zip(puts, read_all(value), strict=True):
+        put(copied, kept)
+    for name, new in changes.items():
+        put_new = put_of.get(name)
+        if put_new is None:
+            raise TypeError(f"{kind.__name__} has no {name}")
+        put_new(copied, new)
     return copied
 
 
 @cache
-def _parts_of(kind: Any) -> tuple[_Part, ...]:
-    slots = [(field.name, getattr(kind, field.name)) for field in fields(kind)]
-    return tuple((name, slot.__get__, slot.__set__) for name, slot in slots)
+def _slots_of(kind: Any) -> _Slots:
+    names = [field.name for field in fields(kind)]
+    # With two names at least, all values come as a tuple.
+    puts = {name: getattr(kind, name).__set__ for name in names}
+    return attrgetter(*names), tuple(puts.values()), puts

@@ -32,7 +32,7 @@ def handoff_row(handoff: Handoff, place: ClaimPlace) -> Row:
     return (
         *handoff.id,
         handoff.version,
-        handoff.state.value,
+        int(handoff.state),
         handoff.source_system,
         handoff.external_digest,
         handoff.account or None,
@@ -57,7 +57,7 @@ def handoff_row(handoff: Handoff, place: ClaimPlace) -> Row:
         handoff.kept_number,
         0 if handoff.previous is None else handoff.previous.number,
         told.source,
-        told.source_channel.value,
+        int(told.source_channel),
         told.campaign,
         told.landing_page,
         told.segment,
@@ -86,7 +86,7 @@ def _offer_row(offer: Offer) -> Row:
     return (
         offer.number,
         offer.assignee,
-        offer.state.value,
+        int(offer.state),
         offer.offer_time,
         offer.expire_time,
         offer.end_time,
