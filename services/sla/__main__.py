@@ -204,7 +204,9 @@ async def _built(
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
-            BackgroundTask("sla_promptly", _promptly(telemetry, writer, archive, now).run),
+            BackgroundTask(
+                "sla_promptly", _promptly(telemetry, writer, archive, leads=leads, log=log, now=now).run
+            ),
             BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
             BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
@@ -301,11 +303,25 @@ def _http(config: "SlaConfig", telemetry: "Telemetry", authenticator: "Authentic
 
 
 def _promptly(
-    telemetry: "Telemetry", writer: "Writer", archive: "Archive", now: Callable[[], datetime]
+    telemetry: "Telemetry",
+    writer: "Writer",
+    archive: "Archive",
+    *,
+    leads: "Consumer",
+    log: "LeadsLog",
+    now: Callable[[], datetime],
 ) -> "Promptly":
+    from services.sla.consumers.leads_log import CaughtUp
     from services.sla.usecases.promptly import Promptly
+    from smarketing.wallclock import monotonic
 
-    return Promptly(writer, archive, now=now, succeeded=lambda: telemetry.task_succeeded("sla_promptly"))
+    return Promptly(
+        writer,
+        archive,
+        now=now,
+        may_act=CaughtUp(leads, now=now, monotonic=monotonic, read_until=lambda: log.read_until),
+        succeeded=lambda: telemetry.task_succeeded("sla_promptly"),
+    )
 
 
 def _notifier(

@@ -53,9 +53,12 @@ class Promptly:
         archive: Archive,
         *,
         now: Callable[[], datetime],
+        may_act: Callable[[], bool] = lambda: True,
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take what is worked on; `may_act` tells whether all that happened until now is taken in."""
         self._writer = writer
+        self._may_act = may_act
         self._archive = archive
         self._now = now
         self._succeeded = succeeded
@@ -74,6 +77,8 @@ class Promptly:
     async def catch_up(self) -> int:
         """Do everything that is due now; return how much that was."""
         total = 0
+        if not self._may_act():
+            return total
         # Asked by a reader first: a commit that found nothing would wake us again, for ever.
         while await self._is_due():
             (done,) = await self._writer.run(self._unit, [None])

@@ -12,12 +12,13 @@ from services.sla.domain.terms import Mode
 from services.sla.store import schema
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.alerts import OnAlert, Snooze, acknowledge, resolve, snooze
-from services.sla.usecases.promptly import do_what_is_due, next_instant
+from services.sla.usecases.promptly import Promptly, do_what_is_due, next_instant
 from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import scoring_pb2 as scoringpb
 from smarketing.api.sla.v1 import periods_pb2 as periodspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.sql import Writer
 from tests.builders.sla_engine import MARKETING_MANAGER, REP, SALES, TENANT, Engine, some_terms
 
 AUGUST = datetime.fromisoformat("2026-08-31T12:00:00+09:00")
@@ -122,6 +123,27 @@ def test_after_a_long_outage_every_month_is_settled_by_itself() -> None:
     campaign.reach(campaign.now)
 
     assert campaign.settled() == [{"VALUE": "BREACHED"}] * 3
+
+
+async def test_a_period_is_not_called_missed_while_what_was_handed_over_in_it_is_not_read_yet() -> None:
+    campaign = Campaign.under(ONLY_QUOTA)
+    campaign.reach(END - MICROSECOND)
+    campaign.now = END + timedelta(days=1)
+    read = False
+    async with Writer(campaign.database, now=lambda: campaign.now) as writer:
+        promptly = Promptly(writer, campaign.archive, now=lambda: campaign.now, may_act=lambda: read)
+        waited = await promptly.catch_up()
+    told_meanwhile = campaign.settled()
+    for number in range(10):
+        handoff = f"{TENANT}/leads/late{number}/handoffs/h1"
+        campaign.tell(handoff, leadeventspb.HandoffSubmitted(handoff=handoff), at=END - timedelta(days=2))
+    read = True
+    async with Writer(campaign.database, now=lambda: campaign.now) as writer:
+        promptly = Promptly(writer, campaign.archive, now=lambda: campaign.now, may_act=lambda: read)
+        await promptly.catch_up()
+
+    assert (waited, told_meanwhile) == (0, [])
+    assert campaign.settled() == [{"VALUE": "MET"}]
 
 
 def test_each_promise_of_a_period_has_its_own_verdict() -> None:
