@@ -67,7 +67,7 @@ def _view(clock: slapb.Clock) -> RenderableType:
             ("state", enum_word(slapb.Clock.State.DESCRIPTOR, clock.state)),
             ("version", id_of(clock.agreement_version).removeprefix("agreements/")),
             ("owner", id_of(clock.owner)),
-            ("due", when(clock.due_time)),
+            ("due", f"{when(clock.due_time)}{' (provisional)' if clock.provisional else ''}"),
             ("counted", span(clock.elapsed_duration)),
             ("remaining", span(clock.remaining_duration)),
             ("etag", clock.etag),

@@ -85,6 +85,13 @@ class HolidayReview:
     reviewer: str = ""
     activate_time: datetime | None = None
     calendar_version: str = ""
+    was_in_force: bool = False
+    """An earlier list of the year was in force."""
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Whether a list of the year is or was in force."""
+        return self.was_in_force or self.state is ReviewState.ACTIVATED
 
     @property
     def name(self) -> str:
@@ -166,4 +173,6 @@ def drawn_up(
         lists_version=published.lists_version,
         proposer=proposer,
         propose_time=now,
+        # A year stays looked through while somebody draws it up again.
+        was_in_force=before is not None and before.is_looked_through,
     )

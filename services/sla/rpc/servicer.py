@@ -29,6 +29,7 @@ from services.sla.store.webhooks import page_of_endpoints
 from services.sla.usecases import agreements, alerts, calendars, webhooks
 from services.sla.usecases.account import behind
 from services.sla.usecases.explain import states_of
+from services.sla.usecases.provisional import provisional
 from services.sla.wire.agreements import agreement_message, terms_of
 from services.sla.wire.blanks import blanks_in
 from services.sla.wire.calendars import calendar_message, calendar_of, leave_message
@@ -266,7 +267,8 @@ class SlaServicer(Reaching, SlaServiceServicer):
         """Return a clock, with the time counted until now."""
         del context
         clock, state = await self._clock_at(request.name, self._now())
-        return clock_message(clock, state if clock.is_open else None)
+        unsure = await self._writer.read(lambda connection: provisional(connection, self._archive, [clock]))
+        return clock_message(clock, state if clock.is_open else None, provisional=bool(unsure))
 
     async def ListClocks(  # noqa: N802 -- the contract names it
         self, request: slapb.ListClocksRequest, context: _Context
@@ -291,11 +293,17 @@ class SlaServicer(Reaching, SlaServiceServicer):
         found, token = await self._page(request, find, lambda each: [to_micros(each.due_time), each.id])
         now = self._now()
         still_open = [clock for clock in found if clock.is_open]
-        states = await self._writer.read(
-            lambda connection: states_of(connection, self._archive, still_open, as_of=now)
+        states, unsure = await self._writer.read(
+            lambda connection: (
+                states_of(connection, self._archive, still_open, as_of=now),
+                provisional(connection, self._archive, still_open),
+            )
         )
         return slapb.ListClocksResponse(
-            clocks=[clock_message(clock, states.get(clock.name)) for clock in found],
+            clocks=[
+                clock_message(clock, states.get(clock.name), provisional=clock.name in unsure)
+                for clock in found
+            ],
             next_page_token=token,
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from services.sla.domain.holidays import HolidayReview, ReviewState
+from services.sla.domain.holidays import HolidayReview
 from services.sla.domain.rota import Assignment, Rota
 from services.sla.store import schema
 from services.sla.wire.planning import HOLIDAY_REVIEW, review_message, review_of
@@ -75,7 +75,7 @@ def last_reviewed_year(connection: Connection, tenant: str, calendar: str) -> in
         select(_review.c.content).where(_review.c.tenant == tenant, _review.c.calendar == calendar)
     ).scalars()
     reviews = [review_of(content) for content in contents]
-    return max((each.year for each in reviews if each.state is ReviewState.ACTIVATED), default=None)
+    return max((each.year for each in reviews if each.is_looked_through), default=None)
 
 
 def put_assignment(connection: Connection, assignment: Assignment) -> None:

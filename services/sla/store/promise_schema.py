@@ -1,4 +1,4 @@
-"""The tables of exceptions and error budgets."""
+"""The tables of exceptions, error budgets, and years that move clocks."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,16 @@ class PromiseTables:
     exception: Table
     budget: Table
     budget_count: Table
+    calendar_move: Table
 
 
 def define_promises(metadata: MetaData) -> PromiseTables:
     """Add the tables to the metadata and return them."""
     return PromiseTables(
-        exception=_exception(metadata), budget=_budget(metadata), budget_count=_budget_count(metadata)
+        exception=_exception(metadata),
+        budget=_budget(metadata),
+        budget_count=_budget_count(metadata),
+        calendar_move=_calendar_move(metadata),
     )
 
 
@@ -99,4 +103,20 @@ def _budget_count(metadata: MetaData) -> Table:
         Column("breached", BigInt, nullable=False),
         sqlite_strict=True,
         sqlite_with_rowid=False,
+    )
+
+
+def _calendar_move(metadata: MetaData) -> Table:
+    # A year that was looked through, until every clock counts by it; and how far that has come.
+    return Table(
+        "calendar_move",
+        metadata,
+        Column("tenant", Text, primary_key=True),
+        Column("calendar", Text, primary_key=True),
+        Column("year", Integer, primary_key=True),
+        Column("calendar_version", Text, nullable=False),
+        Column("principal", Text, nullable=False),
+        Column("after_due_time", UtcMicros, nullable=False),
+        Column("after_clock", Text, nullable=False),
+        sqlite_strict=True,
     )

@@ -22,6 +22,7 @@ from services.sla.store.calendars import newest_calendar
 from services.sla.store.planning import find_review, put_assignment, put_review
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.calendars import MakeCalendar, make_calendars
+from services.sla.usecases.moving import begin_move
 from services.sla.wire.planning import calendar_assigned, review_changed
 from smarketing.eventlog.outbox import NewEvent, append
 from smarketing.names import PERSON
@@ -164,6 +165,7 @@ def _activate(tx: SlaTx, request: ActivateHolidays, now: datetime) -> HolidayRev
     (made,) = make_calendars(tx, [wanted], now=now)
     if isinstance(made, Exception):
         raise made
+    begin_move(tx, review, made, actor=request.actor)
     active = review.activate(reviewer=request.actor, calendar_version=made.name, now=now)
     return _kept(tx, active, request.actor)
 

@@ -55,27 +55,11 @@ def _reassessed(tx: SlaTx, request: Reassess) -> Clock:
     pinned, pin = _pinned(tx, clock, accord, history)
     if not repin(tx.connection, pinned):
         raise ClockMoved
-    record(tx, [_told(tx, history, clock, pin, request.actor)], as_of=tx.now, causes={})
+    fact = told_of_pin(history, clock, pin, actor=request.actor, now=tx.now)
+    record(tx, [fact], as_of=tx.now, causes={})
     tx.flush()
     after = _found(tx, request.name)
-    why = clock_reassessed(after, clock, actor=request.actor)
-    # What is over has said so itself; of what is open everybody must know when it is due now.
-    told = [(measured_otherwise(after), False)] if after.is_open else []
-    append(
-        tx.connection,
-        [
-            NewEvent(
-                tenant=f"tenants/{clock.tenant}",
-                subject=clock.name,
-                occur_time=tx.now,
-                actor=request.actor,
-                payload=payload,
-                skippable=skippable,
-            )
-            for payload, skippable in (*told, (why, True))
-        ],
-        now=tx.now,
-    )
+    say_reassessed(tx, after, clock, actor=request.actor)
     return after
 
 
@@ -92,19 +76,42 @@ def _pinned(tx: SlaTx, clock: Clock, accord: Accord, history: History) -> tuple[
     return measured_by(clock, accord, agreement, newest.pinned(), history), pin
 
 
-def _told(tx: SlaTx, history: History, clock: Clock, pin: Pin, actor: str) -> Told:
+def told_of_pin(history: History, clock: Clock, pin: Pin, *, actor: str, now: datetime) -> Told:
+    """Return the fact by which a clock is measured otherwise from now on."""
     fact = Fact(
         # Behind the last that the log told, where there is room for what this service knows itself.
         position=max(each.fact.position for each in history.told) + 1,
         kind=FactKind.REASSESSED,
-        occur_time=tx.now,
-        record_time=tx.now,
+        occur_time=now,
+        record_time=now,
         person=actor,
         reason=pin.text,
         commitment=clock.commitment_id,
         about=clock.origin,
     )
     return Told(handoff=clock.handoff, fact=fact)
+
+
+def say_reassessed(tx: SlaTx, after: Clock, before: Clock, *, actor: str) -> None:
+    """Say in the log how a clock is measured now, and who changed that."""
+    why = clock_reassessed(after, before, actor=actor)
+    # What is over has said so itself; of what is open everybody must know when it is due now.
+    told = [(measured_otherwise(after), False)] if after.is_open else []
+    append(
+        tx.connection,
+        [
+            NewEvent(
+                tenant=f"tenants/{after.tenant}",
+                subject=after.name,
+                occur_time=tx.now,
+                actor=actor,
+                payload=payload,
+                skippable=skippable,
+            )
+            for payload, skippable in (*told, (why, True))
+        ],
+        now=tx.now,
+    )
 
 
 def _found(tx: SlaTx, name: str) -> Clock:

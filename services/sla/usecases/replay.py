@@ -1,4 +1,4 @@
-"""Look at old handoffs once more, because a version took effect in the past."""
+"""Look at old handoffs once more, because a version took effect in the past, or a year was looked through."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,8 +8,10 @@ from typing import Final
 import structlog
 
 from services.sla.store.archive import Archive
+from services.sla.store.moves import find_move
 from services.sla.store.replays import advance_replay, find_replay, next_handoffs
 from services.sla.store.tx import SlaTx
+from services.sla.usecases.moving import move_batch
 from services.sla.usecases.settle import settle
 from smarketing.sql import Connection, StorageError, Writer
 
@@ -38,7 +40,7 @@ class Replayer:
         """Replay until cancelled."""
         while True:
             try:
-                if await self._writer.read(find_replay) is not None:
+                if await self._writer.read(_is_work_left):
                     await self.replay()
                 self._succeeded()
             except StorageError as error:
@@ -46,7 +48,7 @@ class Replayer:
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def replay(self) -> int:
-        """Finish every replay that was begun; return how many handoffs were looked at."""
+        """Finish every replay and move that was begun; return how many handoffs and clocks were looked at."""
         total = 0
         while True:
             (done,) = await self._writer.run(self._unit, [self._batch_handoffs])
@@ -55,7 +57,15 @@ class Replayer:
             total += done
 
     def _unit(self, connection: Connection, limits: Sequence[int], now: datetime) -> list[int | None]:
-        return [replay_batch(connection, self._archive, limit, now=now) for limit in limits]
+        return [self._batch(connection, limit, now) for limit in limits]
+
+    def _batch(self, connection: Connection, limit: int, now: datetime) -> int | None:
+        done = replay_batch(connection, self._archive, limit, now=now)
+        return move_batch(connection, self._archive, limit, now=now) if done is None else done
+
+
+def _is_work_left(connection: Connection) -> bool:
+    return find_replay(connection) is not None or find_move(connection) is not None
 
 
 def replay_batch(connection: Connection, archive: Archive, limit: int, *, now: datetime) -> int | None:

@@ -137,7 +137,7 @@ def consequence_due(clock: Clock, rung: RungFired, due: Consequence) -> slaevent
     )
 
 
-def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
+def clock_message(clock: Clock, state: ClockState | None = None, *, provisional: bool = False) -> slapb.Clock:
     """Return a clock as it is shown; what counts up while it runs comes from `state`."""
     elapsed = clock.elapsed if state is None else state.elapsed
     return slapb.Clock(
@@ -166,6 +166,7 @@ def clock_message(clock: Clock, state: ClockState | None = None) -> slapb.Clock:
         historical=clock.historical,
         void_reason=clock.void_reason,
         origin=clock.origin,
+        provisional=provisional,
     )
 
 

@@ -36,6 +36,7 @@ def review_message(review: HolidayReview) -> calendarspb.HolidayReview:
         review_principal=review.reviewer,
         activate_time=stamp_or_none(review.activate_time),
         calendar_version=review.calendar_version,
+        was_in_force=review.was_in_force,
     )
 
 
@@ -66,6 +67,7 @@ def review_of(kept: bytes) -> HolidayReview:
         reviewer=message.review_principal,
         activate_time=instant_in(message, "activate_time"),
         calendar_version=message.calendar_version,
+        was_in_force=message.was_in_force,
     )
 
 

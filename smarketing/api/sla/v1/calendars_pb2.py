@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%smarketing/api/sla/v1/calendars.proto\x12\x15smarketing.api.sla.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xe6\x03\n\rHolidayReview\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\x12\x13\n\x0bsubdivision\x18\x05 \x01(\t\x12\x39\n\x05state\x18\x06 \x01(\x0e\x32*.smarketing.api.sla.v1.HolidayReview.State\x12\x30\n\x08holidays\x18\x07 \x03(\x0b\x32\x1e.smarketing.api.sla.v1.Holiday\x12\x15\n\rlists_version\x18\x08 \x01(\t\x12\x19\n\x11propose_principal\x18\t \x01(\t\x12\x30\n\x0cpropose_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10review_principal\x18\x0b \x01(\t\x12\x31\n\ractivate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61lendar_version\x18\r \x01(\t\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x13\n\x0fSTATE_ACTIVATED\x10\x02\"\xde\x01\n\x07Holiday\x12\x1f\n\x04\x64\x61te\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05title\x18\x02 \x01(\t\x12\x35\n\x06origin\x18\x03 \x01(\x0e\x32%.smarketing.api.sla.v1.Holiday.Origin\x12\x10\n\x08\x64\x65\x63lined\x18\x04 \x01(\x08\"Z\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x10\n\x0cORIGIN_LISTS\x10\x01\x12\x13\n\x0fORIGIN_CALENDAR\x10\x02\x12\x11\n\rORIGIN_REVIEW\x10\x03\"\xb6\x01\n\x12\x43\x61lendarAssignment\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x16ProposeHolidaysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\x12\x13\n\x0bsubdivision\x18\x05 \x01(\t\"\'\n\x17GetHolidayReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x19ListHolidayReviewsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"t\n\x1aListHolidayReviewsResponse\x12=\n\x0fholiday_reviews\x18\x01 \x03(\x0b\x32$.smarketing.api.sla.v1.HolidayReview\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xac\x01\n\x17\x41\x63tivateHolidaysRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12)\n\x0e\x64\x65\x63lined_dates\x18\x04 \x03(\x0b\x32\x11.google.type.Date\x12\x36\n\x0e\x61\x64\x64\x65\x64_holidays\x18\x05 \x03(\x0b\x32\x1e.smarketing.api.sla.v1.Holiday\"\x89\x01\n\x15\x41ssignCalendarRequest\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\x03 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x1eListCalendarAssignmentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06holder\x18\x04 \x01(\t\"\x83\x01\n\x1fListCalendarAssignmentsResponse\x12G\n\x14\x63\x61lendar_assignments\x18\x01 \x03(\x0b\x32).smarketing.api.sla.v1.CalendarAssignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x14HolidayReviewChanged\x12<\n\x0eholiday_review\x18\x01 \x01(\x0b\x32$.smarketing.api.sla.v1.HolidayReview\"Z\n\x10\x43\x61lendarAssigned\x12\x46\n\x13\x63\x61lendar_assignment\x18\x01 \x01(\x0b\x32).smarketing.api.sla.v1.CalendarAssignment2\xbe\x05\n\x0f\x43\x61lendarService\x12\x66\n\x0fProposeHolidays\x12-.smarketing.api.sla.v1.ProposeHolidaysRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12h\n\x10GetHolidayReview\x12..smarketing.api.sla.v1.GetHolidayReviewRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12y\n\x12ListHolidayReviews\x12\x30.smarketing.api.sla.v1.ListHolidayReviewsRequest\x1a\x31.smarketing.api.sla.v1.ListHolidayReviewsResponse\x12h\n\x10\x41\x63tivateHolidays\x12..smarketing.api.sla.v1.ActivateHolidaysRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12i\n\x0e\x41ssignCalendar\x12,.smarketing.api.sla.v1.AssignCalendarRequest\x1a).smarketing.api.sla.v1.CalendarAssignment\x12\x88\x01\n\x17ListCalendarAssignments\x12\x35.smarketing.api.sla.v1.ListCalendarAssignmentsRequest\x1a\x36.smarketing.api.sla.v1.ListCalendarAssignmentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%smarketing/api/sla/v1/calendars.proto\x12\x15smarketing.api.sla.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xfc\x03\n\rHolidayReview\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\x12\x13\n\x0bsubdivision\x18\x05 \x01(\t\x12\x39\n\x05state\x18\x06 \x01(\x0e\x32*.smarketing.api.sla.v1.HolidayReview.State\x12\x30\n\x08holidays\x18\x07 \x03(\x0b\x32\x1e.smarketing.api.sla.v1.Holiday\x12\x15\n\rlists_version\x18\x08 \x01(\t\x12\x19\n\x11propose_principal\x18\t \x01(\t\x12\x30\n\x0cpropose_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10review_principal\x18\x0b \x01(\t\x12\x31\n\ractivate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61lendar_version\x18\r \x01(\t\x12\x14\n\x0cwas_in_force\x18\x0e \x01(\x08\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x13\n\x0fSTATE_ACTIVATED\x10\x02\"\xde\x01\n\x07Holiday\x12\x1f\n\x04\x64\x61te\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05title\x18\x02 \x01(\t\x12\x35\n\x06origin\x18\x03 \x01(\x0e\x32%.smarketing.api.sla.v1.Holiday.Origin\x12\x10\n\x08\x64\x65\x63lined\x18\x04 \x01(\x08\"Z\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x10\n\x0cORIGIN_LISTS\x10\x01\x12\x13\n\x0fORIGIN_CALENDAR\x10\x02\x12\x11\n\rORIGIN_REVIEW\x10\x03\"\xb6\x01\n\x12\x43\x61lendarAssignment\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x16ProposeHolidaysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\x12\x13\n\x0bsubdivision\x18\x05 \x01(\t\"\'\n\x17GetHolidayReviewRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x19ListHolidayReviewsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"t\n\x1aListHolidayReviewsResponse\x12=\n\x0fholiday_reviews\x18\x01 \x03(\x0b\x32$.smarketing.api.sla.v1.HolidayReview\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xac\x01\n\x17\x41\x63tivateHolidaysRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12)\n\x0e\x64\x65\x63lined_dates\x18\x04 \x03(\x0b\x32\x11.google.type.Date\x12\x36\n\x0e\x61\x64\x64\x65\x64_holidays\x18\x05 \x03(\x0b\x32\x1e.smarketing.api.sla.v1.Holiday\"\x89\x01\n\x15\x41ssignCalendarRequest\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x18\n\x10\x63\x61lendar_version\x18\x03 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x1eListCalendarAssignmentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06holder\x18\x04 \x01(\t\"\x83\x01\n\x1fListCalendarAssignmentsResponse\x12G\n\x14\x63\x61lendar_assignments\x18\x01 \x03(\x0b\x32).smarketing.api.sla.v1.CalendarAssignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x14HolidayReviewChanged\x12<\n\x0eholiday_review\x18\x01 \x01(\x0b\x32$.smarketing.api.sla.v1.HolidayReview\"Z\n\x10\x43\x61lendarAssigned\x12\x46\n\x13\x63\x61lendar_assignment\x18\x01 \x01(\x0b\x32).smarketing.api.sla.v1.CalendarAssignment2\xbe\x05\n\x0f\x43\x61lendarService\x12\x66\n\x0fProposeHolidays\x12-.smarketing.api.sla.v1.ProposeHolidaysRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12h\n\x10GetHolidayReview\x12..smarketing.api.sla.v1.GetHolidayReviewRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12y\n\x12ListHolidayReviews\x12\x30.smarketing.api.sla.v1.ListHolidayReviewsRequest\x1a\x31.smarketing.api.sla.v1.ListHolidayReviewsResponse\x12h\n\x10\x41\x63tivateHolidays\x12..smarketing.api.sla.v1.ActivateHolidaysRequest\x1a$.smarketing.api.sla.v1.HolidayReview\x12i\n\x0e\x41ssignCalendar\x12,.smarketing.api.sla.v1.AssignCalendarRequest\x1a).smarketing.api.sla.v1.CalendarAssignment\x12\x88\x01\n\x17ListCalendarAssignments\x12\x35.smarketing.api.sla.v1.ListCalendarAssignmentsRequest\x1a\x36.smarketing.api.sla.v1.ListCalendarAssignmentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,35 +37,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HOLIDAYREVIEW'].fields_by_name['name']._loaded_options = None
   _globals['_HOLIDAYREVIEW'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_HOLIDAYREVIEW']._serialized_start=155
-  _globals['_HOLIDAYREVIEW']._serialized_end=641
-  _globals['_HOLIDAYREVIEW_STATE']._serialized_start=570
-  _globals['_HOLIDAYREVIEW_STATE']._serialized_end=641
-  _globals['_HOLIDAY']._serialized_start=644
-  _globals['_HOLIDAY']._serialized_end=866
-  _globals['_HOLIDAY_ORIGIN']._serialized_start=776
-  _globals['_HOLIDAY_ORIGIN']._serialized_end=866
-  _globals['_CALENDARASSIGNMENT']._serialized_start=869
-  _globals['_CALENDARASSIGNMENT']._serialized_end=1051
-  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_start=1053
-  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_end=1165
-  _globals['_GETHOLIDAYREVIEWREQUEST']._serialized_start=1167
-  _globals['_GETHOLIDAYREVIEWREQUEST']._serialized_end=1206
-  _globals['_LISTHOLIDAYREVIEWSREQUEST']._serialized_start=1208
-  _globals['_LISTHOLIDAYREVIEWSREQUEST']._serialized_end=1290
-  _globals['_LISTHOLIDAYREVIEWSRESPONSE']._serialized_start=1292
-  _globals['_LISTHOLIDAYREVIEWSRESPONSE']._serialized_end=1408
-  _globals['_ACTIVATEHOLIDAYSREQUEST']._serialized_start=1411
-  _globals['_ACTIVATEHOLIDAYSREQUEST']._serialized_end=1583
-  _globals['_ASSIGNCALENDARREQUEST']._serialized_start=1586
-  _globals['_ASSIGNCALENDARREQUEST']._serialized_end=1723
-  _globals['_LISTCALENDARASSIGNMENTSREQUEST']._serialized_start=1725
-  _globals['_LISTCALENDARASSIGNMENTSREQUEST']._serialized_end=1828
-  _globals['_LISTCALENDARASSIGNMENTSRESPONSE']._serialized_start=1831
-  _globals['_LISTCALENDARASSIGNMENTSRESPONSE']._serialized_end=1962
-  _globals['_HOLIDAYREVIEWCHANGED']._serialized_start=1964
-  _globals['_HOLIDAYREVIEWCHANGED']._serialized_end=2048
-  _globals['_CALENDARASSIGNED']._serialized_start=2050
-  _globals['_CALENDARASSIGNED']._serialized_end=2140
-  _globals['_CALENDARSERVICE']._serialized_start=2143
-  _globals['_CALENDARSERVICE']._serialized_end=2845
+  _globals['_HOLIDAYREVIEW']._serialized_end=663
+  _globals['_HOLIDAYREVIEW_STATE']._serialized_start=592
+  _globals['_HOLIDAYREVIEW_STATE']._serialized_end=663
+  _globals['_HOLIDAY']._serialized_start=666
+  _globals['_HOLIDAY']._serialized_end=888
+  _globals['_HOLIDAY_ORIGIN']._serialized_start=798
+  _globals['_HOLIDAY_ORIGIN']._serialized_end=888
+  _globals['_CALENDARASSIGNMENT']._serialized_start=891
+  _globals['_CALENDARASSIGNMENT']._serialized_end=1073
+  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_start=1075
+  _globals['_PROPOSEHOLIDAYSREQUEST']._serialized_end=1187
+  _globals['_GETHOLIDAYREVIEWREQUEST']._serialized_start=1189
+  _globals['_GETHOLIDAYREVIEWREQUEST']._serialized_end=1228
+  _globals['_LISTHOLIDAYREVIEWSREQUEST']._serialized_start=1230
+  _globals['_LISTHOLIDAYREVIEWSREQUEST']._serialized_end=1312
+  _globals['_LISTHOLIDAYREVIEWSRESPONSE']._serialized_start=1314
+  _globals['_LISTHOLIDAYREVIEWSRESPONSE']._serialized_end=1430
+  _globals['_ACTIVATEHOLIDAYSREQUEST']._serialized_start=1433
+  _globals['_ACTIVATEHOLIDAYSREQUEST']._serialized_end=1605
+  _globals['_ASSIGNCALENDARREQUEST']._serialized_start=1608
+  _globals['_ASSIGNCALENDARREQUEST']._serialized_end=1745
+  _globals['_LISTCALENDARASSIGNMENTSREQUEST']._serialized_start=1747
+  _globals['_LISTCALENDARASSIGNMENTSREQUEST']._serialized_end=1850
+  _globals['_LISTCALENDARASSIGNMENTSRESPONSE']._serialized_start=1853
+  _globals['_LISTCALENDARASSIGNMENTSRESPONSE']._serialized_end=1984
+  _globals['_HOLIDAYREVIEWCHANGED']._serialized_start=1986
+  _globals['_HOLIDAYREVIEWCHANGED']._serialized_end=2070
+  _globals['_CALENDARASSIGNED']._serialized_start=2072
+  _globals['_CALENDARASSIGNED']._serialized_end=2162
+  _globals['_CALENDARSERVICE']._serialized_start=2165
+  _globals['_CALENDARSERVICE']._serialized_end=2867
 # @@protoc_insertion_point(module_scope)

@@ -63,6 +63,7 @@ class HolidayReview(_message.Message):
     REVIEW_PRINCIPAL_FIELD_NUMBER: _builtins.int
     ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
     CALENDAR_VERSION_FIELD_NUMBER: _builtins.int
+    WAS_IN_FORCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/calendars/{calendar}/holidayReviews/{year}`."""
     etag: _builtins.str
@@ -83,6 +84,8 @@ class HolidayReview(_message.Message):
     """Who looked it through; empty while nobody has."""
     calendar_version: _builtins.str
     """The calendar version that was made of it."""
+    was_in_force: _builtins.bool
+    """An earlier list of this year was in force: the year counts as looked through."""
     @_builtins.property
     def holidays(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holiday]:
         """The holidays, by date."""
@@ -111,10 +114,11 @@ class HolidayReview(_message.Message):
         review_principal: _builtins.str = ...,
         activate_time: _timestamp_pb2.Timestamp | None = ...,
         calendar_version: _builtins.str = ...,
+        was_in_force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "propose_time", b"propose_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "calendar_version", b"calendar_version", "country", b"country", "etag", b"etag", "holidays", b"holidays", "lists_version", b"lists_version", "name", b"name", "propose_principal", b"propose_principal", "propose_time", b"propose_time", "review_principal", b"review_principal", "state", b"state", "subdivision", b"subdivision", "year", b"year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "calendar_version", b"calendar_version", "country", b"country", "etag", b"etag", "holidays", b"holidays", "lists_version", b"lists_version", "name", b"name", "propose_principal", b"propose_principal", "propose_time", b"propose_time", "review_principal", b"review_principal", "state", b"state", "subdivision", b"subdivision", "was_in_force", b"was_in_force", "year", b"year"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1319,6 +1319,7 @@ class Clock(_message.Message):
     HISTORICAL_FIELD_NUMBER: _builtins.int
     VOID_REASON_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/clocks/{clock}`."""
     etag: _builtins.str
@@ -1347,6 +1348,10 @@ class Clock(_message.Message):
     """Why it is void; empty otherwise."""
     origin: _builtins.int
     """Which of the handoff's clocks of this commitment it is, by what started it; 0 where there can be one only."""
+    provisional: _builtins.bool
+    """`due_time` lies beyond the last year whose holidays were looked through: once the next one is, it may move.
+    Set by `GetClock` and `ListClocks`.
+    """
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_terms_pb2.Party.ValueType]:
         """Who promised."""
@@ -1419,10 +1424,11 @@ class Clock(_message.Message):
         historical: _builtins.bool = ...,
         void_reason: _builtins.str = ...,
         origin: _builtins.int = ...,
+        provisional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breach_time", b"breach_time", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "original_due_time", b"original_due_time", "paused_duration", b"paused_duration", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "stop_time", b"stop_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "breach_time", b"breach_time", "commitment_id", b"commitment_id", "cycle", b"cycle", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "etag", b"etag", "fired_rungs", b"fired_rungs", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "name", b"name", "origin", b"origin", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "paused_duration", b"paused_duration", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "team", b"team", "void_reason", b"void_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "basis", b"basis", "breach_time", b"breach_time", "commitment_id", b"commitment_id", "cycle", b"cycle", "detect_time", b"detect_time", "due_time", b"due_time", "elapsed_duration", b"elapsed_duration", "etag", b"etag", "fired_rungs", b"fired_rungs", "handoff", b"handoff", "historical", b"historical", "kind", b"kind", "name", b"name", "origin", b"origin", "original_due_time", b"original_due_time", "owner", b"owner", "parties", b"parties", "paused_duration", b"paused_duration", "provisional", b"provisional", "remaining_duration", b"remaining_duration", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "team", b"team", "void_reason", b"void_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,78 @@
+"""Clocks to be measured by a calendar version with a reviewed year; the place outlives restarts."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from services.sla.domain.agreement import TimeBasis
+from services.sla.domain.course import Outcome
+from services.sla.domain.recorded import Clock
+from services.sla.store import schema
+from services.sla.store.rows import CLOCK_COLUMNS, clock_of
+
+_move: Final = schema.promise_tables.calendar_move
+_clock: Final = schema.clock
+_KEY: Final = ("tenant", "calendar", "year")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarMove:
+    """Clocks that are due from an instant on count by a newer version of their calendar."""
+
+    tenant: str
+    calendar: str
+    """The calendar's id."""
+    year: int
+    calendar_version: str
+    """Name of the version with the year's holidays."""
+    principal: str
+    """Who looked the year through."""
+    after_due_time: datetime
+    """Where it goes on; at first the beginning of the year."""
+    after_clock: str = ""
+
+    def behind(self, clock: Clock) -> "CalendarMove":
+        """Return the move as it goes on behind a clock."""
+        return replace(self, after_due_time=clock.due_time, after_clock=clock.id)
+
+
+def put_move(connection: Connection, move: CalendarMove) -> None:
+    """Write a move as it is now."""
+    values = {each: getattr(move, each) for each in CalendarMove.__slots__}
+    changed = {name: value for name, value in values.items() if name not in _KEY}
+    statement = upsert(_move).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed))
+
+
+def find_move(connection: Connection) -> CalendarMove | None:
+    """Return the move of the earliest version that is not done; None when there is none."""
+    query = select(_move).order_by(_move.c.tenant, _move.c.calendar, _move.c.year).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else CalendarMove(**row)
+
+
+def end_move(connection: Connection, move: CalendarMove) -> None:
+    """Forget a move that is done."""
+    connection.execute(delete(_move).where(*(_move.c[name] == getattr(move, name) for name in _KEY)))
+
+
+def clocks_behind(connection: Connection, move: CalendarMove, *, limit: int) -> list[Clock]:
+    """Return the next clocks that a move may concern: undecided, and counted by some calendar."""
+    behind = (_clock.c.due_time > move.after_due_time) | and_(
+        _clock.c.due_time == move.after_due_time, _clock.c.id > move.after_clock
+    )
+    query = (
+        select(*(_clock.c[name] for name in CLOCK_COLUMNS))
+        .where(
+            _clock.c.tenant == move.tenant,
+            behind,
+            _clock.c.outcome.in_([Outcome.RUNNING.value, Outcome.PAUSED.value]),
+            _clock.c.basis == TimeBasis.BUSINESS.value,
+        )
+        .order_by(_clock.c.due_time, _clock.c.id)
+        .limit(limit)
+    )
+    return [clock_of(tuple(row)) for row in connection.execute(query)]
