@@ -13,7 +13,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     environ = {
         "SMARKETING_WEBHOOK_LOOPBACK": "true",
         "SMARKETING_REFLECTION": "true",
-        "SMARKETING_METRIC_TENANTS": "default,forgotten",
+        "SMARKETING_METRIC_TENANTS": "default,forgotten,watched",
     }
     with an_installation(tmp_path_factory.mktemp("installation"), environ) as running:
         yield running

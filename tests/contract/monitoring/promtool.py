@@ -93,7 +93,7 @@ def firing_counts_hold(alert: str, case: Case, folder: Path) -> str:
 
 
 def _groups_of(alert: str) -> list[dict[str, Any]]:
-    """Return the groups with the alert, and in them nothing that it does not need: the tool would try it all."""
+    """Return the groups with the alert, and in them only what it needs."""
     found = []
     for path in sorted(RULES.glob("*.rules.yml")):
         for group in yaml.safe_load(path.read_text())["groups"]:
