@@ -112,7 +112,7 @@ def quotas(
 
 
 def _send(reports: ReportsClient, parent: str, messages: Iterator[inputspb.Input]) -> object:
-    return reports.record_many_inputs(parent, messages)
+    return reports.record_inputs(parent, messages)
 
 
 def _input(message: Message) -> inputspb.Input:

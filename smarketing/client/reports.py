@@ -95,12 +95,6 @@ class ReportsClient:
         return await self._connection.call(self._stub.GetResponseTimes, request, within)
 
     async def record_inputs(
-        self, request: inputspb.RecordInputsRequest, within: timedelta | None = None
-    ) -> inputspb.RecordInputsResponse:
-        """Record inputs of figures; each is taken or refused by itself."""
-        return await self._connection.call(self._inputs.RecordInputs, request, within)
-
-    async def record_many_inputs(
         self, parent: str, inputs: Iterable[inputspb.Input]
     ) -> AsyncGenerator[list[InputAnswer], None]:
         """Record any number of inputs in batches, and yield what became of each batch, in order."""
@@ -109,7 +103,7 @@ class ReportsClient:
             request = inputspb.RecordInputsRequest(
                 parent=parent, request_id=wallclock.new_uuid(), inputs=batch
             )
-            answer = await self.record_inputs(request)
+            answer = await self._connection.call(self._inputs.RecordInputs, request)
             yield [
                 Answer(number, item, result, error_of_status(result.error) if result.error.code else None)
                 for number, (item, result) in enumerate(zip(batch, answer.results, strict=True), start=index)

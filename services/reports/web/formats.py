@@ -58,6 +58,8 @@ class Formats:
             return self.percent(figure.ratio)
         if figure.amount is not None:
             return self.amount(figure.amount)
+        if figure.scalar is not None:
+            return f"{figure.scalar:,.1f}"
         return self.number(figure.count or 0)
 
     def notes(self, figure: Figure) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "not_reached": ("not reached", "도달하지 않음"),
     "no_data": ("not recorded yet", "아직 기록되지 않음"),
+    "quota_met": ("the quota is met", "할당량 달성"),
     "mixed_currencies": ("amounts in several currencies", "여러 통화의 금액"),
     # The scorecard.
     "scorecard": ("Scorecard", "스코어카드"),
