@@ -11,6 +11,7 @@ from services.leads.domain.errors import FieldInvalid, OpportunityUnknown, Tenan
 from services.leads.domain.feedback import FeedbackStatus, FeedbackType
 from services.leads.domain.next_steps import Ranked, rank
 from services.leads.domain.opportunity_changes import ChangeKind, Wanted
+from services.leads.domain.plain_words import without_addresses
 from services.leads.domain.states import NextAction
 from services.leads.domain.terms import FollowUpChannel
 from services.leads.rpc.asking import asker, handoff_in
@@ -206,7 +207,7 @@ class WorkServicer(WorkServiceServicer):
             type=_TYPES.get(told.type),
             theme=told.theme,
             verbatim=told.verbatim,
-            competitor=told.competitor,
+            competitor=without_addresses(told.competitor),
             price=money_in(told, "price"),
         )
         # The kept answer holds no words: it is not sealed.

@@ -11,6 +11,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.intake import BehaviourKind, ToldBehaviour
 from services.leads.domain.lead import is_source_system
+from services.leads.domain.plain_words import content_words, without_addresses
 from services.leads.domain.scoring import Behaved
 from services.leads.store.people import LeadKey
 from services.leads.store.scoring import HeldKey
@@ -158,8 +159,8 @@ def _event_of(request: RecordBehaviour, handoff: HandoffId, occur_time: datetime
         occur_time=occur_time,
         kind=_kind_of(told),
         source_system=request.source_system,
-        content=told.content,
-        campaign=told.campaign,
+        content=content_words(told.content),
+        campaign=without_addresses(told.campaign),
         score=told.score,
     )
 

@@ -6,6 +6,7 @@ from services.leads.domain.follow_up import FollowUp
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import Contact, History, Qualification, Submission
 from services.leads.domain.opportunity import Opportunity
+from services.leads.domain.plain_words import page_address, without_addresses
 from services.leads.domain.privacy import LawfulBasis
 from services.leads.domain.reasons import ReasonCode
 from services.leads.domain.routing import Decision
@@ -84,18 +85,21 @@ def contact_from_bytes(plain: bytes) -> Contact:
 
 
 def qualification_of(message: leadspb.Qualification) -> Qualification:
-    """Return what marketing says; an untold channel is what the sender's word means."""
-    source = message.source if message.HasField("source") else None
+    """Return what marketing says; an untold channel is what the sender's word means.
+
+    It goes into events, which are for ever: so nobody's address is left in it.
+    """
+    source = without_addresses(message.source) if message.HasField("source") else None
     told = message.source_channel
     return Qualification(
         source=source,
         source_channel=SourceChannel(told) if told else channel_of(source),
-        campaign=message.campaign,
-        landing_page=_page(message.landing_page),
-        segment=message.segment,
+        campaign=without_addresses(message.campaign),
+        landing_page=page_address(message.landing_page),
+        segment=without_addresses(message.segment),
         region=message.region,
-        product=message.product,
-        lead_type=message.lead_type,
+        product=without_addresses(message.product),
+        lead_type=without_addresses(message.lead_type),
         score=message.score if message.HasField("score") else None,
         value=money_in(message, "value"),
         inquire_time=instant_in(message, "inquire_time"),
@@ -104,14 +108,6 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         language=message.language.strip(),
         rating=rating_in(message),
     )
-
-
-def _page(address: str) -> str:
-    """Return a page's address without query and fragment: forms put people's addresses there.
-
-    It goes into events, which are for ever.
-    """
-    return address.partition("?")[0].partition("#")[0]
 
 
 def _said_of(message: leadspb.Qualification) -> Qualification:
