@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 
 import smarketing.api
 import smarketing.cli
+from smarketing.cli import beginning
 from smarketing.cli.app import app
 
 ROOT = Path(__file__).parents[4]
@@ -158,3 +160,16 @@ def loaded_by_help() -> frozenset[str]:
         [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return frozenset(ran.stdout.split("\x00")[1:]) | {name.strip() for name in ran.stdout.split("\x00")}
+
+
+def test_the_files_for_a_new_tenant_are_in_the_package_where_they_are_looked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    looked_for = beginning.__file__.removeprefix(f"{ROOT}/").replace("beginning.py", "default_files")
+
+    assert packaged == {"deploy/default": looked_for}
+    assert {file.name for file in beginning.default_files()} == {
+        "agreement.yaml",
+        "calendar.yaml",
+        "directory.yaml",
+    }
