@@ -45,7 +45,7 @@ def test_of_a_page_its_path_is_kept_and_of_a_mailing_its_title(content: str, kep
 
 def test_what_marketing_says_of_a_lead_holds_no_address() -> None:
     texts = ("source", "campaign", "landing_page", "segment", "product", "lead_type")
-    said = qualification_of(leadspb.Qualification(**{text: f"about {ADDRESS}" for text in texts}))
+    said = qualification_of(leadspb.Qualification(**dict.fromkeys(texts, f"about {ADDRESS}")))
 
     assert {getattr(said, text) for text in texts} == {"about ***"}
     assert page_address("https://x.example/a?b#c") == "https://x.example/a"
