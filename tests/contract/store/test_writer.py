@@ -1,6 +1,7 @@
 """Rules of the one writer, on every database."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -194,6 +195,22 @@ async def test_a_failing_unit_takes_no_other_unit_with_it(
 
     assert isinstance(failed, ZeroDivisionError)
     assert tagged == [0]
+
+
+async def test_garbage_is_collected_again_however_a_batch_ended(
+    writer: Writer, ledger: Ledger, brief: bool
+) -> None:
+    collecting: list[bool] = []
+
+    def ask(_connection: Connection, numbers: Sequence[int], _now: datetime) -> list[int]:
+        collecting.append(gc.isenabled())
+        return list(numbers)
+
+    await writer.run(ask, [1], brief=brief)
+    await asyncio.gather(writer.run(ledger.keep, [13], brief=brief), return_exceptions=True)
+
+    assert collecting == [False]
+    assert gc.isenabled()
 
 
 async def test_a_unit_that_answers_too_few_writes_nothing(
