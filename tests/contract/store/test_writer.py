@@ -207,9 +207,11 @@ async def test_garbage_is_collected_again_however_a_batch_ended(
         return list(numbers)
 
     await writer.run(ask, [1], brief=brief)
+    after_a_good_one = gc.isenabled()
     await asyncio.gather(writer.run(ledger.keep, [13], brief=brief), return_exceptions=True)
 
     assert collecting == [False]
+    assert after_a_good_one
     assert gc.isenabled()
 
 
