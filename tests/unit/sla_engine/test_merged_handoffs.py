@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.sla.domain.agreement import Attempts, CommitmentKind
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import Clock
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
@@ -194,3 +195,25 @@ def test_a_merge_told_twice_and_read_after_a_restart_changes_nothing(engine: Eng
     engine.sweep()
 
     assert engine.said() == before
+
+
+def test_attempts_on_both_handoffs_count_together_from_the_earlier_start() -> None:
+    engine = Engine()
+    three = a_promise(CommitmentKind.ATTEMPTS, target=8, attempts=Attempts(count=3))
+    engine.agree(some_terms(three))
+    engine.submit()
+    engine.submit(OTHER)
+    engine.assign(OTHER)
+    engine.follow_up(OTHER)
+    engine.advance(hours=1)
+    engine.assign()
+    engine.follow_up()
+    engine.advance(hours=1)
+    merge(engine)
+
+    clock = of(engine, HANDOFF)
+    assert (clock.outcome, clock.start_time, clock.due_time) == (Outcome.RUNNING, at(0), at(8))
+    engine.advance(hours=1)
+    engine.follow_up()
+    # The third of them all.
+    assert (of(engine, HANDOFF).outcome, of(engine, HANDOFF).stop_time) == (Outcome.MET, at(3))
