@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.sla.store.archive import Archive
+from services.sla.store.definitions import put_definitions
 from services.sla.store.staff import put_queues
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.periods import fold
@@ -22,7 +23,14 @@ from smarketing.sql import Connection
 
 CONSUMER: Final = "sla.leads"
 
-HANDLED: Final = TOLD_TYPES | DIRECTORY_TYPES | {leadeventspb.QueueChanged.DESCRIPTOR.full_name}
+HANDLED: Final = (
+    TOLD_TYPES
+    | DIRECTORY_TYPES
+    | {
+        leadeventspb.MqlDefinitionActivated.DESCRIPTOR.full_name,
+        leadeventspb.QueueChanged.DESCRIPTOR.full_name,
+    }
+)
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
@@ -35,7 +43,6 @@ IGNORED: Final = frozenset(
         leadeventspb.HandoffRated,
         leadeventspb.HandoffsRerated,
         leadeventspb.LeadsDistinguished,
-        leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
         leadeventspb.PlaybookChanged,
         leadeventspb.RoutingChanged,
@@ -67,6 +74,7 @@ def ingest(
     then and now is the sweeper's.
     """
     put_queues(connection, [queue for event in events for queue in _queues(event)])
+    put_definitions(connection, [each for event in events for each in _definitions(event)])
     told = [each for event in events for each in told_of(event)]
     if told:
         causes = {event.subject: _cause(event) for event in events}
@@ -86,6 +94,13 @@ def _queues(event: eventlogpb.Event) -> list[tuple[str, str, str, str]]:
         return []
     payload = leadeventspb.QueueChanged.FromString(event.payload.value)
     return [(tenant_of(payload.queue), payload.queue, payload.team, payload.manager)]
+
+
+def _definitions(event: eventlogpb.Event) -> list[tuple[str, str, str]]:
+    if event.payload.TypeName() != leadeventspb.MqlDefinitionActivated.DESCRIPTOR.full_name:
+        return []
+    definition = leadeventspb.MqlDefinitionActivated.FromString(event.payload.value).mql_definition
+    return [(tenant_of(definition.name), definition.name, definition.display_name)]
 
 
 class LeadsLog:

@@ -110,6 +110,16 @@ queue: Final = Table(
     sqlite_strict=True,
 )
 
+# Versions of the MQL definition that were ever in force, as the leads log says.
+mql_definition: Final = Table(
+    "mql_definition",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("definition", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    sqlite_strict=True,
+)
+
 # What happened to each handoff. Its rows lie side by side, because they are only ever read together.
 fact: Final = Table(
     "fact",

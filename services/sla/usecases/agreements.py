@@ -20,6 +20,7 @@ from services.sla.domain.refused import (
 )
 from services.sla.domain.terms import Terms, faults_of
 from services.sla.store.accords import accords_of, add_accord, find_accord, save_accord
+from services.sla.store.definitions import names_of_definitions
 from services.sla.store.replays import begin_replay
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.periods import begin_periods
@@ -122,6 +123,7 @@ def _sound(tx: SlaTx, request: Propose, now: datetime) -> Terms:
     ]
     if calendar is not None:
         faults += faults_of_calendar(terms, openings_of(calendar.calendar), now=now)
+    faults += _faults_of_definition(tx, request.tenant, terms)
     for at, party in enumerate(terms.absent):
         if party in _present(tx, request.tenant):
             description = f"{party.value.lower()} has a manager here, whose word is needed"
@@ -129,6 +131,16 @@ def _sound(tx: SlaTx, request: Propose, now: datetime) -> Terms:
     if faults:
         raise AgreementInvalid(faults)
     return terms
+
+
+def _faults_of_definition(tx: SlaTx, tenant: str, terms: Terms) -> list[Fault]:
+    """Return the fault of a named MQL definition that was never in force, as far as that is known."""
+    named = terms.marketing.mql_definition if terms.marketing else ""
+    known = names_of_definitions(tx.connection, tenant) if named else frozenset()
+    if not known or named in known:
+        return []
+    description = "no version of this name was ever in force in `leads`: put it in force first, or correct it"
+    return [Fault(path="marketing_terms.mql_definition", description=description)]
 
 
 def _present(tx: SlaTx, tenant: str) -> set[Party]:
