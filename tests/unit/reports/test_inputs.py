@@ -1,0 +1,102 @@
+"""What figures make of recorded inputs where a smallest log shows too little."""
+
+from datetime import date
+from typing import Any
+
+from services.reports.domain.agreements import TenantSet
+from services.reports.domain.figures import Figure, Undefined
+from services.reports.domain.labels import Dimension
+from services.reports.domain.words import Accepted, Closed
+from services.reports.store.figures import Figures
+from services.reports.store.queries import Queries, Question
+from tests.builders.kpi_case import MARCH, NORTH, NOW, cost, earned, goal, head, shown, touchpoint
+from tests.builders.reports import TENANT, Ledger, a_ledger, submitted
+
+_EUR = TenantSet(TENANT, "Etc/UTC", "EUR")
+_SOUTH = f"{TENANT}/teams/south"
+_KIM = f"{TENANT}/people/kim"
+
+
+def _ask(ledger: Ledger, kpi_id: str, *group_by: Dimension) -> dict[tuple[str | None, ...], Figure]:
+    question = Question(tenant=TENANT, period=MARCH, group_by=group_by, now=NOW)
+    with ledger.database.reading() as connection:
+        rows = Figures(Queries(ledger.tables)).query(connection, kpi_id, question, None)
+    return {row.group: row.figure for row in rows}
+
+
+def _won(number: int, team: str, minor_units: int) -> tuple[Any, ...]:
+    return (
+        submitted(number),
+        Accepted(*head(number), "", _KIM, team),
+        Closed(*head(number, hours=1), True, "EUR", minor_units),
+    )
+
+
+def test_a_quota_that_is_met_needs_no_cover() -> None:
+    with a_ledger() as ledger:
+        ledger.leads(_EUR, *_won(1, NORTH, 900))
+        ledger.inputs(goal(900))
+
+        assert _ask(ledger, "P5")[()].undefined is Undefined.QUOTA_MET
+
+
+def test_each_team_is_held_against_its_own_quota_and_the_party_against_their_sum() -> None:
+    with a_ledger() as ledger:
+        ledger.leads(_EUR, *_won(1, NORTH, 300), *_won(2, _SOUTH, 500))
+        ledger.inputs(
+            goal(1000, team=NORTH, party="sales"),
+            # One who came in the middle of the month, in a team that has no quota of its own.
+            goal(600, team=_SOUTH, person=_KIM, first=date(2026, 3, 15)),
+        )
+
+        by_team = _ask(ledger, "V4", Dimension.TEAM)
+        whole = _ask(ledger, "V4")
+
+    assert {group: shown(figure) for group, figure in by_team.items()} == {
+        (NORTH,): (300, 1000),
+        (_SOUTH,): (500, 600),
+    }
+    assert shown(whole[()]) == (800, 1600)
+
+
+def test_a_contact_after_the_sale_is_credited_with_nothing() -> None:
+    with a_ledger() as ledger:
+        ledger.inputs(
+            *(cost(100, campaign=campaign) for campaign in ("spring", "thanks")),
+            touchpoint("spring", date(2026, 3, 1)),
+            touchpoint("thanks", date(2026, 3, 20)),
+            earned(1000, 0, journey="order-1", first=date(2026, 3, 9), last=date(2026, 3, 10)),
+        )
+
+        found = _ask(ledger, "G24", Dimension.CAMPAIGN)
+
+    assert {shown(figure) for (_, campaign), figure in found.items() if campaign == "spring"} == {(1000, 100)}
+    assert {shown(figure) for (_, campaign), figure in found.items() if campaign == "thanks"} == {(0, 100)}
+
+
+def test_money_spent_and_nothing_earned_is_all_lost() -> None:
+    with a_ledger() as ledger:
+        ledger.inputs(cost(100))
+
+        assert shown(_ask(ledger, "F1")[()]) == -100.0
+
+
+def test_without_an_input_no_figure_is_nought() -> None:
+    with a_ledger() as ledger:
+        answers = {
+            kpi_id: shown(_ask(ledger, kpi_id)[()]) for kpi_id in ("F1", "V2", "V4", "G16", "U1", "U8")
+        }
+
+    assert set(answers.values()) == {Undefined.NO_DATA}
+
+
+def test_months_of_an_input_add_up_to_it() -> None:
+    with a_ledger() as ledger:
+        ledger.inputs(earned(1000, 0, first=date(2026, 2, 20), last=date(2026, 4, 5)))
+        question = Question(tenant=TENANT, period=None, group_by=(Dimension.MONTH,), now=NOW)
+        with ledger.database.reading() as connection:
+            rows = Figures(Queries(ledger.tables)).query(connection, "V2", question, None)
+
+    amounts = {row.group[0]: row.figure.amount.minor_units for row in rows if row.figure.amount}
+    assert list(amounts) == ["2026-02", "2026-03", "2026-04"]
+    assert sum(amounts.values()) == 1000
