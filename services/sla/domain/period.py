@@ -121,6 +121,10 @@ class Entry:
         """Return it as one that should never have been: it counts for nothing."""
         return replace(self, is_void=True)
 
+    def restored(self) -> "Entry":
+        """Return it as one that stands again, as it was."""
+        return replace(self, is_void=False)
+
     def as_of(self, now: datetime) -> "Entry":
         """Return it with a rejection made final that nobody disputed in time."""
         if self.decision is Decision.REJECTED and self.final_time is not None and now > self.final_time:

@@ -34,6 +34,8 @@ class TurnKind(Enum):
     UPHELD = "UPHELD"
     OVERTURNED = "OVERTURNED"
     VOIDED = "VOIDED"
+    RESTORED = "RESTORED"
+    """It stands again, because a merge was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ _TURNS: Final[Mapping[TurnKind, Callable[[Entry], Entry]]] = {
     TurnKind.UPHELD: Entry.upheld,
     TurnKind.OVERTURNED: Entry.overturned,
     TurnKind.VOIDED: Entry.voided,
+    TurnKind.RESTORED: Entry.restored,
 }
 
 

@@ -67,6 +67,10 @@ def _resolved(payload: leadeventspb.DisputeResolved, at: datetime) -> Sequence[T
     return [Turn(handoff=payload.handoff, kind=kind, at=at)]
 
 
+def _unmerged(payload: leadeventspb.LeadsUnmerged, at: datetime) -> Sequence[Turn]:
+    return [Turn(handoff=each.handoff, kind=TurnKind.RESTORED, at=at) for each in payload.restored_handoffs]
+
+
 def _simply(kind: TurnKind) -> Callable[[Any, datetime], Sequence[Turn]]:
     return lambda payload, at: [Turn(handoff=payload.handoff, kind=kind, at=at)]
 
@@ -80,6 +84,7 @@ _READERS: Final[dict[str, tuple[type[Message], Callable[[Any, datetime], Sequenc
         (leadeventspb.RejectionDisputed, _simply(TurnKind.DISPUTED)),
         (leadeventspb.DisputeResolved, _resolved),
         (leadeventspb.HandoffVoided, _simply(TurnKind.VOIDED)),
+        (leadeventspb.LeadsUnmerged, _unmerged),
     )
 }
 

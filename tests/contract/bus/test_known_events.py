@@ -13,6 +13,7 @@ from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import exceptions_pb2 as exceptionspb
+from smarketing.api.sla.v1 import periods_pb2 as periodspb
 
 _CONSUMERS = [
     (leads_of_sla, slaeventspb.DESCRIPTOR),
@@ -22,7 +23,12 @@ _CONSUMERS = [
 ]
 # Events that stand beside what they tell of. They may be passed over by whoever does not know them.
 _SKIPPABLE = {
-    message.DESCRIPTOR.full_name for message in (budgetspb.BudgetStateChanged, exceptionspb.ExceptionChanged)
+    message.DESCRIPTOR.full_name
+    for message in (
+        budgetspb.BudgetStateChanged,
+        exceptionspb.ExceptionChanged,
+        periodspb.MarketingPeriodSettled,
+    )
 }
 
 

@@ -222,3 +222,18 @@ def test_a_new_version_does_not_move_the_yardstick_of_a_period_that_has_begun(ca
     assert in_september == (1_000, 0)
     assert october is not None
     assert october.counts.delivered == 1
+
+
+def test_a_merge_that_is_taken_back_leaves_a_period_as_it_was(campaign: Campaign) -> None:
+    other, kept = campaign.hand_over("big"), campaign.hand_over()
+    campaign.assign(other)
+    before = campaign.september().counts
+    campaign.void(other)
+    merged = campaign.september().counts
+    restored = leadeventspb.LeadsUnmerged.RestoredHandoff(handoff=other)
+    campaign.tell(
+        f"{TENANT}/leads/l2", leadeventspb.LeadsUnmerged(handoff=kept, restored_handoffs=[restored])
+    )
+
+    assert (before.delivered, merged.delivered) == (600, 100)
+    assert campaign.september().counts == before
