@@ -7,7 +7,7 @@ tenant's zone alone. The cost of a batch is that of the facts it touches, never 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection, Table, delete, select
 
@@ -29,7 +29,7 @@ from services.reports.store.recent import RecentFacts
 from services.reports.store.rollups import Rollup, WaitRollup
 from services.reports.store.schema import Tables
 from services.reports.store.sheet import FactRow, Sheet, labels_of_row, row_of
-from services.reports.store.side_facts import SideFacts, SideWord
+from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
@@ -45,10 +45,9 @@ LeadWord: TypeAlias = HandoffEvent | TenantSet | SideWord
 SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown | SideWord
 """What the sla log tells reports."""
 
-_OF_SEVERAL: Final = (Merged, Unmerged)
 _MERGED_INTO: Final = tuple(HandoffFact.__dataclass_fields__).index("merged_into")
 _clock_row = attrgetter(*ClockFact.__dataclass_fields__)
-_REZONE_ROWS: Final = 2000
+_REZONE_ROWS: Final = 10_000
 
 
 class Folded(NamedTuple):
@@ -144,15 +143,15 @@ class ReadModel:
         Raises:
             FactMissing: when a word is about a handoff that was never submitted.
         """
-        self._side.fold(connection, [word for word in words if isinstance(word, SideWord)])
+        self._side.fold(connection, _side_words(words))
         zones = self._read_zones(connection)
         recent = self.recent_facts("") if recent is None else recent
         handoff_words: list[HandoffEvent] = []
         for word in words:
-            if isinstance(word, SideWord):
+            if type(word) in SIDE_WORDS:
                 continue
             if not isinstance(word, TenantSet):
-                handoff_words.append(word)
+                handoff_words.append(cast("HandoffEvent", word))
                 continue
             # What came before is counted by the days that held then, and counted anew after the change.
             self._fold_handoffs(connection, handoff_words, zones, recent)
@@ -171,7 +170,7 @@ class ReadModel:
             if isinstance(word, CalendarKnown)
         }
         self._put_calendars.upsert(connection, list(calendars.values()))
-        self._side.fold(connection, [word for word in words if isinstance(word, SideWord)])
+        self._side.fold(connection, _side_words(words))
         self._fold_clocks(connection, [word for word in words if isinstance(word, ClockEvent)])
 
     def note_progress(
@@ -223,7 +222,7 @@ class ReadModel:
     ) -> dict[str, FactRow]:
         begun = {word.handoff for word in words if type(word) is Submitted}
         names = {word.handoff for word in words}
-        names.update(*(word.others for word in words if type(word) in _OF_SEVERAL))
+        names.update(*(word.others for word in words if isinstance(word, Merged | Unmerged)))
         names -= begun | {""}
         rows: dict[str, FactRow] = {}
         while names:
@@ -339,6 +338,10 @@ class ReadModel:
         for fact in facts:
             count(sheet, fact, days)
         self._post(connection, sheet)
+
+
+def _side_words(words: Iterable[LeadWord | SlaWord]) -> list[SideWord]:
+    return [cast("SideWord", word) for word in words if type(word) in SIDE_WORDS]
 
 
 def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | Happening | None:

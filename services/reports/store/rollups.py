@@ -147,14 +147,15 @@ def unpacked(buckets: bytes) -> Iterator[tuple[int, int, int]]:
 def _counted(packed: bytes, more: _Buckets) -> tuple[int, bytes]:
     """Return the items of all buckets, and the buckets, after more was added to some of them.
 
-    They stay in their order and none holds nothing: equal sums make equal bytes. Only what changes is looked at.
+    They stay in their order and none holds nothing, so that equal sums make equal bytes. What does not
+    change is moved, not looked at.
     """
     held = _numbers(packed)
     keys = held[::3]
-    for key, sums in sorted(more.items()):
+    for key, change in sorted(more.items()):
         at = bisect_left(keys, key)
         known = at < len(keys) and keys[at] == key
-        sums += held[3 * at + 1] * ONE_ITEM + held[3 * at + 2] if known else 0
+        sums = change + (held[3 * at + 1] * ONE_ITEM + held[3 * at + 2] if known else 0)
         bucket = array("q", (key, sums >> 80, sums & _BELOW) if sums else ())
         if known or sums:
             held[3 * at : 3 * (at + known)] = bucket
