@@ -21,7 +21,10 @@ from smarketing.wallclock import new_id, utc_now
 from tests.bench.calendar import calendar
 from tests.bench.imports import import_stream
 from tests.bench.lists import lists
+from tests.bench.metrics import metrics
 from tests.bench.ours import Ours
+from tests.bench.rebuild import rebuild
+from tests.bench.reports import reports
 from tests.bench.routing import routing
 from tests.bench.score import score
 from tests.bench.sweep import sweep
@@ -155,6 +158,9 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "score": score,
     "lists": lists,
     "calendar": calendar,
+    "metrics": metrics,
+    "rebuild": rebuild,
+    "reports": reports,
     "sweep": sweep,
 }
 

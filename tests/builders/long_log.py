@@ -1,12 +1,12 @@
 """A leads log of any length, event by event, in the memory of the handoffs that are open alone.
 
 Handoffs come every twenty seconds and live for weeks, so that events of many lie between two of one.
-They come from eight sources, in three segments, of four regions with two teams each: 192 groups before
-somebody is asked, 384 after, which is what the sums of a day are kept by.
+They come from eight sources, in three segments, of four regions with two teams each: 96 groups until
+somebody is asked and 192 from then on, which is what the sums of a day are kept by.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from random import Random
 from typing import Any, Final
@@ -20,7 +20,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.builders.reports import MONDAY, TENANT
 
-__all__ = ["LOG_ID", "batches_of", "long_log"]
+__all__ = ["LOG_ID", "batches_of", "life", "long_log"]
 
 LOG_ID: Final = "00000000-0000-4000-8000-000000000001"
 _SECOND: Final = 1_000_000
@@ -47,11 +47,21 @@ _Told = tuple[Micros, int, Message]
 def long_log(count: int, *, seed: int = 1) -> Iterator[eventlogpb.Event]:
     """Yield the first `count` events of the log; equal seeds give equal logs."""
     for position, (time, _, said) in enumerate(islice(_merged(Random(seed)), count), start=1):
-        event = eventlogpb.Event(log_id=LOG_ID, position=position, tenant=TENANT, tenant_position=position)
-        event.occur_time.FromMicroseconds(time)
-        event.record_time.FromMicroseconds(time)
-        event.payload.Pack(said)
-        yield event
+        yield _event(position, time, said)
+
+
+def life(chance: Random, number: int, start: Micros, *, few: bool = False) -> list[eventlogpb.Event]:
+    """Return all events of one handoff; of `few` groups, 24, or of as many as the log's."""
+    told = _history(chance, number, start, few=few)
+    return [_event(16 * number + nth, time, said) for nth, (time, _, said) in enumerate(told, start=1)]
+
+
+def _event(position: int, time: Micros, said: Message) -> eventlogpb.Event:
+    event = eventlogpb.Event(log_id=LOG_ID, position=position, tenant=TENANT, tenant_position=position)
+    event.occur_time.FromMicroseconds(time)
+    event.record_time.FromMicroseconds(time)
+    event.payload.Pack(said)
+    return event
 
 
 def batches_of(events: Iterator[eventlogpb.Event], size: int) -> Iterator[list[eventlogpb.Event]]:
@@ -73,11 +83,11 @@ def _merged(chance: Random) -> Iterator[_Told]:
             yield heapq.heappop(waiting)
 
 
-def _history(chance: Random, number: int, start: Micros) -> list[_Told]:
+def _history(chance: Random, number: int, start: Micros, *, few: bool = False) -> list[_Told]:
     """Return the life of one handoff: about six events."""
     name = f"{TENANT}/leads/l{number:08}/handoffs/1"
-    region = chance.choice(_REGIONS)
-    team, person = f"{TENANT}/teams/{region}{chance.randrange(2)}", chance.choice(_PEOPLE)
+    region = chance.choice(_REGIONS[:2] if few else _REGIONS)
+    team, person = f"{TENANT}/teams/{region}{0 if few else chance.randrange(2)}", chance.choice(_PEOPLE)
     offer = f"{name}/offers/1"
     told: list[_Told] = []
     time = start
@@ -87,7 +97,9 @@ def _history(chance: Random, number: int, start: Micros) -> list[_Told]:
         time += int(chance.expovariate(1 / (mean_hours * _HOUR))) + _SECOND
         told.append((time, 16 * number + len(told), kind(handoff=name, **said)))
 
-    told.append((start, 16 * number, _submitted(chance, name, region, start)))
+    told.append(
+        (start, 16 * number, _submitted(chance, name, region, start, _SOURCES[::2] if few else _SOURCES))
+    )
     tell(leadeventspb.HandoffOffered, 0.05, offer=offer, assignee=person, team=team)
     if chance.random() < 0.08:
         _end(tell, leadeventspb.HandoffRejected, chance, offer=offer, team=team)
@@ -103,8 +115,10 @@ def _history(chance: Random, number: int, start: Micros) -> list[_Told]:
     return told
 
 
-def _submitted(chance: Random, name: str, region: str, time: Micros) -> Message:
-    source, channel = chance.choice(_SOURCES)
+def _submitted(
+    chance: Random, name: str, region: str, time: Micros, sources: Sequence[tuple[str | None, Any]]
+) -> Message:
+    source, channel = chance.choice(sources)
     said = leadeventspb.HandoffSubmitted(handoff=name, lead=name.rpartition("/handoffs/")[0])
     told = said.qualification
     told.source_channel, told.segment, told.region = channel, chance.choice(_SEGMENTS), region
