@@ -38,6 +38,7 @@ from smarketing.api.leads.v1 import (
     work_pb2,
 )
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.reports.v1 import inputs_pb2 as inputspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.sla.v1 import agreements_pb2 as agreementspb
 from smarketing.api.sla.v1 import backtest_pb2 as backtestpb
@@ -92,7 +93,7 @@ OWN_CONTRACTS = {
         exceptions_pb2,
         periods_pb2,
     ),
-    "reports": (reportspb,),
+    "reports": (reportspb, inputspb),
 }
 SHARED_CONTRACTS = (eventlogpb, audit_pb2)
 SECRET = "k" * 64
