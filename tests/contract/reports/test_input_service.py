@@ -19,12 +19,17 @@ from smarketing.api.reports.v1.inputs_pb2_grpc import InputServiceStub
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.cli.imports.mapping import MappingKind, read_mapping
+from smarketing.cli.imports.table import Table
+from smarketing.client import ClientSettings, ReportsClient
+from smarketing.config import Secret
 from tests.builders.reports import MONDAY, TENANT
 from tests.contract.reports.house import House, a_house
 
 _MARCH = reportspb.Period(
     start_date=Date(year=2026, month=3, day=1), end_date=Date(year=2026, month=4, day=1)
 )
+_EXAMPLES = Path(__file__).parents[3] / "examples"
 _NORTH = f"{TENANT}/teams/north"
 _Outcome = inputspb.InputResult.Outcome
 
@@ -228,3 +233,20 @@ async def test_a_list_is_paged_and_hides_what_single_people_are_to_reach(desk: D
 
     assert [each.external_id for each in (*first.inputs, *second.inputs)] == ["a", "b"]
     assert [each.external_id for each in rest.inputs] == ["a", "b"]
+
+
+async def test_a_file_is_recorded_through_its_mapping_and_again_changes_nothing(house: House) -> None:
+    mapping = read_mapping(_EXAMPLES / "olist_costs.yaml", MappingKind.INPUTS)
+    settings = ClientSettings(
+        reports=f"127.0.0.1:{house.process.running.port}", token=Secret(house.tokens["mara"])
+    )
+    outcomes: list[list[int]] = []
+    async with ReportsClient(settings) as reports:
+        for _ in range(2):
+            table = Table(_EXAMPLES / "olist_costs.csv", mapping.form)
+            messages = (mapping.message_of(row.values) for row in table.rows())
+            batches = [batch async for batch in reports.record_inputs(TENANT, messages)]
+            outcomes.append([answer.result.outcome for batch in batches for answer in batch])
+            table.close()
+
+    assert outcomes == [[_Outcome.OUTCOME_RECORDED] * 6, [_Outcome.OUTCOME_DUPLICATE] * 6]
