@@ -29,7 +29,6 @@ from services.sla.store import schema
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.agreements import Propose, propose
 from services.sla.usecases.backtest import Place, Question, Walk
-from services.sla.usecases.reassess import Reassess, reassess
 from services.sla.usecases.settle import settle
 from services.sla.wire.clocks import happening_message
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
@@ -211,34 +210,6 @@ def test_a_version_that_took_effect_in_the_past_is_lived_through_from_when_it_wa
     assert [clock.outcome for clock in engine.clocks()] == [Outcome.BREACHED]
     walk, differences = walk_through(engine)
     assert (walk.totals.unreproduced, differences) == (0, [])
-
-
-def move_to_what_is_in_force(engine: Engine) -> None:
-    request = Reassess(name=engine.clock().name, etag="", actor=REP)
-    with engine.database.writer_engine.begin() as connection:
-        reassess(engine.archive, SlaTx(connection, engine.archive, now=engine.now), [request], now=engine.now)
-
-
-def test_a_clock_that_was_moved_to_another_version_and_calendar_is_moved_again(engine: Engine) -> None:
-    engine.agree(some_terms(a_promise(steps=[WARN_AT_HALF])))
-    engine.submit()
-    engine.assign()
-    engine.advance(hours=1)
-    engine.agree(some_terms(a_promise(target=6, steps=[WARN_AT_HALF])))
-    engine.make_calendar(Calendar.of("Asia/Seoul", {"mon": [["09:00", "11:00"], ["13:00", "18:00"]]}))
-    move_to_what_is_in_force(engine)
-    for _ in range(9):
-        engine.advance(hours=1)
-        engine.sweep()
-
-    # Six hours from nine, without the two over noon.
-    assert engine.clock().breach_time == MONDAY_NINE + timedelta(hours=8)
-    walk, differences = walk_through(engine)
-    assert (walk.totals.unreproduced, differences) == (0, [])
-    # What is supposed holds for all clocks, moved or not.
-    (difference,) = walk_through(engine, terms=other_terms(12, WARN_AT_HALF))[1]
-    assert difference.would is not None
-    assert difference.would.clock.breach_time is None
 
 
 # Other terms.
