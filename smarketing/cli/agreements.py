@@ -146,7 +146,18 @@ def _marketing(version: slapb.AgreementVersion) -> Iterator[RenderableType]:
         return
     said = version.marketing_terms
     yield plain("")
-    yield record([("MQL definition", said.mql_definition), ("quota", _quota(said))])
+    shares = (
+        ("conformance, at least", said.minimum_conformance_basis_points),
+        ("completeness, at least", said.minimum_completeness_basis_points),
+        ("rejections, at most", said.maximum_rejected_basis_points),
+    )
+    yield record(
+        [
+            ("MQL definition", said.mql_definition),
+            ("quota", _quota(said)),
+            *((name, f"{share / 100:g}%" if share else "") for name, share in shares),
+        ]
+    )
     rows = [(each.segment or "all others", money_text(each.value)) for each in said.lead_values]
     if rows:
         yield table(("segment", "worth of a lead"), rows)

@@ -91,6 +91,8 @@ async def test_the_other_party_sees_all_the_terms_before_it_accepts(desk: Desk) 
         "mql-2026-09",
         "4,200.00 EUR",
         "250,000.00 EUR each month",
+        "completeness, at least",
+        "rejections, at most",
         "throttle_intake 70%",
         "pending",
     ):
