@@ -246,6 +246,11 @@ class Directory:
         person = self._people.get(name)
         return None if person is None or person.inactive else person
 
+    def may_own(self, name: str) -> bool:
+        """Whether this is an active person with a role that owns handoffs: others may not work them."""
+        person = self.active_person(name)
+        return person is not None and not person.roles.isdisjoint(OWNER_ROLES)
+
     def team_of(self, person: str) -> Team | None:
         """Return the team that the person of this name belongs to."""
         found = self._people.get(person)

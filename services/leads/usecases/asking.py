@@ -8,7 +8,9 @@ from services.leads.domain.directory import Directory
 from services.leads.domain.errors import FieldInvalid, HandoffUnknown, LeadError, NotYours
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
+from services.leads.domain.privacy import LeadErased
 from services.leads.store.transaction import By, LeadTx
+from smarketing import names
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -70,6 +72,16 @@ def known_handoff(tx: LeadTx, handoff_id: HandoffId) -> Handoff:
     if handoff is None:
         raise HandoffUnknown(handoff_id.name)
     return handoff
+
+
+def check_not_forgotten(tx: LeadTx, handoff_id: HandoffId) -> None:
+    """Refuse to open again what was closed when its person was forgotten: there is nobody to be reached.
+
+    Raises:
+        LeadErased: the person was erased.
+    """
+    if tx.people.is_erased(handoff_id[:2]):
+        raise LeadErased(names.LEAD.build(*handoff_id[:2]))
 
 
 def team_of(directory: Directory, person: str) -> str:

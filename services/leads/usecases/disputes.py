@@ -13,7 +13,7 @@ from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.work_events import DisputeResolved, DisputeState
 from services.leads.store.sealed_texts import EVIDENCE, seal
 from services.leads.store.transaction import By, LeadTx
-from services.leads.usecases.asking import Asker, each, known_handoff, team_of
+from services.leads.usecases.asking import Asker, check_not_forgotten, each, known_handoff, team_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ def dispute_rejections(tx: LeadTx, requests: Sequence[DisputeRejection]) -> list
 
     def decide(request: DisputeRejection) -> Dispute:
         tenant = request.handoff.tenant
+        check_not_forgotten(tx, request.handoff)
         made, event = disputes.dispute(
             known_handoff(tx, request.handoff),
             tx.work.dispute(request.handoff),
@@ -87,6 +88,7 @@ def resolve_disputes(tx: LeadTx, requests: Sequence[ResolveDispute]) -> list[Dis
 
 
 def _offer_again(tx: LeadTx, request: ResolveDispute, answered: Dispute, event: DisputeResolved) -> None:
+    check_not_forgotten(tx, request.handoff)
     handoff = known_handoff(tx, request.handoff)
     placement, expire_time = _where_to(tx, handoff, answered.rejecting_team)
     offered, events = disputes.undo_rejection(handoff, placement, expire_time=expire_time, now=tx.now)

@@ -13,7 +13,7 @@ from services.leads.domain.routing import A_PERSONS_CHOICE, Placement
 from services.leads.domain.states import HandoffState
 from services.leads.domain.work_events import HandoffContinued
 from services.leads.store.transaction import By, LeadTx
-from services.leads.usecases.asking import Asker, each, known_handoff
+from services.leads.usecases.asking import Asker, check_not_forgotten, each, known_handoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ def reopen_opportunities(tx: LeadTx, requests: Sequence[ReopenOpportunity]) -> l
             raise OpportunityUnknown(f"tenants/{request.tenant}/opportunities/{request.opportunity_id}")
         ended.check_etag(request.etag)
         handoff = known_handoff(tx, ended.handoff)
+        check_not_forgotten(tx, handoff.id)
         directory = tx.directory(request.tenant)
         person = request.asker.person_in(directory, otherwise=handoff.owner)
         check_may_decide(handoff, person, directory, manages=request.asker.manages)

@@ -76,8 +76,10 @@ def _check_assignee(directory: Directory, wanted: HandOver) -> None:
         return
     queue = directory.queue(name)
     is_queue = queue is not None and not queue.inactive
-    if name == wanted.person or not (is_queue or directory.active_person(name) is not None):
-        raise AssigneeUnknown("assignee", "an active person or queue of the directory, and not who leaves")
+    if name == wanted.person or not (is_queue or directory.may_own(name)):
+        raise AssigneeUnknown(
+            "assignee", "a queue, or an active person who may own handoffs, and not who leaves"
+        )
 
 
 def _moved(tx: LeadTx, directory: Directory, wanted: HandOver, handoff: Handoff) -> Move:

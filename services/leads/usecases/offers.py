@@ -148,11 +148,11 @@ def reassign_handoffs(tx: LeadTx, requests: Sequence[ReassignHandoff]) -> list[H
         if queue is not None and not queue.inactive:
             placement = Placement(queue.name, queue.team, A_PERSONS_CHOICE, is_queue=True)
             given, events = handoff.release(placement, now=tx.now)
-        elif directory.active_person(request.assignee) is not None:
+        elif directory.may_own(request.assignee):
             team = team_of(directory, request.assignee)
             given, events = handoff.assign(request.assignee, team, Manner.ASSIGNED, at=tx.now, now=tx.now)
         else:
-            raise AssigneeUnknown("assignee", "an active person or queue of the directory")
+            raise AssigneeUnknown("assignee", "a queue, or an active person with a role that owns handoffs")
         tx.save_handoff(given)
         tx.tell(request.asker.by(), *events)
         return given
