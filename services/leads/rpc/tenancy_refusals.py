@@ -1,5 +1,7 @@
 """What tenants, leavers and tokens refuse, as callers see it; the service's table asks here."""
 
+from typing import Final
+
 import grpc
 
 from services.leads.domain.tenancy import LeadQuotaExceeded, SuccessorMissing, TenantExists, TokenEnded
@@ -7,10 +9,11 @@ from smarketing.server.errors import Refusal
 
 __all__ = ["tenancy_refusal_of"]
 
+_FORBIDDEN: Final = grpc.StatusCode.FAILED_PRECONDITION
+
 
 def tenancy_refusal_of(error: BaseException) -> Refusal | None:
     """Return the refusal of an error that only these have; None for any other."""
-    forbidden = grpc.StatusCode.FAILED_PRECONDITION
     match error:
         case TenantExists(name=name):
             return Refusal(
@@ -21,11 +24,11 @@ def tenancy_refusal_of(error: BaseException) -> Refusal | None:
             )
         case TokenEnded(name=name):
             return Refusal(
-                forbidden, "TOKEN_ENDED", f"{name} works no longer; issue another instead.", {"name": name}
+                _FORBIDDEN, "TOKEN_ENDED", f"{name} works no longer; issue another instead.", {"name": name}
             )
         case SuccessorMissing(handoff=handoff):
             return Refusal(
-                forbidden,
+                _FORBIDDEN,
                 "SUCCESSOR_MISSING",
                 f"Nobody can own {handoff}; name a person as `assignee`, or give the team a manager.",
                 {"handoff": handoff},
