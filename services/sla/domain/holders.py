@@ -47,14 +47,16 @@ class Holders:
     def until(self, stop: datetime, kind: CommitmentKind) -> Holder:
         """Return who had it when a clock of this kind ended; what stopped it does not count.
 
-        Whoever accepts an offer ends the clock of the one to whom it was made.
+        Whoever accepts an offer ends the clock of the one to whom it was made. Where nobody had it before,
+        as until it is routed, it is theirs to whom it went.
         """
         steps = PLOTS[kind].steps
-        return _last(
+        before = _last(
             each
             for each in self.taken
             if each.at < stop or (each.at == stop and steps.get(each.kind) is not Step.STOP)
         )
+        return before if any(before.names) else self.at(stop)
 
 
 def _last(taken: Iterable[Taken]) -> Holder:

@@ -157,6 +157,19 @@ def test_an_offer_that_was_accepted_is_answered_for_by_whoever_had_it_and_not_by
     assert of_kind(engine, CommitmentKind.FIRST_FOLLOW_UP).owner == OTHER_REP
 
 
+def test_the_time_until_it_is_routed_is_shown_to_those_to_whom_it_went() -> None:
+    engine = Engine()
+    engine.agree(some_terms(a_promise(CommitmentKind.ROUTE)))
+    payload = leadeventspb.HandoffSubmitted(handoff=HANDOFF)
+    events = [engine.event(HANDOFF, payload), offered(engine, REP)]
+    engine.deliver(events)
+
+    assert (of_kind(engine, CommitmentKind.ROUTE).owner, of_kind(engine, CommitmentKind.ROUTE).team) == (
+        REP,
+        SALES,
+    )
+
+
 @pytest.mark.parametrize(("hours", "owner"), [(3.0, OTHER_REP), (4.0, OTHER_REP), (4.5, REP)])
 def test_a_miss_stays_with_whoever_had_the_handoff_when_it_was_due(
     engine: Engine, hours: float, owner: str
