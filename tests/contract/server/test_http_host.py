@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import ssl
 from contextlib import asynccontextmanager
 from html import unescape
@@ -373,3 +374,12 @@ async def test_over_tls_the_cookie_is_secure_and_the_browser_told_to_stay(tmp_pa
 
         assert "secure" in signed_in.headers["set-cookie"].lower()
         assert "strict-transport-security" in signed_in.headers
+
+
+async def test_an_answer_is_not_held_back_until_its_head_is_acknowledged(tmp_path):
+    host = HttpHost(ServerConfig(http_listen="127.0.0.1:0", data_dir=tmp_path), Starlette())
+    with host._socket as listening:
+        client = socket.create_connection(("127.0.0.1", host.port))
+        accepted, _ = listening.accept()
+        with client, accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
