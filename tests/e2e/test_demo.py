@@ -17,6 +17,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.message_factory import GetMessageClass
 
+from services.reports.consumers import lead_events, sla_events
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.periods import micros_of
 from services.reports.store.database import SCHEMA
