@@ -22,7 +22,6 @@ from tests.bench.calendar import calendar
 from tests.bench.imports import import_stream
 from tests.bench.lists import lists
 from tests.bench.metrics import metrics
-from tests.bench.metrics import metrics
 from tests.bench.ours import Ours
 from tests.bench.rebuild import rebuild
 from tests.bench.reports import reports
@@ -159,7 +158,6 @@ BENCHES: dict[str, Callable[[], Figures]] = {
     "score": score,
     "lists": lists,
     "calendar": calendar,
-    "metrics": metrics,
     "metrics": metrics,
     "rebuild": rebuild,
     "reports": reports,

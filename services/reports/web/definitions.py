@@ -29,7 +29,7 @@ Leaving without an answer is an outcome of its own there.
 Archived history waits for nobody and is left out of waiting times.
 
 A figure is as fresh as the logs that it is read from are folded in; every answer says how far they are.
-Where `inputs` stands among the logs, it also rests on what people and systems recorded: [inputs.md](inputs.md).
+Where `inputs` stands among the logs, it rests on what people or systems recorded: [inputs.md](inputs.md).
 An input about many days is spread over them evenly, so that a week of a month has its days' part.
 
 | id | figure | formula | unit | basis | party | logs | edge cases |
@@ -50,7 +50,7 @@ _CODES = """
 | --- | --- |
 | A | Reassignment sets neither the buyer's time nor the team's clock back. |
 | C | Those who still wait are counted in; a quantile beyond what was observed is not reached. |
-| D | Each amount is credited once: the parts of an outcome add up to it, and what nobody is credited with is shown. |
+| D | Each amount is credited once: parts add up to the outcome, and what is credited to nobody is shown. |
 | K | Cohort and event read differently, so the question says which. |
 | L | Late events restate past periods; the answer says as of which log positions it holds. |
 | M | Amounts are whole minor units; several currencies without a rate are undefined. |
