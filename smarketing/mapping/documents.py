@@ -75,7 +75,8 @@ def parsed_body(raw: bytes, form: BodyForm) -> Any:
     """
     try:
         if form is BodyForm.JSON:
-            return _json(raw.decode())
+            # Some senders put the mark of their encoding first.
+            return _json(raw.decode("utf-8-sig"))
         if form is BodyForm.XML:
             return _xml(raw)
         return _pairs(raw.decode())
