@@ -47,8 +47,8 @@ class Holders:
     def until(self, stop: datetime, kind: CommitmentKind) -> Holder:
         """Return who had it when a clock of this kind ended; what stopped it does not count.
 
-        Whoever accepts an offer ends the clock of the one to whom it was made. Where nobody had it before,
-        as until it is routed, it is theirs to whom it went.
+        Whoever accepts an offer ends the clock of the one to whom it was made. Until it is routed nobody has
+        it: that time is shown to those to whom it went.
         """
         steps = PLOTS[kind].steps
         before = _last(
@@ -56,7 +56,7 @@ class Holders:
             for each in self.taken
             if each.at < stop or (each.at == stop and steps.get(each.kind) is not Step.STOP)
         )
-        return before if any(before.names) else self.at(stop)
+        return self.at(stop) if kind is CommitmentKind.ROUTE and not any(before.names) else before
 
 
 def _last(taken: Iterable[Taken]) -> Holder:

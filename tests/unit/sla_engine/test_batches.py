@@ -157,17 +157,18 @@ def test_an_offer_that_was_accepted_is_answered_for_by_whoever_had_it_and_not_by
     assert of_kind(engine, CommitmentKind.FIRST_FOLLOW_UP).owner == OTHER_REP
 
 
-def test_the_time_until_it_is_routed_is_shown_to_those_to_whom_it_went() -> None:
+def test_the_time_until_it_is_routed_is_shown_to_those_to_whom_it_went_and_what_was_before_to_nobody() -> (
+    None
+):
     engine = Engine()
-    engine.agree(some_terms(a_promise(CommitmentKind.ROUTE)))
+    engine.agree(some_terms(a_promise(CommitmentKind.ROUTE), a_promise(CommitmentKind.FRESHNESS)))
     payload = leadeventspb.HandoffSubmitted(handoff=HANDOFF)
-    events = [engine.event(HANDOFF, payload), offered(engine, REP)]
-    engine.deliver(events)
+    payload.qualification.inquire_time.FromDatetime(engine.now)
+    engine.deliver([engine.event(HANDOFF, payload), offered(engine, REP)])
 
-    assert (of_kind(engine, CommitmentKind.ROUTE).owner, of_kind(engine, CommitmentKind.ROUTE).team) == (
-        REP,
-        SALES,
-    )
+    route, freshness = (of_kind(engine, kind) for kind in (CommitmentKind.ROUTE, CommitmentKind.FRESHNESS))
+    assert (route.owner, route.team) == (REP, SALES)
+    assert (freshness.outcome, freshness.owner, freshness.team) == (Outcome.MET, "", "")
 
 
 @pytest.mark.parametrize(("hours", "owner"), [(3.0, OTHER_REP), (4.0, OTHER_REP), (4.5, REP)])
