@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from services.sla.domain.agreement import CommitmentKind
+from services.sla.domain.agreement import CommitmentKind, Party
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import Clock
 from services.sla.store import schema
@@ -161,7 +161,8 @@ def test_the_time_until_it_is_routed_is_shown_to_those_to_whom_it_went_and_what_
     None
 ):
     engine = Engine()
-    engine.agree(some_terms(a_promise(CommitmentKind.ROUTE), a_promise(CommitmentKind.FRESHNESS)))
+    of_marketing = a_promise(CommitmentKind.FRESHNESS, parties=(Party.MARKETING,))
+    engine.agree(some_terms(a_promise(CommitmentKind.ROUTE), of_marketing))
     payload = leadeventspb.HandoffSubmitted(handoff=HANDOFF)
     payload.qualification.inquire_time.FromDatetime(engine.now)
     engine.deliver([engine.event(HANDOFF, payload), offered(engine, REP)])
