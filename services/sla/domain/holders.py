@@ -48,8 +48,8 @@ class Holders:
         """Return who had it when a clock of this kind ended; what stopped it does not count.
 
         Whoever accepts an offer ends the clock of the one to whom it was made. Until it is routed nobody has
-        it: that time is shown to those to whom it went. Nobody has what has not come yet, though it be offered
-        the very instant it comes.
+        it: that time is shown to those to whom it went. Nobody has what has not come yet, though it be
+        offered the very instant it comes.
         """
         if kind is CommitmentKind.FRESHNESS:
             return Holder()
