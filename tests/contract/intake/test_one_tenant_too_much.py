@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc.aio
 
 from smarketing import wallclock
+from smarketing.api.leads.v1 import intake_pb2 as intakepb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import tenancy_pb2 as tenancypb
 from smarketing.api.leads.v1.tenancy_pb2_grpc import TenantServiceStub
@@ -147,9 +148,9 @@ async def _unary(gate: Gate, counted: Counted, over: asyncio.Event) -> None:
             counted.admitted += 1
 
 
-async def _webhooks(gate: Gate, source: object, counted: Counted, over: asyncio.Event) -> None:
+async def _webhooks(gate: Gate, source: intakepb.Source, counted: Counted, over: asyncio.Event) -> None:
     while not over.is_set():
-        response = await gate.post(source, b"{}", **proof("mautic", b"{}"))  # type: ignore[arg-type]
+        response = await gate.post(source, b"{}", **proof("mautic", b"{}"))
         if response.status_code == 200:
             counted.admitted += 1
         else:
