@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
 from services.sla.domain.accord import Accord
 from services.sla.domain.almanac import MadeCalendar
@@ -20,6 +19,7 @@ from services.sla.store.repinning import repin
 from services.sla.store.tx import ClockMoved, SlaTx
 from services.sla.usecases.reassess import say_reassessed, told_of_pin
 from services.sla.usecases.settle import record
+from smarketing.businesstime import load_zone
 from smarketing.names import CALENDAR_VERSION
 from smarketing.sql import Connection
 
@@ -32,7 +32,7 @@ def begin_move(tx: SlaTx, review: HolidayReview, made: MadeCalendar, *, actor: s
     last = last_reviewed_year(tx.connection, review.tenant, review.calendar)
     if last is not None and review.year <= last:
         return
-    year = datetime.combine(date(review.year, 1, 1), time(), ZoneInfo(made.calendar.zone))
+    year = datetime.combine(date(review.year, 1, 1), time(), load_zone(made.calendar.zone).info)
     move = CalendarMove(
         tenant=review.tenant,
         calendar=review.calendar,

@@ -1,12 +1,12 @@
 """Clocks that are due after the last year whose holidays were looked through: those may still move them."""
 
 from collections.abc import Iterable
-from zoneinfo import ZoneInfo
 
 from services.sla.domain.agreement import TimeBasis
 from services.sla.domain.recorded import Clock
 from services.sla.store.archive import Archive
 from services.sla.store.planning import last_reviewed_year
+from smarketing.businesstime import load_zone
 from smarketing.names import CALENDAR_VERSION
 from smarketing.sql import Connection
 
@@ -28,6 +28,6 @@ def provisional(connection: Connection, archive: Archive, clocks: Iterable[Clock
         if calendar not in last:
             last[calendar] = last_reviewed_year(connection, clock.tenant, calendar)
         year = last[calendar]
-        if year is not None and clock.due_time.astimezone(ZoneInfo(made.calendar.zone)).year > year:
+        if year is not None and clock.due_time.astimezone(load_zone(made.calendar.zone).info).year > year:
             found.add(clock.name)
     return frozenset(found)
