@@ -141,9 +141,16 @@ def is_improbable(count: Count, objective_basis_points: int) -> bool:
     """
     bad = _BASIS_POINTS - objective_basis_points
     good, n = objective_basis_points, count.settled
-    tail: int = sum(comb(n, k) * bad**k * good ** (n - k) for k in range(count.breached, n + 1))
     whole: int = _BASIS_POINTS**n
-    return 100 * tail < whole
+    term: int = comb(n, count.breached) * bad**count.breached * good ** (n - count.breached)
+    tail = 0
+    for misses in range(count.breached, n + 1):
+        tail += term
+        if 100 * tail >= whole:
+            return False
+        # Each term from the one before it: worked out anew, thousands of clocks would take minutes.
+        term = term * bad * (n - misses) // (good * (misses + 1))
+    return True
 
 
 def judge(policy: BudgetPolicy, objective_basis_points: int, counts: Counts) -> Budget:
