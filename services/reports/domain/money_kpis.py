@@ -142,7 +142,8 @@ def _pace(view: InputView) -> Figure:
     if isinstance(found, Undefined):
         return Figure(undefined=found)
     until_now, in_all = elapsed
-    return Figure.quotient(found[0] * in_all, found[1] * until_now)
+    # The quota's part until now in minor units: times microseconds it would outgrow the wire's numbers.
+    return Figure.quotient(found[0], half_even(found[1] * until_now, in_all) if in_all else 0)
 
 
 def _coverage(view: InputView) -> Figure:

@@ -224,12 +224,12 @@ CASES = {
         wrongly="days on which nobody works are counted",
         leads=_WORTH,
         sla=(_WEEKDAYS,),
-        quotas=(_quota("month", 1000),),
+        quotas=(_quota("month", 4400),),
         period=MARCH,
         now=at(days=7, hours=-9),
         # Monday to Friday of the first week, of the 22 weekdays of March.
-        right=(500 * 22 * DAY, 1000 * 5 * DAY),
-        wrong=(500 * 31 * DAY, 1000 * 8 * DAY),
+        right=(500, 4400 * 5 // 22),
+        wrong=(500, round(4400 * 8 / 31)),
     ),
     "K16": Case(
         wrongly="what was rejected on marketing's account was worth its value",

@@ -3,12 +3,14 @@
 from datetime import date
 from typing import Any
 
-from services.reports.domain.agreements import TenantSet
+from services.reports.domain.agreements import CalendarKnown, MarketingQuota, TenantSet
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.labels import Dimension
 from services.reports.domain.words import Accepted, Closed
 from services.reports.store.figures import Figures
 from services.reports.store.queries import Queries, Question
+from services.reports.wire import figure_to
+from smarketing.businesstime import Calendar
 from tests.builders.kpi_case import MARCH, NORTH, NOW, cost, earned, goal, head, shown, touchpoint
 from tests.builders.reports import TENANT, Ledger, a_ledger, submitted
 
@@ -38,6 +40,22 @@ def test_a_quota_that_is_met_needs_no_cover() -> None:
         ledger.inputs(goal(900))
 
         assert _ask(ledger, "P5")[()].undefined is Undefined.QUOTA_MET
+
+
+def test_the_pace_of_a_quota_of_millions_fits_into_an_answer() -> None:
+    millions = 500_000_000_00
+    calendar = f"{TENANT}/calendars/always/versions/1"
+    always = Calendar.of(
+        "Etc/UTC", {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    )
+    with a_ledger() as ledger:
+        ledger.leads(_EUR, submitted(1, value_currency="EUR", value_minor_units=millions))
+        ledger.sla(CalendarKnown(calendar, always))
+        ledger.quotas(MarketingQuota("v1", TENANT, "active", calendar, 0, "month", "EUR", millions))
+
+        answer = figure_to(_ask(ledger, "K5")[()])
+
+    assert (answer.numerator, answer.denominator) == (millions, millions)
 
 
 def test_each_team_is_held_against_its_own_quota_and_the_party_against_their_sum() -> None:
