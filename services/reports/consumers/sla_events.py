@@ -276,7 +276,6 @@ _CLOCKS: Final[dict[str, tuple[Callable[[bytes], Any], ClockChange]]] = {
         (slaeventspb.ClockReopened, ClockChange.REOPENED),
         (slaeventspb.ClockReassigned, ClockChange.REASSIGNED),
         (slaeventspb.RungFired, ClockChange.WARNED),
-        (slaeventspb.BreachExcused, ClockChange.EXCUSED),
     )
 }
 
