@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.reports.domain.estimators import Curve, Outcome, estimate
-from services.reports.domain.figures import Amount, Figure, Undefined
+from services.reports.domain.figures import Amount, Figure, Undefined, half_even
 from services.reports.domain.kpi_kinds import Deal, DealView, Kpi, PipelineKpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Days
@@ -41,7 +41,7 @@ def _weighted(deals: Sequence[Deal], view: DealView) -> Figure:
     found = _sum(hundredfold, view, left_out=len(deals) - len(rated))
     if found.amount is None:
         return found
-    amount = Amount(found.amount.currency, round(found.amount.minor_units / 100))
+    amount = Amount(found.amount.currency, half_even(found.amount.minor_units, 100))
     return Figure(amount=amount, denominator=found.denominator, open_count=found.open_count)
 
 
