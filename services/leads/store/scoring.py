@@ -16,6 +16,7 @@ from services.leads.domain.lead import Rating
 from services.leads.domain.mql_definition import MqlDefinition
 from services.leads.domain.scoring import Behaved, Pass, ScoreModel, VersionState
 from services.leads.store import rescoring
+from services.leads.store.of_lead import of_lead
 from services.leads.store.people import LeadKey
 from services.leads.store.rescoring import OpenHandoff
 from services.leads.store.schema import SCHEMA
@@ -315,11 +316,10 @@ def list_versions(
 
 
 def forget_held(connection: Connection, tenant: str, lead: str) -> None:
-    """Forget what is held under the keys that a lead's handoffs began with. For whoever erases the lead."""
-    handoff = SCHEMA.leads.handoff.c
-    found = select(handoff.tenant, handoff.source_system, handoff.external_digest).where(
-        handoff.tenant == tenant, handoff.lead == lead
-    )
+    """Forget what is held under the keys of all that was submitted of a lead. For whoever erases the lead."""
+    table = SCHEMA.leads.submission
+    keys = (table.c.tenant, table.c.source_system, table.c.external_digest)
+    found = select(*keys).where(of_lead(table, (tenant, lead))).distinct()
     _delete_held(connection, [(row[0], row[1], bytes(row[2])) for row in connection.execute(found)])
 
 

@@ -44,7 +44,7 @@ class Rescorer:
         """Rate until cancelled."""
         while True:
             if not await self.run_once():
-                await self._purge()
+                await self.purge_once()
                 self._succeeded()
                 await asyncio.sleep(_EVERY.total_seconds())
 
@@ -67,10 +67,12 @@ class Rescorer:
         if present is not None and len(found) < _AHEAD:
             await self._store.sweep(partial(_finish, before=present))
 
-    async def _purge(self) -> None:
+    async def purge_once(self) -> None:
+        """Forget all behaviour that was held too long, part by part; at most once an hour."""
         now = self._now()
         if self._next_purge is None or now >= self._next_purge:
-            await self._store.sweep(lambda tx: tx.scoring.purge_held())
+            while await self._store.sweep(lambda tx: tx.scoring.purge_held()):
+                pass
             self._next_purge = now + _PURGE_EVERY
 
 

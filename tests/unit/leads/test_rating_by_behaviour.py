@@ -21,7 +21,7 @@ from services.leads.usecases.offers import AnswerOffer, accept_offers
 from services.leads.usecases.work import Decide, recycle_handoffs
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from tests.builders.leads import MARKETER, House, a_submission, asked_by
-from tests.builders.rating import HOT, behave, rating_of, told
+from tests.builders.rating import HOT, a_rescorer, behave, rating_of, told
 from tests.builders.scoring import HALF_LIFE, a_definition, a_model, activate, put_in_force, told_visit
 
 
@@ -143,6 +143,33 @@ async def test_what_an_erased_person_did_is_forgotten_and_nothing_more_of_it_is_
         subject = Subject(tenant="default", lead=submitted.handoff.id.lead)
         await house.one(erase_subjects, EraseSubject(subject=subject, by=By(MARKETER)))
         await behave(house, told_visit(3))
+
+        assert await house.rows(kept_of_behaviour) == [0, 0]
+
+
+async def test_what_is_held_for_any_submission_of_an_erased_person_is_forgotten() -> None:
+    async with House() as house:
+        kim = Contact(email="kim@example.com")
+        [submitted] = await house.submit(a_submission(1, contact=kim))
+        await behave(house, told_visit(1, of=2), told_visit(2, of=3))
+        await house.submit(a_submission(2, contact=kim))
+
+        subject = Subject(tenant="default", lead=submitted.handoff.id.lead)
+        await house.one(erase_subjects, EraseSubject(subject=subject, by=By(MARKETER)))
+
+        # What is left was told of somebody else.
+        assert await house.rows(kept_of_behaviour) == [0, 1]
+
+
+async def test_however_much_was_held_in_vain_is_forgotten_when_it_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.leads.store.scoring._PURGED_AT_ONCE", 2)
+    async with House() as house:
+        await behave(house, *(told_visit(number, of=number) for number in range(5)))
+        house.later(days=91)
+
+        await a_rescorer(house).purge_once()
 
         assert await house.rows(kept_of_behaviour) == [0, 0]
 
