@@ -53,7 +53,7 @@ _CHANNELS: Final = {channel.value: channel for channel in SourceChannel}
 
 
 def model_of(message: scoringpb.ScoreModel) -> ScoreModel:
-    """Return the model that a tenant wants; an operator that is none becomes one that takes no values."""
+    """Return the model that a tenant wants; an operator that is none is left out, which is a fault."""
     return ScoreModel(
         display_name=message.display_name,
         fit_rules=tuple(_fit_rule_of(rule) for rule in message.fit_rules),
