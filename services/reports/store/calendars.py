@@ -1,13 +1,39 @@
-"""Keeps the definition of a calendar as bytes that are equal whenever the calendars are."""
+"""Keeps the definition of a calendar as bytes that are equal whenever the calendars are, and compiles it."""
 
 import json
 from datetime import date
 from typing import Any
 
-from smarketing.businesstime import Calendar
+from sqlalchemy import Connection, select
+
+from services.reports.store.schema import Tables
+from smarketing.businesstime import Calendar, Openings
 from smarketing.businesstime.calendar import Dated, Window
 
-__all__ = ["calendar_of", "definition_of"]
+__all__ = ["CompiledCalendars", "calendar_of", "definition_of"]
+
+
+class CompiledCalendars:
+    """Compiles each calendar version once: a version never changes."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._known: dict[str, Openings] = {}
+
+    def find(self, connection: Connection, calendar_version: str | None) -> Openings | None:
+        """Return a version's open time; None where the version is not known."""
+        if not calendar_version:
+            return None
+        known = self._known.get(calendar_version)
+        if known is None:
+            table = self._tables.calendar_version
+            definition = connection.scalar(
+                select(table.c.definition).where(table.c.calendar_version == calendar_version)
+            )
+            if definition is None:
+                return None
+            known = self._known[calendar_version] = Openings(calendar_of(definition))
+        return known
 
 
 def definition_of(calendar: Calendar) -> bytes:

@@ -10,20 +10,19 @@ from services.reports.domain.delays import PARTS, Course, parts_of
 from services.reports.domain.figures import Figure
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Micros
-from services.reports.store.calendars import calendar_of
+from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.queries import GroupKey, Queries, Question
-from smarketing.businesstime import Openings
 
 __all__ = ["DelayQueries"]
 
 
 class DelayQueries:
-    """Reads inside the caller's transaction. Remembers compiled calendars: a version never changes."""
+    """Reads inside the caller's transaction."""
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self._tables = queries.tables
-        self._openings: dict[str, Openings] = {}
+        self._calendars = CompiledCalendars(queries.tables)
 
     def missed(self, connection: Connection, question: Question) -> Sequence[Any]:
         """Return the clocks due in the period that were missed, with their handoffs' times.
@@ -88,23 +87,9 @@ class DelayQueries:
         end = now if row.stop_time is None else row.stop_time
         course = Course(row.inquire_time, row.submit_time, row.offer_time, row.accept_time, end)
         began = end if row.accept_time is None else min(row.accept_time, end)
-        openings = self._compiled(connection, row.calendar_version)
+        openings = self._calendars.find(connection, row.calendar_version)
         if openings is None:
             return parts_of(course, end - began, 0)
         # Pauses have moved the due instant by just their open time.
         paused = openings.between_us(row.original_due_time, row.due_time)
         return parts_of(course, openings.between_us(began, end), max(0, paused))
-
-    def _compiled(self, connection: Connection, calendar_version: str | None) -> Openings | None:
-        if not calendar_version:
-            return None
-        known = self._openings.get(calendar_version)
-        if known is None:
-            table = self._tables.calendar_version
-            definition = connection.scalar(
-                select(table.c.definition).where(table.c.calendar_version == calendar_version)
-            )
-            if definition is None:
-                return None
-            known = self._openings[calendar_version] = Openings(calendar_of(definition))
-        return known

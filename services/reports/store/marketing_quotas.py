@@ -8,9 +8,8 @@ from sqlalchemy import Connection, select
 from services.reports.domain.agreements import MarketingQuota
 from services.reports.domain.figures import Amount
 from services.reports.domain.periods import Days, LocalDays, Micros, Period, first_of_month, month_after
-from services.reports.store.calendars import calendar_of
+from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.schema import Tables
-from smarketing.businesstime import Openings
 from smarketing.sql import UpsertRows
 
 __all__ = ["MarketingQuotas", "of_period"]
@@ -23,6 +22,7 @@ class MarketingQuotas:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._calendars = CompiledCalendars(tables)
         names = list(MarketingQuota._fields)
         self._upsert = UpsertRows(tables.marketing_quota, key=names[:1], replace=names[1:])
 
@@ -49,13 +49,9 @@ class MarketingQuotas:
 
         None where the calendar is not known.
         """
-        table = self._tables.calendar_version
-        definition = connection.scalar(
-            select(table.c.definition).where(table.c.calendar_version == quota.calendar_version)
-        )
-        if definition is None:
+        openings = self._calendars.find(connection, quota.calendar_version)
+        if openings is None:
             return None
-        openings = Openings(calendar_of(definition))
         start, end = days.start_of(period.first), days.start_of(period.last)
         return openings.between_us(start, max(start, min(now, end))), openings.between_us(start, end)
 

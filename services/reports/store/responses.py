@@ -17,7 +17,7 @@ from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.domain.responses import MEASURES, Measure, ResponseItems, measure
 from services.reports.domain.waits import HOUR, INVALID, bucket_key_of
-from services.reports.store.calendars import calendar_of
+from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
 from services.reports.store.rollups import unpacked
 from services.reports.store.schema import Tables
@@ -32,23 +32,23 @@ _BEGINNING: Final = 1
 
 
 class ResponseQueries:
-    """Items of each measure, by group. Remembers compiled calendars: a version never changes."""
+    """Items of each measure, by group."""
 
     def __init__(
         self,
         queries: Queries,
-        openings: dict[str, Openings] | None = None,
+        calendars: CompiledCalendars | None = None,
         *,
         most_single_items: int = MOST_SINGLE_ITEMS,
     ) -> None:
         self._queries = queries
         self._tables: Tables = queries.tables
-        self._openings: dict[str, Openings] = {} if openings is None else openings
+        self._calendars = calendars or CompiledCalendars(queries.tables)
         self._most = most_single_items
 
     def remembering(self) -> "RememberedResponses":
         """Return one that reads the same items only once, for a single answer."""
-        return RememberedResponses(self._queries, self._openings, most_single_items=self._most)
+        return RememberedResponses(self._queries, self._calendars, most_single_items=self._most)
 
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:
         """Return the items of handoffs submitted in the period.
@@ -191,7 +191,7 @@ class ResponseQueries:
                 clock.c.start_time < days.start_of(question.period.last),
             )
         for row in connection.execute(query):
-            openings = self._compiled(connection, row.calendar_version)
+            openings = self._calendars.find(connection, row.calendar_version)
             group = _group(row[: len(groups)], question, days)
             found.setdefault(group, ResponseItems()).add(_owner_item(row, openings, question.now))
         return found
@@ -206,18 +206,6 @@ class ResponseQueries:
             handoff.c.submit_time < days.start_of(question.period.last),
         )
 
-    def _compiled(self, connection: Connection, calendar_version: str) -> Openings | None:
-        known = self._openings.get(calendar_version)
-        if known is None:
-            table = self._tables.calendar_version
-            definition = connection.scalar(
-                select(table.c.definition).where(table.c.calendar_version == calendar_version)
-            )
-            if definition is None:
-                return None
-            known = self._openings[calendar_version] = Openings(calendar_of(definition))
-        return known
-
 
 class RememberedResponses(ResponseQueries):
     """The same items, each read once; lives no longer than one answer, in one transaction."""
@@ -225,11 +213,11 @@ class RememberedResponses(ResponseQueries):
     def __init__(
         self,
         queries: Queries,
-        openings: dict[str, Openings],
+        calendars: CompiledCalendars,
         *,
         most_single_items: int = MOST_SINGLE_ITEMS,
     ) -> None:
-        super().__init__(queries, openings, most_single_items=most_single_items)
+        super().__init__(queries, calendars, most_single_items=most_single_items)
         self._known: dict[tuple[Question, Measure], dict[GroupKey, ResponseItems]] = {}
 
     def items(self, connection: Connection, question: Question, of: Measure) -> dict[GroupKey, ResponseItems]:

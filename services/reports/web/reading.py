@@ -9,13 +9,14 @@ from services.reports.domain.funnel import Stage
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period
+from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.figures import Figures, FunnelRow, PartyScores, ResponseRow, ScoreLine
 from services.reports.store.fold import Folded
 from services.reports.store.listings import DueClock, Listings
 from services.reports.store.queries import CommitmentTerms, GroupKey, Question
 from services.reports.store.responses import RememberedResponses
 from services.reports.web.choices import PeriodChoice
-from smarketing.businesstime import Openings, load_zone
+from smarketing.businesstime import load_zone
 
 __all__ = ["LIST_ROWS", "Facts", "Reader", "Wish"]
 
@@ -63,14 +64,14 @@ class Reader:
 
     def __init__(self, figures: Figures, listings: Listings) -> None:
         self._queries = figures.queries
-        self._openings: dict[str, Openings] = {}
+        self._calendars = CompiledCalendars(figures.queries.tables)
         self._listings = listings
 
     def read(self, connection: Any, wish: Wish) -> Facts:
         """Return all that one page shows."""
         queries = self._queries
         # Lines and curves rest on the same items: for one page they are read once.
-        figures = Figures(queries, _PageResponses(queries, self._openings))
+        figures = Figures(queries, _PageResponses(queries, self._calendars))
         zone_name = self._listings.zone_name(connection, wish.tenant)
         today = LocalDays(load_zone(zone_name).info).day_of(wish.now)
         period = wish.choice.on(today)
