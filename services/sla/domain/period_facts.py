@@ -58,8 +58,8 @@ _TURNS: Final[Mapping[TurnKind, Callable[[Entry], Entry]]] = {
 }
 
 
-def turned(entry: Entry, turn: Turn, *, final_time: datetime) -> Entry:
-    """Return the entry after a turn; a rejection can be disputed until `final_time`."""
+def turned(entry: Entry, turn: Turn, *, final_time_of: Callable[[datetime], datetime]) -> Entry:
+    """Return the entry after a turn; `final_time_of` gives until when a rejection can be disputed."""
     if turn.kind is TurnKind.REJECTED:
-        return entry.rejected(turn.party, final_time=final_time)
+        return entry.rejected(turn.party, final_time=final_time_of(turn.at))
     return _TURNS[turn.kind](entry)

@@ -95,9 +95,8 @@ def begin_periods(tx: SlaTx, accord: Accord) -> None:
     terms = accord.terms.marketing
     if terms is None or accord.terms.kind is not AgreementKind.INTERNAL:
         return
-    if period_at(since, kind_of(terms), _zone(tx, accord)).start_time < since:
-        since = period_at(since, kind_of(terms), _zone(tx, accord)).end_time
-    _period_row(tx, accord, terms, since)
+    current = period_at(since, kind_of(terms), _zone(tx, accord))
+    _period_row(tx, accord, terms, current.end_time if current.start_time < since else since)
 
 
 def _settle(tx: SlaTx, row: PeriodRow) -> None:
@@ -223,8 +222,10 @@ def _period_row(tx: SlaTx, accord: Accord, terms: MarketingTerms, at: datetime) 
 
 
 def _turned(tx: SlaTx, kept: Kept, turn: Turn) -> Kept:
-    row = find_period(tx.connection, kept.key)
-    assert row is not None, kept.key  # noqa: S101 - written before the entry
-    measure = tx.measure(row.agreement_version)
-    final_time = measure.openings.add(turn.at, measure.calendar.calendar.business_days(_DAYS_TO_DISPUTE))
-    return replace(kept, entry=turned(kept.entry, turn, final_time=final_time))
+    def final_time_of(at: datetime) -> datetime:
+        row = find_period(tx.connection, kept.key)
+        assert row is not None, kept.key  # noqa: S101 - written before the entry
+        measure = tx.measure(row.agreement_version)
+        return measure.openings.add(at, measure.calendar.calendar.business_days(_DAYS_TO_DISPUTE))
+
+    return replace(kept, entry=turned(kept.entry, turn, final_time_of=final_time_of))
