@@ -14,6 +14,9 @@ from services.sla.domain.agreement import TimeBasis
 from smarketing.businesstime import BusinessTime
 
 __all__ = [
+    "FAST_SHARE",
+    "FAST_WINDOW",
+    "WINDOW",
     "Budget",
     "BudgetPolicy",
     "BudgetState",
@@ -30,6 +33,11 @@ __all__ = [
 _BASIS_POINTS: Final = 10_000
 _NOTHING: Final = BusinessTime()
 _DAY: Final = BusinessTime.of(hours=24)
+
+WINDOW: Final = BusinessTime.of(hours=160)
+FAST_WINDOW: Final = BusinessTime.of(hours=8)
+FAST_SHARE: Final = 1_000
+"""What holds where the agreement says nothing; the share is a tenth, in basis points."""
 
 
 class BudgetState(Enum):
@@ -122,13 +130,12 @@ def default_policy(basis: TimeBasis, business_day: BusinessTime) -> BudgetPolicy
     the pace of five days and of the last one. Days of a promise in wall time have 24 hours.
     """
     day = _DAY if basis is TimeBasis.WALL else business_day
-    window, long = BusinessTime.of(hours=160), BusinessTime.of(hours=8)
     return BudgetPolicy(
-        window=window,
+        window=WINDOW,
         fast=BurnPair(
-            long=long,
+            long=FAST_WINDOW,
             short=BusinessTime.of(minutes=40),
-            threshold=burn_threshold(share_basis_points=1_000, window=window, long=long),
+            threshold=burn_threshold(share_basis_points=FAST_SHARE, window=WINDOW, long=FAST_WINDOW),
         ),
         slow=BurnPair(long=day * 5, short=day, threshold=Fraction(1)),
     )

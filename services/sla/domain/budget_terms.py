@@ -7,6 +7,9 @@ from typing import Final
 
 from services.sla.domain.agreement import TimeBasis
 from services.sla.domain.budget import (
+    FAST_SHARE,
+    FAST_WINDOW,
+    WINDOW,
     BudgetPolicy,
     BurnPair,
     burn_threshold,
@@ -20,11 +23,6 @@ _BASIS_POINTS: Final = 10_000
 _NOTHING: Final = BusinessTime()
 _LONGEST: Final = BusinessTime.of(hours=24 * 366)
 _MOST_SETTLED: Final = 10_000
-
-WINDOW: Final = BusinessTime.of(hours=160)
-FAST_WINDOW: Final = BusinessTime.of(hours=8)
-FAST_SHARE: Final = 1_000
-"""What holds where nothing was written; the share is a tenth, in basis points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
