@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 
 from services.reports.domain.agreements import TenantSet
 from services.reports.domain.errors import BasisRequired, DimensionUnsupported, FactMissing, KpiUnknown
-from services.reports.domain.figures import Amount, Figure, Undefined
+from services.reports.domain.figures import Amount, Undefined
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.kpis import KPIS
 from services.reports.domain.labels import Dimension
@@ -29,14 +28,11 @@ from services.reports.domain.words import (
     Revised,
     Voided,
 )
-from services.reports.store.figures import Figures, FunnelRow
-from services.reports.store.queries import Queries, Question
+from tests.builders.figures import ask, funnel, share_of
+from tests.builders.kpi_case import APRIL, MARCH, NORTH, head
 from tests.builders.reports import TENANT, Ledger, a_ledger, at, handoff, submitted
 
-_HOUR = 3_600_000_000
-_NOW = at(days=100)
-_MARCH, _APRIL = Period.month(2026, 3), Period.month(2026, 4)
-_NORTH, _SOUTH = f"{TENANT}/teams/north", f"{TENANT}/teams/south"
+_SOUTH = f"{TENANT}/teams/south"
 
 
 @pytest.fixture
@@ -45,46 +41,13 @@ def ledger() -> Iterator[Ledger]:
         yield empty
 
 
-def _head(number: int, **when: float) -> tuple[str, str, int]:
-    return (TENANT, handoff(number), at(**when))
-
-
-def _question(*group_by: Dimension, period: Period | None = None, now: int = _NOW) -> Question:
-    return Question(tenant=TENANT, period=period, group_by=group_by, now=now)
-
-
-def _ask(
-    ledger: Ledger,
-    kpi_id: str,
-    *group_by: Dimension,
-    basis: Basis | None = None,
-    period: Period | None = None,
-    now: int = _NOW,
-) -> dict[tuple[str | None, ...], Figure]:
-    figures = Figures(Queries(ledger.tables))
-    with ledger.database.reading() as connection:
-        rows = figures.query(connection, kpi_id, _question(*group_by, period=period, now=now), basis)
-    return {row.group: row.figure for row in rows}
-
-
-def _funnel(
-    ledger: Ledger, *group_by: Dimension, basis: Basis = Basis.COHORT, period: Any = None
-) -> list[FunnelRow]:
-    with ledger.database.reading() as connection:
-        return Figures(Queries(ledger.tables)).funnel(connection, _question(*group_by, period=period), basis)
-
-
-def _of(figure: Figure) -> tuple[int | None, int | None]:
-    return figure.numerator, figure.denominator
-
-
 # The funnel.
 
 
 def test_a_skipped_stage_is_credited_to_whoever_passed_it(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), Closed(*_head(1, days=3), True, "EUR", 500))
+    ledger.leads(submitted(1), Closed(*head(1, days=3), True, "EUR", 500))
 
-    tally = _funnel(ledger)[0].tally
+    tally = funnel(ledger)[0].tally
 
     assert (tally.items, tally.accepted, tally.worked, tally.qualified, tally.converted, tally.won) == (
         1,
@@ -92,19 +55,19 @@ def test_a_skipped_stage_is_credited_to_whoever_passed_it(ledger: Ledger) -> Non
 
 
 def test_a_lost_opportunity_was_an_opportunity_and_no_win(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), Closed(*_head(1, days=3), False))
+    ledger.leads(submitted(1), Closed(*head(1, days=3), False))
 
-    tally = _funnel(ledger)[0].tally
+    tally = funnel(ledger)[0].tally
 
     assert (tally.converted, tally.won, tally.lost) == (1, 0, 1)
 
 
 def test_by_cohort_a_win_in_april_belongs_to_the_march_it_was_submitted_in(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), submitted(2), Closed(*_head(1, days=35), True, "EUR", 500))
+    ledger.leads(submitted(1), submitted(2), Closed(*head(1, days=35), True, "EUR", 500))
 
-    assert _of(_ask(ledger, "H5", basis=Basis.COHORT, period=_MARCH)[()]) == (1, 2)
-    assert _of(_ask(ledger, "H5", basis=Basis.EVENT, period=_MARCH)[()]) == (0, 2)
-    assert _ask(ledger, "H5", basis=Basis.EVENT, period=_APRIL)[()].undefined is Undefined.NO_DENOMINATOR
+    assert share_of(ask(ledger, "H5", basis=Basis.COHORT, period=MARCH)[()]) == (1, 2)
+    assert share_of(ask(ledger, "H5", basis=Basis.EVENT, period=MARCH)[()]) == (0, 2)
+    assert ask(ledger, "H5", basis=Basis.EVENT, period=APRIL)[()].undefined is Undefined.NO_DENOMINATOR
 
 
 def test_where_volume_grows_the_event_reading_stays_below_the_truth_for_ever(ledger: Ledger) -> None:
@@ -118,15 +81,15 @@ def test_where_volume_grows_the_event_reading_stays_below_the_truth_for_ever(led
             if month == 3 and each < 10:
                 ledger.leads(Closed(TENANT, handoff(number), at(since=_utc(2026, 5, 2, 9)), True, "EUR", 1))
 
-    assert _of(_ask(ledger, "H5", basis=Basis.COHORT, period=_MARCH)[()]) == (10, 100)
-    assert _of(_ask(ledger, "H5", basis=Basis.EVENT, period=Period.month(2026, 5))[()]) == (10, 121)
+    assert share_of(ask(ledger, "H5", basis=Basis.COHORT, period=MARCH)[()]) == (10, 100)
+    assert share_of(ask(ledger, "H5", basis=Basis.EVENT, period=Period.month(2026, 5))[()]) == (10, 121)
     assert round(10 / 121, 3) == 0.083
 
 
 def test_an_absent_source_and_the_word_unknown_are_two_groups(ledger: Ledger) -> None:
     ledger.leads(submitted(1, source=None), submitted(2, source="unknown"), submitted(3, source=""))
 
-    groups = [row.group for row in _funnel(ledger, Dimension.SOURCE)]
+    groups = [row.group for row in funnel(ledger, Dimension.SOURCE)]
 
     assert groups == [(None,), ("",), ("unknown",)]
 
@@ -136,20 +99,20 @@ def test_months_are_those_of_the_tenants_zone_also_for_what_was_counted_before_i
 ) -> None:
     late = at(since=_utc(2026, 3, 31, 16))
     ledger.leads(submitted(1, late))
-    assert [row.group for row in _funnel(ledger, Dimension.MONTH)] == [("2026-03",)]
+    assert [row.group for row in funnel(ledger, Dimension.MONTH)] == [("2026-03",)]
 
     ledger.leads(TenantSet(TENANT, "Asia/Seoul", "KRW"))
 
-    assert [row.group for row in _funnel(ledger, Dimension.MONTH)] == [("2026-04",)]
-    assert [row.tally.items for row in _funnel(ledger, period=_APRIL)] == [1]
-    assert [row.tally.items for row in _funnel(ledger, period=_MARCH)] == [0]
+    assert [row.group for row in funnel(ledger, Dimension.MONTH)] == [("2026-04",)]
+    assert [row.tally.items for row in funnel(ledger, period=APRIL)] == [1]
+    assert [row.tally.items for row in funnel(ledger, period=MARCH)] == [0]
 
 
 def test_a_revision_moves_the_handoff_to_its_new_group_and_leaves_none_behind(ledger: Ledger) -> None:
     ledger.leads(submitted(1, source="expo"))
-    ledger.leads(Revised(*_head(1, hours=1), Origin("referral", "referral_program")))
+    ledger.leads(Revised(*head(1, hours=1), Origin("referral", "referral_program")))
 
-    rows = _funnel(ledger, Dimension.SOURCE)
+    rows = funnel(ledger, Dimension.SOURCE)
 
     assert [(row.group, row.tally.items) for row in rows] == [(("referral",), 1)]
 
@@ -158,33 +121,33 @@ def test_won_amounts_of_two_currencies_are_never_added(ledger: Ledger) -> None:
     ledger.leads(
         submitted(1),
         submitted(2),
-        Closed(*_head(1, days=1), True, "EUR", 500),
-        Closed(*_head(2, days=1), True, "KRW", 7000),
+        Closed(*head(1, days=1), True, "EUR", 500),
+        Closed(*head(2, days=1), True, "KRW", 7000),
     )
 
-    assert _funnel(ledger)[0].won_amounts == (Amount("EUR", 500), Amount("KRW", 7000))
-    assert _ask(ledger, "V1")[()].undefined is Undefined.MIXED_CURRENCIES
+    assert funnel(ledger)[0].won_amounts == (Amount("EUR", 500), Amount("KRW", 7000))
+    assert ask(ledger, "V1")[()].undefined is Undefined.MIXED_CURRENCIES
 
 
 def test_archived_history_is_in_the_funnel_and_told_apart(ledger: Ledger) -> None:
     ledger.leads(submitted(1, historical=True, archived=True), submitted(2))
 
-    tally = _funnel(ledger)[0].tally
+    tally = funnel(ledger)[0].tally
 
     assert (tally.items, tally.archived) == (2, 1)
 
 
 def test_a_void_handoff_stays_submitted_so_that_the_states_add_up(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), Voided(*_head(1, hours=1), "test"))
+    ledger.leads(submitted(1), Voided(*head(1, hours=1), "test"))
 
-    tally = _funnel(ledger)[0].tally
+    tally = funnel(ledger)[0].tally
 
     assert (tally.items, tally.void) == (1, 1)
 
 
 def test_an_event_of_a_handoff_that_never_began_stops_the_fold(ledger: Ledger) -> None:
     with pytest.raises(FactMissing):
-        ledger.leads(Qualified(*_head(1)))
+        ledger.leads(Qualified(*head(1)))
 
 
 # H, K, P, V.
@@ -193,35 +156,35 @@ def test_an_event_of_a_handoff_that_never_began_stops_the_fold(ledger: Ledger) -
 def test_h1_leaves_the_undecided_out_instead_of_counting_them_as_refused(ledger: Ledger) -> None:
     ledger.leads(
         *(submitted(number) for number in (1, 2, 3)),
-        Accepted(*_head(1), "", "kim", _NORTH),
-        Rejected(*_head(2), "", "bad_data", "marketing"),
+        Accepted(*head(1), "", "kim", NORTH),
+        Rejected(*head(2), "", "bad_data", "marketing"),
     )
 
-    figure = _ask(ledger, "H1", basis=Basis.COHORT)[()]
+    figure = ask(ledger, "H1", basis=Basis.COHORT)[()]
 
-    assert (*_of(figure), figure.open_count) == (1, 2, 1)
+    assert (*share_of(figure), figure.open_count) == (1, 2, 1)
 
 
 def test_an_overturned_rejection_leaves_every_figure_of_rejections(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), Rejected(*_head(1), "", "bad_data", "marketing"))
-    assert _of(_ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 1)
+    ledger.leads(submitted(1), Rejected(*head(1), "", "bad_data", "marketing"))
+    assert share_of(ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 1)
 
-    ledger.leads(Offered(*_head(1, days=1), "o2", "queue", _NORTH))
+    ledger.leads(Offered(*head(1, days=1), "o2", "queue", NORTH))
 
-    assert _ask(ledger, "K12", basis=Basis.COHORT)[()].undefined is Undefined.NO_DENOMINATOR
-    assert _ask(ledger, "H9", basis=Basis.COHORT) == {}
+    assert ask(ledger, "K12", basis=Basis.COHORT)[()].undefined is Undefined.NO_DENOMINATOR
+    assert ask(ledger, "H9", basis=Basis.COHORT) == {}
 
 
 def test_k12_counts_only_rejections_on_marketings_account_of_all_decided(ledger: Ledger) -> None:
     ledger.leads(
         *(submitted(number) for number in (1, 2, 3, 4)),
-        Accepted(*_head(1), "", "kim", _NORTH),
-        Rejected(*_head(2), "", "bad_data", "marketing"),
-        Rejected(*_head(3), "", "no_capacity", "sales"),
+        Accepted(*head(1), "", "kim", NORTH),
+        Rejected(*head(2), "", "bad_data", "marketing"),
+        Rejected(*head(3), "", "no_capacity", "sales"),
     )
 
-    assert _of(_ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 3)
-    assert _of(_ask(ledger, "K12", basis=Basis.EVENT)[()]) == (1, 3)
+    assert share_of(ask(ledger, "K12", basis=Basis.COHORT)[()]) == (1, 3)
+    assert share_of(ask(ledger, "K12", basis=Basis.EVENT)[()]) == (1, 3)
 
 
 def test_k11_leaves_out_what_sales_brought_itself(ledger: Ledger) -> None:
@@ -229,249 +192,150 @@ def test_k11_leaves_out_what_sales_brought_itself(ledger: Ledger) -> None:
         submitted(1, source_channel="cold_call"),
         submitted(2),
         submitted(3, source_channel=None),
-        Accepted(*_head(1), "", "kim", _NORTH),
-        Accepted(*_head(2), "", "kim", _NORTH),
-        Rejected(*_head(3), "", "bad_data", "marketing"),
+        Accepted(*head(1), "", "kim", NORTH),
+        Accepted(*head(2), "", "kim", NORTH),
+        Rejected(*head(3), "", "bad_data", "marketing"),
     )
 
-    assert _of(_ask(ledger, "K11", basis=Basis.COHORT)[()]) == (1, 2)
-    assert _of(_ask(ledger, "K11", basis=Basis.EVENT)[()]) == (1, 2)
+    assert share_of(ask(ledger, "K11", basis=Basis.COHORT)[()]) == (1, 2)
+    assert share_of(ask(ledger, "K11", basis=Basis.EVENT)[()]) == (1, 2)
 
 
 def test_h2_is_the_cohort_of_acceptance_not_of_submission(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), Accepted(*_head(1, days=35), "", "kim", _NORTH), Qualified(*_head(1, days=70)))
+    ledger.leads(submitted(1), Accepted(*head(1, days=35), "", "kim", NORTH), Qualified(*head(1, days=70)))
 
-    assert _ask(ledger, "H2", basis=Basis.COHORT, period=_MARCH)[()].denominator == 0
-    assert _of(_ask(ledger, "H2", basis=Basis.COHORT, period=_APRIL)[()]) == (1, 1)
+    assert ask(ledger, "H2", basis=Basis.COHORT, period=MARCH)[()].denominator == 0
+    assert share_of(ask(ledger, "H2", basis=Basis.COHORT, period=APRIL)[()]) == (1, 1)
 
 
 def test_h3_counts_all_submitted_not_the_accepted_alone(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), submitted(2), Qualified(*_head(1, days=1)))
+    ledger.leads(submitted(1), submitted(2), Qualified(*head(1, days=1)))
 
-    assert _of(_ask(ledger, "H3", basis=Basis.COHORT)[()]) == (1, 2)
+    assert share_of(ask(ledger, "H3", basis=Basis.COHORT)[()]) == (1, 2)
 
 
 def test_h5_says_how_much_of_the_cohort_is_old_enough(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), submitted(2, at(days=95)), Closed(*_head(1, days=3), True))
+    ledger.leads(submitted(1), submitted(2, at(days=95)), Closed(*head(1, days=3), True))
 
-    figure = _ask(ledger, "H5", basis=Basis.COHORT)[()]
+    figure = ask(ledger, "H5", basis=Basis.COHORT)[()]
 
-    assert (*_of(figure), figure.maturity) == (1, 2, 0.5)
+    assert (*share_of(figure), figure.maturity) == (1, 2, 0.5)
 
 
 def test_h6_counts_entries_of_the_stage_in_the_period_and_reentries_once(ledger: Ledger) -> None:
     ledger.leads(
         submitted(1),
         submitted(2),
-        Accepted(*_head(1), "", "kim", _NORTH),
-        Accepted(*_head(1, days=2), "", "lee", _NORTH, "kim"),
-        FollowedUp(*_head(1, days=40), contact=False, counts=True),
+        Accepted(*head(1), "", "kim", NORTH),
+        Accepted(*head(1, days=2), "", "lee", NORTH, "kim"),
+        FollowedUp(*head(1, days=40), contact=False, counts=True),
     )
 
-    rows = _ask(ledger, "H6", basis=Basis.COHORT, period=_MARCH)
+    rows = ask(ledger, "H6", basis=Basis.COHORT, period=MARCH)
 
-    assert _of(rows["submitted",]) == (1, 2)
-    assert _of(rows["accepted",]) == (1, 1)
-    assert _of(rows["worked",]) == (0, 0)
+    assert share_of(rows["submitted",]) == (1, 2)
+    assert share_of(rows["accepted",]) == (1, 1)
+    assert share_of(rows["worked",]) == (0, 0)
 
 
 def test_h9_and_h10_divide_the_rejections_of_each_group_among_themselves(ledger: Ledger) -> None:
     ledger.leads(
         *(submitted(number, source=source) for number, source in ((1, "a"), (2, "a"), (3, "b"), (4, "b"))),
-        Rejected(*_head(1), "", "bad_data", "marketing"),
-        Rejected(*_head(2), "", "no_capacity", "sales"),
-        Rejected(*_head(3), "", "bad_data", "marketing"),
-        Disqualified(*_head(4, days=1), "no_budget", "marketing"),
+        Rejected(*head(1), "", "bad_data", "marketing"),
+        Rejected(*head(2), "", "no_capacity", "sales"),
+        Rejected(*head(3), "", "bad_data", "marketing"),
+        Disqualified(*head(4, days=1), "no_budget", "marketing"),
     )
 
-    reasons = _ask(ledger, "H9", Dimension.REASON_CODE, Dimension.SOURCE, basis=Basis.COHORT)
-    parties = _ask(ledger, "H10", basis=Basis.EVENT)
+    reasons = ask(ledger, "H9", Dimension.REASON_CODE, Dimension.SOURCE, basis=Basis.COHORT)
+    parties = ask(ledger, "H10", basis=Basis.EVENT)
 
-    assert {group: _of(figure) for group, figure in reasons.items()} == {
+    assert {group: share_of(figure) for group, figure in reasons.items()} == {
         ("bad_data", "a"): (1, 2),
         ("bad_data", "b"): (1, 1),
         ("no_capacity", "a"): (1, 2),
     }
-    assert {group: _of(figure) for group, figure in parties.items()} == {
+    assert {group: share_of(figure) for group, figure in parties.items()} == {
         ("marketing",): (2, 3),
         ("sales",): (1, 3),
     }
 
 
 def test_h11_takes_a_recycled_handoff_for_one_that_was_accepted(ledger: Ledger) -> None:
-    ledger.leads(submitted(1), submitted(2), Recycled(*_head(1, days=1), "timing", "sales"))
+    ledger.leads(submitted(1), submitted(2), Recycled(*head(1, days=1), "timing", "sales"))
 
-    assert _of(_ask(ledger, "H11", basis=Basis.COHORT)[()]) == (1, 1)
+    assert share_of(ask(ledger, "H11", basis=Basis.COHORT)[()]) == (1, 1)
 
 
 def test_h12_counts_an_open_handoff_whose_offer_ended_and_none_that_waits_in_a_queue(ledger: Ledger) -> None:
     ledger.leads(
         *(submitted(number) for number in (1, 2, 3)),
-        Offered(*_head(1), "o1", "kim", _NORTH),
-        OfferEnded(*_head(1, hours=1), "o1", OfferOutcome.EXPIRED),
-        Offered(*_head(2), "o2", "queue", _NORTH),
+        Offered(*head(1), "o1", "kim", NORTH),
+        OfferEnded(*head(1, hours=1), "o1", OfferOutcome.EXPIRED),
+        Offered(*head(2), "o2", "queue", NORTH),
     )
-    assert _ask(ledger, "H12")[()].count == 1
+    assert ask(ledger, "H12")[()].count == 1
 
-    ledger.leads(Offered(*_head(1, hours=1), "o3", "lee", _NORTH))
-    assert _ask(ledger, "H12")[()].count == 0
+    ledger.leads(Offered(*head(1, hours=1), "o3", "lee", NORTH))
+    assert ask(ledger, "H12")[()].count == 0
 
 
 def test_p6_by_cohort_keeps_open_opportunities_in_the_denominator(ledger: Ledger) -> None:
     ledger.leads(
         *(submitted(number) for number in (1, 2, 3)),
-        *(Converted(*_head(number, days=1), "kim") for number in (1, 2, 3)),
-        Closed(*_head(1, days=2), True),
-        Closed(*_head(2, days=40), False),
+        *(Converted(*head(number, days=1), "kim") for number in (1, 2, 3)),
+        Closed(*head(1, days=2), True),
+        Closed(*head(2, days=40), False),
     )
 
-    cohort = _ask(ledger, "P6", basis=Basis.COHORT, period=_MARCH)[()]
+    cohort = ask(ledger, "P6", basis=Basis.COHORT, period=MARCH)[()]
 
-    assert (*_of(cohort), cohort.open_count) == (1, 3, 1)
-    assert _of(_ask(ledger, "P6", basis=Basis.EVENT, period=_MARCH)[()]) == (1, 1)
-    assert _of(_ask(ledger, "P6", basis=Basis.EVENT)[()]) == (1, 2)
+    assert (*share_of(cohort), cohort.open_count) == (1, 3, 1)
+    assert share_of(ask(ledger, "P6", basis=Basis.EVENT, period=MARCH)[()]) == (1, 1)
+    assert share_of(ask(ledger, "P6", basis=Basis.EVENT)[()]) == (1, 2)
 
 
 def test_a_reopened_opportunity_is_neither_won_nor_paid(ledger: Ledger) -> None:
     ledger.leads(
         TenantSet(TENANT, "Etc/UTC", "EUR"),
         submitted(1),
-        Closed(*_head(1, days=1), True, "EUR", 500),
-        Converted(*_head(1, days=2), "kim"),
+        Closed(*head(1, days=1), True, "EUR", 500),
+        Converted(*head(1, days=2), "kim"),
     )
 
-    assert _ask(ledger, "V1")[()].amount == Amount("EUR", 0)
-    assert _funnel(ledger)[0].tally.won == 0
+    assert ask(ledger, "V1")[()].amount == Amount("EUR", 0)
+    assert funnel(ledger)[0].tally.won == 0
 
 
 def test_v1_counts_by_the_day_of_the_win_and_v3_leaves_renewals_out(ledger: Ledger) -> None:
     ledger.leads(
         submitted(1),
         submitted(2, source_channel="renewal"),
-        Closed(*_head(1, days=35), True, "EUR", 500),
-        Closed(*_head(2, days=35), True, "EUR", 301),
+        Closed(*head(1, days=35), True, "EUR", 500),
+        Closed(*head(2, days=35), True, "EUR", 301),
     )
 
-    assert _ask(ledger, "V1", period=_APRIL)[()].amount == Amount("EUR", 801)
-    assert _ask(ledger, "P8", period=_APRIL)[()].amount == Amount("EUR", 400)
-    assert _ask(ledger, "V3", period=_APRIL)[()].count == 1
-    assert _ask(ledger, "V3", period=_MARCH)[()].count == 0
+    assert ask(ledger, "V1", period=APRIL)[()].amount == Amount("EUR", 801)
+    assert ask(ledger, "P8", period=APRIL)[()].amount == Amount("EUR", 400)
+    assert ask(ledger, "V3", period=APRIL)[()].count == 1
+    assert ask(ledger, "V3", period=MARCH)[()].count == 0
 
 
 def test_s23_charges_an_expiry_to_the_team_that_let_it_expire(ledger: Ledger) -> None:
     ledger.leads(
         submitted(1),
-        Offered(*_head(1), "o1", "kim", _NORTH),
-        OfferEnded(*_head(1, hours=1), "o1", OfferOutcome.EXPIRED),
-        Offered(*_head(1, hours=1), "o2", "lee", _SOUTH),
-        Accepted(*_head(1, hours=2), "o2", "lee", _SOUTH),
+        Offered(*head(1), "o1", "kim", NORTH),
+        OfferEnded(*head(1, hours=1), "o1", OfferOutcome.EXPIRED),
+        Offered(*head(1, hours=1), "o2", "lee", _SOUTH),
+        Accepted(*head(1, hours=2), "o2", "lee", _SOUTH),
     )
 
-    rows = _ask(ledger, "S23", Dimension.TEAM)
+    rows = ask(ledger, "S23", Dimension.TEAM)
 
-    assert {group: _of(figure) for group, figure in rows.items()} == {(_NORTH,): (1, 1), (_SOUTH,): (0, 1)}
-
-
-# How long it took.
-
-
-def test_s8_counts_those_who_have_not_answered_and_an_expiry_does_not_end_the_waiting(ledger: Ledger) -> None:
-    ledger.leads(
-        *(submitted(number) for number in (1, 2, 3)),
-        *(Offered(*_head(number), f"o{number}", "kim", _NORTH) for number in (1, 2, 3)),
-        Accepted(*_head(1, hours=1), "o1", "kim", _NORTH),
-        OfferEnded(*_head(2, hours=2), "o2", OfferOutcome.EXPIRED),
-        Rejected(*_head(3, minutes=30), "o3", "bad_data", "marketing"),
-    )
-
-    figure = _ask(ledger, "S8")[()]
-    decided = _ask(ledger, "S9")[()]
-
-    assert (figure.undefined, figure.denominator, figure.open_count) == (Undefined.QUANTILE_NOT_REACHED, 3, 1)
-    assert decided.duration == _HOUR
-
-
-def test_s11_is_buyer_time_from_the_first_inquiry_whatever_was_told_later(ledger: Ledger) -> None:
-    ledger.leads(
-        submitted(1, inquire_time=at(hours=-2)),
-        Revised(*_head(1, hours=1), Origin("webform", "website_form", inquire_time=at(hours=1))),
-        FollowedUp(*_head(1, hours=3), contact=False, counts=True),
-    )
-
-    assert _ask(ledger, "S11")[()].duration == 5 * _HOUR
-    assert _ask(ledger, "K10")[()].duration == 2 * _HOUR
-
-
-def test_evidence_that_does_not_count_is_no_follow_up_and_an_attempt_is_no_contact(ledger: Ledger) -> None:
-    ledger.leads(
-        submitted(1),
-        FollowedUp(*_head(1, hours=1), contact=True, counts=False),
-        FollowedUp(*_head(1, hours=4), contact=False, counts=True),
-    )
-
-    assert _ask(ledger, "S11")[()].duration == 4 * _HOUR
-    assert _ask(ledger, "S12")[()].undefined is Undefined.QUANTILE_NOT_REACHED
-
-
-def test_a_follow_up_told_late_but_made_early_is_the_first(ledger: Ledger) -> None:
-    ledger.leads(
-        submitted(1),
-        FollowedUp(*_head(1, hours=9), contact=False, counts=True),
-        FollowedUp(*_head(1, hours=2), contact=False, counts=True),
-    )
-
-    assert _ask(ledger, "S11")[()].duration == 2 * _HOUR
-
-
-def test_a_deal_won_before_the_first_contact_is_in_the_funnel_and_out_of_every_duration(
-    ledger: Ledger,
-) -> None:
-    ledger.leads(
-        submitted(1, historical=True),
-        Closed(*_head(1, days=-2), True, "EUR", 500),
-        submitted(2),
-        Closed(*_head(2, hours=1), True),
-        FollowedUp(*_head(2, hours=2), contact=True, counts=True),
-    )
-
-    figure = _ask(ledger, "S11")[()]
-
-    assert _funnel(ledger)[0].tally.won == 2
-    assert (figure.denominator, figure.invalid_count) == (0, 2)
-
-
-def test_s14_waits_until_a_handoff_is_a_day_old_and_then_counts_the_untouched(ledger: Ledger) -> None:
-    ledger.leads(
-        submitted(1),
-        submitted(2),
-        submitted(3, at(hours=20)),
-        FollowedUp(*_head(1, hours=1), contact=False, counts=True),
-        FollowedUp(*_head(3, hours=21), contact=False, counts=True),
-    )
-
-    touched = _ask(ledger, "S13", now=at(hours=30))[()]
-    untouched = _ask(ledger, "S14", now=at(hours=30))[()]
-
-    assert (*_of(touched), touched.open_count) == (1, 2, 1)
-    assert _of(untouched) == (1, 2)
-
-
-def test_history_that_tells_of_no_follow_up_does_not_say_that_nobody_followed_up(ledger: Ledger) -> None:
-    ledger.leads(
-        submitted(1, historical=True),
-        Closed(*_head(1, hours=5), True, "EUR", 500),
-        submitted(2),
-        FollowedUp(*_head(2, hours=1), contact=True, counts=True),
-        submitted(3),
-    )
-
-    assert _of(_ask(ledger, "S14", now=at(hours=30))[()]) == (1, 2)
-
-
-def test_archived_history_waits_for_nobody(ledger: Ledger) -> None:
-    ledger.leads(submitted(1, historical=True, archived=True))
-
-    assert _ask(ledger, "S11")[()].undefined is Undefined.NO_DENOMINATOR
+    assert {group: share_of(figure) for group, figure in rows.items()} == {
+        (NORTH,): (1, 1),
+        (_SOUTH,): (0, 1),
+    }
 
 
 # The asking.
@@ -479,16 +343,16 @@ def test_archived_history_waits_for_nobody(ledger: Ledger) -> None:
 
 def test_a_figure_that_reads_differently_by_basis_wants_one(ledger: Ledger) -> None:
     with pytest.raises(BasisRequired):
-        _ask(ledger, "H5")
+        ask(ledger, "H5")
 
 
 def test_what_is_not_a_figure_or_not_a_way_to_group_it_is_refused(ledger: Ledger) -> None:
     with pytest.raises(KpiUnknown):
-        _ask(ledger, "Z99")
+        ask(ledger, "Z99")
     with pytest.raises(DimensionUnsupported):
-        _ask(ledger, "S23", Dimension.SOURCE)
+        ask(ledger, "S23", Dimension.SOURCE)
     with pytest.raises(DimensionUnsupported):
-        _ask(ledger, "S11", Dimension.TEAM, Dimension.TEAM)
+        ask(ledger, "S11", Dimension.TEAM, Dimension.TEAM)
 
 
 @pytest.mark.parametrize("kpi_id", KPIS)
@@ -498,7 +362,7 @@ def test_every_listed_figure_answers_an_empty_ledger_with_a_reason_or_a_count(
     kpi = KPIS[kpi_id]
     for basis in kpi.bases or (None,):
         for group_by in ((), *((dimension,) for dimension in kpi.dimensions)):
-            for figure in _ask(ledger, kpi_id, *group_by, basis=basis).values():
+            for figure in ask(ledger, kpi_id, *group_by, basis=basis).values():
                 assert figure.undefined is not None or figure.count == 0
 
 
@@ -509,6 +373,6 @@ def _utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
 def test_the_period_of_a_figure_is_half_open(ledger: Ledger) -> None:
     ledger.leads(submitted(1, at(since=_utc(2026, 3, 31))), submitted(2, at(since=_utc(2026, 4, 1))))
 
-    rows = _funnel(ledger, period=Period.of(date(2026, 3, 31), date(2026, 4, 1)))
+    rows = funnel(ledger, period=Period.of(date(2026, 3, 31), date(2026, 4, 1)))
 
     assert [row.tally.items for row in rows] == [1]
