@@ -31,10 +31,14 @@ def requalify(tx: LeadTx, by: By, lead: LeadKey, behaved: Sequence[Behaved]) -> 
     begun = requalified(recycled, number=number, at=at, now=tx.now)
     facts = facts_of(tx, begun)
     since = recycled.close_time or recycled.update_time
-    late = [each for each in tx.scoring.all_behaved(lead) if each.occur_time > since]
-    score = model.score(facts, late, as_of=tx.now)
-    if score.rating.score < model.requalify_from_score or over_quota(tx, lead[0]) is not None:
+    everything = tx.scoring.all_behaved(lead)
+    late = [each for each in everything if each.occur_time > since]
+    if model.rate(facts, late, as_of=tx.now).score < model.requalify_from_score:
         return
+    if over_quota(tx, lead[0]) is not None:
+        return
+    # Only what is new brings it back; rated it is as any other, or the next pass would rate it otherwise.
+    score = model.score(facts, everything, as_of=tx.now)
     begun = replace(begun, qualification=replace(begun.qualification, rating=score.rating))
     tx.tell(
         by,

@@ -21,7 +21,7 @@ from services.leads.usecases.offers import AnswerOffer, accept_offers
 from services.leads.usecases.work import Decide, recycle_handoffs
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from tests.builders.leads import MARKETER, House, a_submission, asked_by
-from tests.builders.rating import HOT, a_rescorer, behave, rating_of, told
+from tests.builders.rating import HOT, WARM, a_rescorer, behave, rating_of, told
 from tests.builders.scoring import HALF_LIFE, a_definition, a_model, activate, put_in_force, told_visit
 
 
@@ -227,6 +227,25 @@ async def test_a_recycled_lead_that_does_enough_again_is_handed_over_again() -> 
         assert begun.qualification.source_channel is SourceChannel.RE_ENGAGED
         assert begun.qualification.inquire_time == house.now
         assert begun.qualification.score is None
+
+
+async def test_a_lead_that_came_back_is_rated_by_all_it_did_as_the_next_pass_will() -> None:
+    async with House() as house:
+        # Forty points of fit alone come to the score that brings back; any new visit does.
+        await activate(house, a_model(requalify_from_score=WARM.score))
+        [first] = await house.submit(a_submission())
+        await behave(house, told_visit(1), told_visit(2))
+        house.later(minutes=1)
+        await recycle(house, first.handoff)
+        house.later(minutes=1)
+
+        await behave(house, told_visit(3))
+
+        begun = await house.handoff(HandoffId("default", first.handoff.id.lead, 2))
+        assert begun.qualification.rating == HOT
+        await a_rescorer(house).run_once()
+        assert await rating_of(house, begun) == HOT
+        assert await told(house, leadeventspb.HandoffsRerated) == []
 
 
 async def test_what_sales_knew_when_it_recycled_a_lead_brings_nobody_back() -> None:
