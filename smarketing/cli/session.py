@@ -10,6 +10,7 @@ import orjson
 import typer
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from smarketing.cli.documents import document_of
 from smarketing.cli.forms import Exit, Format
@@ -67,7 +68,7 @@ class Session:
         if self.wants_json:
             self.show_document(document_of(message))
         else:
-            self.out.print(render())
+            self._print(render())
 
     def show_list(
         self,
@@ -81,7 +82,7 @@ class Session:
         if self.wants_json:
             self.show_document({field: [document_of(message) for message in messages], "more": more})
             return
-        self.out.print(render())
+        self._print(render())
         if more:
             self.note("There are more; raise --limit to see them.")
 
@@ -98,6 +99,13 @@ class Session:
         """Tell a person something that is no part of the answer."""
         for sentence in sentences:
             self.err.print(sentence)
+
+    def _print(self, view: RenderableType) -> None:
+        # Headings above nothing look like an answer that was lost.
+        if isinstance(view, Table) and not view.row_count and not view.title:
+            self.note("There is nothing to show.")
+        else:
+            self.out.print(view)
 
     def name(self, collection: str, given: str) -> str:
         """Return the full name of what a person called `kim` or `people/kim`."""

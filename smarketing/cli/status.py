@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from typing import Any
 
+import grpc
 import typer
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -32,6 +33,7 @@ class _State:
     ready: bool = False
     log_id: str = ""
     head_position: int | None = None
+    """Where its log ends; `None` when that is not known, or not for this caller to know."""
     lag_events: int | None = None
     """How far `reports` is behind this log; `None` when it cannot be told."""
     fault: str = ""
@@ -58,6 +60,8 @@ def show(ctx: typer.Context) -> None:
         ]
         columns = ("service", "address", "live", "ready", "log head", "reports behind", "fault")
         session.out.print(table(columns, rows))
+        if any(state.live and state.head_position is None and not state.fault for state in states):
+            session.note("Log heads are for those who may read the logs.")
     if not all(state.ready for state in states):
         raise typer.Exit(Exit.UNAVAILABLE)
 
@@ -78,19 +82,25 @@ async def _state_of(session: Session, service: Service) -> _State:
         async with client_of(session, service) as client:
             state.live = await client.is_serving()
             state.ready = await client.is_serving(_READY_NAMES[service])
-            head = await _head(client, session.parent)
-            state.log_id, state.head_position = head.log_id, head.head_position
+            if head := await _head(client, session.parent):
+                state.log_id, state.head_position = head.log_id, head.head_position
     except CallError as error:
         state.fault = str(error)
     return state
 
 
-async def _head(client: AnyClient, parent: str) -> eventlogpb.ReadEventsResponse:
-    """Return where the log stands, as `reports` counts for this caller: the whole one, or the tenant's."""
-    try:
-        return await client.events.read_events(eventlogpb.ReadEventsRequest(parent="tenants/-", limit=1))
-    except DeniedError:
-        return await client.events.read_events(eventlogpb.ReadEventsRequest(parent=parent, limit=1))
+async def _head(client: AnyClient, parent: str) -> eventlogpb.ReadEventsResponse | None:
+    """Return where the log stands, as `reports` counts for this caller: the whole one, or the tenant's.
+
+    `None` for a caller who may read neither: that is no fault of the service.
+    """
+    for log in ("tenants/-", parent):
+        try:
+            return await client.events.read_events(eventlogpb.ReadEventsRequest(parent=log, limit=1))
+        except DeniedError as error:
+            if error.code is not grpc.StatusCode.PERMISSION_DENIED:
+                raise
+    return None
 
 
 async def _folded(session: Session) -> dict[str, int]:

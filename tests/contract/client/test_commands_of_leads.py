@@ -343,3 +343,31 @@ async def test_people_are_not_erased_by_a_new_retention_without_a_yes(office: Of
     assert kept["settings"]["retention_duration"] == f"{730 * 86_400}s"
     assert kept["settings"]["on_return"] == "ON_RETURN_TAKE_IN"
     assert "retention_duration" not in for_ever["settings"]
+
+
+async def test_a_list_of_nothing_says_so_and_leaves_standard_output_empty(office: Office) -> None:
+    shown = await run(office, MIA, "leads", "disputes")
+    listed = await document(office, MIA, "leads", "disputes")
+
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "There is nothing to show.\n")
+    assert listed == {"disputes": [], "more": False}
+
+
+@pytest.mark.parametrize(
+    ("who", "fault", "knows_the_head"),
+    [("operator", False, True), (MIA, False, False), ("stranger", True, False)],
+)
+async def test_status_calls_it_a_fault_that_a_token_is_unknown_but_not_that_it_may_not_read_logs(
+    office: Office, monkeypatch: pytest.MonkeyPatch, who: str, fault: bool, knows_the_head: bool
+) -> None:
+    office.tokens["stranger"] = "no-token-of-anybody"
+    monkeypatch.setenv("SMARKETING_SLA", "127.0.0.1:1")
+    monkeypatch.setenv("SMARKETING_REPORTS", "127.0.0.1:1")
+
+    ran = await run(office, who, "status", "--timeout", "1s", "--format", "json")
+    leads, sla, _reports = json.loads(ran.stdout)["services"]
+
+    assert ran.exit_code == 4, "two of three do not run"
+    assert leads["live"]
+    assert (bool(leads["fault"]), leads["head_position"] is not None) == (fault, knows_the_head)
+    assert sla["fault"]
