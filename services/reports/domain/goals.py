@@ -12,7 +12,7 @@ from services.reports.domain.figures import Amount, Undefined
 from services.reports.domain.inputs import InputEntry, InputKind, spread
 from services.reports.domain.periods import Days, Period
 
-__all__ = ["Node", "Quota", "QuotaOrigin", "goals_of_nodes", "nodes_of", "quotas", "stated_of"]
+__all__ = ["Node", "Quota", "QuotaOrigin", "nodes_of", "quotas", "sales_goals", "stated_by_node", "stated_of"]
 
 _PARTIES: Final = ("marketing", "sales")
 
@@ -63,13 +63,22 @@ def nodes_of(entries: Iterable[InputEntry]) -> list[Node]:
     ]
 
 
-def goals_of_nodes(entries: Iterable[InputEntry], measure: str) -> dict[str, list[InputEntry]]:
-    """Return the goals of a measure by their node: a person's, else a team's, else a party's."""
-    found: dict[str, list[InputEntry]] = defaultdict(list)
-    for entry in entries:
-        if entry.kind == InputKind.GOAL and entry.word == measure:
-            found[entry.person or entry.team or entry.party or "sales"].append(entry)
-    return dict(found)
+def sales_goals(entries: Iterable[InputEntry]) -> list[InputEntry]:
+    """Return the goals that are sales quotas: those of revenue that are not marketing's."""
+    return [
+        entry
+        for entry in entries
+        if entry.kind == InputKind.GOAL and entry.word == "revenue" and entry.party != "marketing"
+    ]
+
+
+def stated_by_node(goals: Iterable[InputEntry], period: Period | None) -> dict[str, Amount | Undefined]:
+    """Return what goals want in a period, by their node: a person's, else a team's, else a party's."""
+    by_node: dict[str, list[InputEntry]] = defaultdict(list)
+    for goal in goals:
+        by_node[goal.person or goal.team or goal.party or "sales"].append(goal)
+    stated = {node: stated_of(own, period) for node, own in by_node.items()}
+    return {node: wanted for node, wanted in stated.items() if wanted is not None}
 
 
 def stated_of(goals: Sequence[InputEntry], period: Period | None) -> Amount | Undefined | None:

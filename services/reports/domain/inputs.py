@@ -21,6 +21,7 @@ __all__ = [
     "money_of",
     "part_of",
     "spread",
+    "summed",
 ]
 
 Sums: TypeAlias = Mapping[str, tuple[int, int]]
@@ -131,7 +132,7 @@ class InputParts:
 
     def sums(self, kind: InputKind, *words: str, party: str = "") -> Sums:
         """Return their amounts by currency."""
-        return _summed(
+        return summed(
             (part.entry.currency, part.number)
             for part in self.of(kind, *words)
             if not party or part.entry.party == party
@@ -169,7 +170,7 @@ class InputParts:
         lines = self.of(InputKind.REVENUE, "new", "repeat", "expansion")
         if not lines or any(part.second is None for part in lines):
             return None
-        return _summed((part.entry.currency, part.second or 0) for part in lines)
+        return summed((part.entry.currency, part.second or 0) for part in lines)
 
     def _is_about(self, entry: InputEntry) -> bool:
         return self.period is None or (entry.first_day, entry.last_day) == (
@@ -208,7 +209,8 @@ def amount(minor_units: int, *sums: Sums | None) -> Amount:
     return Amount(currency_of(*sums), minor_units)
 
 
-def _summed(amounts: Iterable[tuple[str, int]]) -> Sums:
+def summed(amounts: Iterable[tuple[str, int]]) -> Sums:
+    """Return amounts, each a currency and minor units, by currency."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for currency, minor_units in amounts:
         number, known = found[currency]

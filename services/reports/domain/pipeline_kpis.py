@@ -1,11 +1,11 @@
 """Figures of the pipeline and the forecast, read from opportunities."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.reports.domain.estimators import Curve, Outcome, estimate
 from services.reports.domain.figures import Amount, Figure, Undefined, half_even
+from services.reports.domain.inputs import Sums, summed
 from services.reports.domain.kpi_kinds import Deal, DealView, Kpi, PipelineKpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Days
@@ -18,11 +18,7 @@ _SALES: Final = ("sales",)
 
 
 def _sum(deals: Iterable[Deal], view: DealView, *, left_out: int = 0) -> Figure:
-    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for deal in deals:
-        number, minor_units = sums[deal.currency]
-        sums[deal.currency] = (number + 1, minor_units + deal.minor_units)
-    found = Figure.sum_of(sums, default_currency=view.currency)
+    found = Figure.sum_of(_sums(deals), default_currency=view.currency)
     return Figure(
         amount=found.amount,
         undefined=found.undefined,
@@ -94,12 +90,8 @@ def _velocity(view: DealView) -> Figure:
     return Figure(amount=Amount(mean.amount.currency, round(minor_units)), denominator=len(view.deals))
 
 
-def _sums(deals: Iterable[Deal]) -> dict[str, tuple[int, int]]:
-    sums: dict[str, tuple[int, int]] = {}
-    for deal in deals:
-        number, minor_units = sums.get(deal.currency, (0, 0))
-        sums[deal.currency] = (number + 1, minor_units + deal.minor_units)
-    return sums
+def _sums(deals: Iterable[Deal]) -> Sums:
+    return summed((deal.currency, deal.minor_units) for deal in deals)
 
 
 def _brier(view: DealView) -> Figure:

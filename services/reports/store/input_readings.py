@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from services.reports.domain.attribution import Model, credited
 from services.reports.domain.cycle_kpis import TimeToWonKpi
-from services.reports.domain.figures import Amount, Figure, Undefined
+from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import STAGES, FunnelTally, Stage
-from services.reports.domain.goals import goals_of_nodes, nodes_of, quotas, stated_of
+from services.reports.domain.goals import nodes_of, quotas, sales_goals, stated_by_node
 from services.reports.domain.input_kinds import (
     AttributionKpi,
     Beside,
@@ -23,7 +23,7 @@ from services.reports.domain.input_kinds import (
     InputView,
     StageCostKpi,
 )
-from services.reports.domain.inputs import InputEntry, InputKind, InputParts, Part, Sums, part_of
+from services.reports.domain.inputs import InputEntry, InputKind, InputParts, Part, part_of, summed
 from services.reports.domain.kpi_kinds import Basis, Kpi, PipelineKpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.money_kpis import money_for_each
@@ -219,27 +219,19 @@ def _credit_of(
 ) -> Credit:
     own = ledger.get(campaign, []) if campaign else [each for found in ledger.values() for each in found]
     return Credit(
-        revenue=_sums((currency, earned) for currency, earned, _ in own),
+        revenue=summed((currency, earned) for currency, earned, _ in own),
         margin=(
             None
             if any(sold is None for _, _, sold in own)
-            else _sums((currency, earned - (sold or 0)) for currency, earned, sold in own)
+            else summed((currency, earned - (sold or 0)) for currency, earned, sold in own)
         ),
-        cost=_sums(
+        cost=summed(
             (part.entry.currency, part.number)
             for part in costs
             if part.entry.campaign and campaign in (None, part.entry.campaign)
         ),
-        won=_sums((part.entry.currency, part.number) for part in lines),
+        won=summed((part.entry.currency, part.number) for part in lines),
     )
-
-
-def _sums(amounts: Iterable[tuple[str, int]]) -> Sums:
-    found: dict[str, tuple[int, int]] = {}
-    for currency, minor_units in amounts:
-        number, known = found.get(currency, (0, 0))
-        found[currency] = (number + 1, known + minor_units)
-    return found
 
 
 @dataclass
@@ -310,12 +302,8 @@ class _Logs:
         entries = self.readings.inputs.overlapping(
             self.connection, question.tenant, [InputKind.GOAL], question.period
         )
-        sales = [entry for entry in entries if entry.word == "revenue" and entry.party != "marketing"]
-        stated: dict[str, Amount | Undefined] = {}
-        for node, goals in goals_of_nodes(sales, "revenue").items():
-            wanted = stated_of(goals, question.period)
-            if wanted is not None:
-                stated[node] = wanted
+        sales = sales_goals(entries)
+        stated = stated_by_node(sales, question.period)
         found = {quota.node.name: quota.value for quota in quotas(nodes_of(sales), stated)}
         if not question.group_by:
             self._found["quota"] = {(): found["sales"]} if "sales" in found else {}

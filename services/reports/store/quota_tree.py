@@ -10,10 +10,10 @@ from services.reports.domain.goals import (
     Node,
     Quota,
     QuotaOrigin,
-    goals_of_nodes,
     nodes_of,
     quotas,
-    stated_of,
+    sales_goals,
+    stated_by_node,
 )
 from services.reports.domain.inputs import InputKind, Sums
 from services.reports.domain.labels import Dimension
@@ -52,12 +52,8 @@ class QuotaTree:
     def lines(self, connection: Connection, tenant: str, period: Period, now: Micros) -> list[QuotaLine]:
         """Return every node that has a quota in the period, from above to below."""
         entries = self._readings.inputs.overlapping(connection, tenant, [InputKind.GOAL], period)
-        goals = [entry for entry in entries if entry.word == "revenue" and entry.party != "marketing"]
-        stated: dict[str, Amount | Undefined] = {}
-        for name, own in goals_of_nodes(goals, "revenue").items():
-            wanted = stated_of(own, period)
-            if wanted is not None:
-                stated[name] = wanted
+        goals = sales_goals(entries)
+        stated = stated_by_node(goals, period)
         nodes = _joined(nodes_of(goals), self._nodes(connection, tenant))
         question = Question(tenant=tenant, period=period, now=now)
         booked = self._booked(connection, question)
