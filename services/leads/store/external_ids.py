@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from services.leads.domain.handoff import Handoff
-from services.leads.store.people import EXTERNAL_ID
+from services.leads.store.people import EXTERNAL_ID, purpose_of
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from smarketing.sql import FindRows
@@ -58,5 +58,5 @@ def _opened(
     key = wrapped.get((tenant, lead))
     if text is None or key is None:
         return handoff
-    plain = sealer.open_key(key, f"{tenant}/{lead}").unseal(text, purpose=EXTERNAL_ID)
+    plain = sealer.open_key(key, f"{tenant}/{lead}").unseal(text, purpose=purpose_of(EXTERNAL_ID))
     return replace(handoff, external_id=plain.decode())

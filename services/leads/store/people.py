@@ -14,8 +14,16 @@ from services.leads.wire.leads import contact_bytes, contact_from_bytes
 
 LeadKey = tuple[str, str]
 
-EXTERNAL_ID: Final = "#external-id"
-"""For what a sender's own id of a submission is sealed, so that it never passes for a contact."""
+EXTERNAL_ID: Final = "external_id"
+"""The field of what senders and other systems call something of a lead."""
+
+
+def purpose_of(field: str) -> str:
+    """Return for what the text of a field is sealed, so that it never passes for another."""
+    return f"#{field.replace('_', '-')}"
+
+
+_SUBMISSION: Final = purpose_of(EXTERNAL_ID)
 
 
 class People:
@@ -97,7 +105,7 @@ class People:
     def sealed_external_id(self, lead: LeadKey, external_id: str) -> bytes | None:
         """Return a sender's own id, sealed with a loaded lead's key; None once the lead is erased."""
         key = self._keys[lead]
-        return None if key is None else key.seal(external_id.encode(), purpose=EXTERNAL_ID)
+        return None if key is None else key.seal(external_id.encode(), purpose=_SUBMISSION)
 
     def flush(self) -> None:
         """Write who is new and who changed; a lead keeps its key."""

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from services.leads.store.people import LeadKey, People
+from services.leads.store.people import EXTERNAL_ID, LeadKey, People, purpose_of
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from smarketing.sql import FindRows
@@ -21,16 +21,10 @@ Query: TypeAlias = Callable[[Connection], Sequence[T]]
 """What a reader's connection answers with values."""
 
 EVIDENCE: Final = "evidence"
-EXTERNAL_ID: Final = "external_id"
 
 _FIND_KEYS: Final = FindRows(
     SCHEMA.leads.lead_person, key=["tenant", "lead"], columns=["tenant", "lead", "wrapped_key"]
 )
-
-
-def purpose_of(field: str) -> str:
-    """Return for what the text of a field is sealed, so that it never passes for another."""
-    return f"#{field.replace('_', '-')}"
 
 
 def seal(people: People, lead: LeadKey, value: T, field: str) -> T:

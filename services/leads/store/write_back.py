@@ -17,7 +17,7 @@ from services.leads.domain.intake import WriteBackUnknown
 from services.leads.store import rows, statements
 from services.leads.store.external_ids import with_external_ids
 from services.leads.store.merges import goes_on_for
-from services.leads.store.people import EXTERNAL_ID, People
+from services.leads.store.people import EXTERNAL_ID, People, purpose_of
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from smarketing.delivery import (
@@ -190,7 +190,7 @@ class WriteBacks:
 
     def _sealed(self, known: Handoff) -> dict[str, str]:
         """Return what the sender called the lead, sealed with the lead's key, for as long as it waits."""
-        sealed = self._people.sealed(known.id[:2], known.external_id, purpose=EXTERNAL_ID)
+        sealed = self._people.sealed(known.id[:2], known.external_id, purpose=purpose_of(EXTERNAL_ID))
         return {} if sealed is None else {known.id.lead: base64.b64encode(sealed).decode()}
 
 
@@ -264,7 +264,9 @@ def opened_messages(
 def _opened(people: People, message: DueMessage) -> bytes:
     said = orjson.loads(message.payload)
     for lead, sealed in said.pop(_SEALED, {}).items():
-        plain = people.opened((message.tenant, lead), base64.b64decode(sealed), purpose=EXTERNAL_ID)
+        plain = people.opened(
+            (message.tenant, lead), base64.b64decode(sealed), purpose=purpose_of(EXTERNAL_ID)
+        )
         said["data"]["external_id"] = plain or ""
     return orjson.dumps(said)
 
