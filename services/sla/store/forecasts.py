@@ -37,7 +37,7 @@ class DueQuarter:
 
 def due_quarters(connection: Connection, tenant: str, start: datetime, end: datetime) -> list[DueQuarter]:
     """Return the quarters of `[start, end)` in which settled clocks fell due; quarters suit every zone."""
-    quarter = type_coerce(_clock.c.due_time, BigInt) / literal_column(str(_QUARTER_US), BigInt)
+    quarter = type_coerce(_clock.c.due_time, BigInt) // literal_column(str(_QUARTER_US), BigInt)
     query = (
         select(
             _clock.c.agreement,
