@@ -213,13 +213,12 @@ def _garbage_left() -> Iterator[None]:
     While a batch is decided its thousands of values are all alive: a collection would look through
     them again and again and find nothing, and soon after nearly all are gone without one.
     """
-    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        # Whatever it was before: it may have been off only for another writer's batch, which is over by now.
+        gc.enable()
 
 
 def _is_locked(decided: Decided | Exception) -> bool:
