@@ -44,6 +44,7 @@ def open_alerts_of(
     query = select(_alert).where(
         _alert.c.tenant == tenant,
         _alert.c.topic.in_(sorted(topic.value for topic in topics)),
+        # No topic is empty; said for the index, which holds the alerts that have one.
         _alert.c.topic != "",
         _alert.c.commitment_id == commitment_id,
         _alert.c.state != AlertState.RESOLVED.value,

@@ -95,7 +95,7 @@ def put_entries(connection: Connection, entries: Iterable[Kept]) -> None:
 
 
 def find_period(connection: Connection, key: Key) -> PeriodRow | None:
-    """Return a period; None when nothing was handed over in it."""
+    """Return a period; None when no agreement in force has opened it."""
     query = select(_period).where(*_is(key))
     row = connection.execute(query).one_or_none()
     return None if row is None else _period_of(row)
