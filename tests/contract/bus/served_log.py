@@ -1,5 +1,6 @@
 """A log that is served over a real server, and what a follower makes of it."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ class RefusingServicer(EventLogServicer):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.refusals: list[Refusal] = []
+        self.refused = asyncio.Event()
 
     async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the contract's name
         try:
@@ -60,6 +62,7 @@ class RefusingServicer(EventLogServicer):
             await super().WatchEvents(request_iterator, context)
         except Refusal as refusal:
             self.refusals.append(refusal)
+            self.refused.set()
             await context.abort(refusal.code, refusal.message, trailers_of(refusal))
 
 
@@ -74,6 +77,7 @@ class ServedLog:
         self.writer = Writer(self.database, now=lambda: now)
         self.port = 0
         self.watches_begun = 0
+        self._watch_begun = asyncio.Event()
         self.reads = 0
         self.write_seconds = 30.0
         self._bookmark_seconds = bookmark_seconds
@@ -89,6 +93,7 @@ class ServedLog:
                 self, request_iterator: Any, context: Any
             ) -> None:
                 log.watches_begun += 1
+                log._watch_begun.set()
                 await super().WatchEvents(request_iterator, context)
 
             async def ReadEvents(self, request: Any, context: Any) -> Any:  # noqa: N802 -- the contract's name
@@ -122,6 +127,12 @@ class ServedLog:
     def channel(self) -> grpc.aio.Channel:
         """Return a channel to the server."""
         return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=CHANNEL_OPTIONS)
+
+    async def watched(self, times: int) -> None:
+        """Return when so many watches have ever begun."""
+        while self.watches_begun < times:
+            self._watch_begun.clear()
+            await self._watch_begun.wait()
 
     async def record(self, *contents: str | int, skippable: bool = False, tenant: str = "acme") -> None:
         """Append one event for each content; a number makes one of a type that nobody knows."""

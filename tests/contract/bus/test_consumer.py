@@ -99,7 +99,7 @@ async def test_a_consumer_that_is_told_to_stop_says_so_to_whoever_waits(log: Ser
     async with running(make()) as consumer:
         await consumer.wait_until(1)
         waiting: Awaitable[None] = asyncio.ensure_future(consumer.wait_until(2))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # no wait: the loop turns once, and then it is waited for
 
     with pytest.raises(ConsumerStopped):
         await waiting

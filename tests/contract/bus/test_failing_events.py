@@ -88,19 +88,20 @@ async def test_an_event_that_ends_the_process_each_time_is_not_handled_for_ever(
     log: ServedLog, follower: Database, make: Make
 ) -> None:
     await log.record("a")
-    handled = 0
+    handled, begun = 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def deadly(_connection: Connection, _events: Sequence[eventlogpb.Event], _now: datetime) -> None:
         nonlocal handled
         handled += 1
+        loop.call_soon_threadsafe(begun.set)
         # No answer ever comes, as from a process that died.
         raise StorageUnavailable(StorageFault.INPUT_OUTPUT)
 
     for _ in range(3):
-        before = handled
+        begun.clear()
         async with running(make(deadly, max_attempts=3)):
-            while handled == before:  # noqa: ASYNC110 -- set on the writer's thread
-                await asyncio.sleep(0.005)
+            await begun.wait()
     count = handled
     with pytest.raises(PoisonEvent):
         await make(deadly, max_attempts=3).run()
@@ -120,8 +121,7 @@ async def test_restarting_an_idle_consumer_is_no_attempt_at_anything(
     for _ in range(5):
         begun = log.watches_begun
         async with running(make(max_attempts=2)):
-            while log.watches_begun == begun:  # noqa: ASYNC110 -- the server's own state
-                await asyncio.sleep(0.005)
+            await log.watched(begun + 1)
 
     found = checkpoint(follower)
     assert found is not None

@@ -62,8 +62,7 @@ async def test_a_silent_peer_is_asked_anew(
         "impatient", feed=feed, writer=follower_writer, apply=keep, payload_types=[KNOWN], now=lambda: NOON
     )
     async with running(consumer):
-        while log.watches_begun < 3:  # noqa: ASYNC110 -- the server's own state
-            await asyncio.sleep(0.01)
+        await log.watched(3)
         await log.record("a")
         await consumer.wait_until(1)
 
@@ -79,8 +78,7 @@ async def test_a_slow_consumer_holds_a_bounded_part_of_the_log_in_memory(tmp_pat
         async with aclosing(feed.follow(log_id="", after=0)) as following, asyncio.timeout(30):
             received = list((await anext(following)).events)
             # Until the log gets nothing more through to this reader, which has taken one response.
-            while not log.servicer.refusals:  # noqa: ASYNC110 -- the server's own state
-                await asyncio.sleep(0.01)
+            await log.servicer.refused.wait()
             [refusal] = log.servicer.refusals
             while len(received) < 400:
                 received += (await anext(following)).events

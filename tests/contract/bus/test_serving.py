@@ -265,8 +265,7 @@ async def test_a_reader_that_does_not_read_is_let_go_with_the_place_to_resume(
         watching = Watching(channel)
         await watching.start(credit=1000)
         async with asyncio.timeout(20):
-            while not log.servicer.refusals:  # noqa: ASYNC110 -- the server's own state
-                await asyncio.sleep(0.01)
+            await log.servicer.refused.wait()
         # Until here nothing was read: from now on the client reads what was on its way, and then the end.
         code, reason, metadata = await watching.ended()
 
