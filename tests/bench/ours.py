@@ -66,7 +66,7 @@ class Ours:
         while not operator.exists():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"leads did not start: see {self._log.name}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # another process writes it, and tells nobody
         self.token = asyncio.run(self._prepare(operator.read_text().strip()))
 
     async def _prepare(self, operator: str) -> str:

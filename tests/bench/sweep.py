@@ -126,35 +126,32 @@ class _Store:
         last = self._next + AT_ONCE - 1
         with self.database.writer_engine.begin() as connection:
             put_copies(connection, self._next, last, later=later, spacing=spacing)
-        watch, all_fired = _Watch(), asyncio.Event()
+        archive, all_fired = Archive(), asyncio.Event()
+        foresight = Foresight(archive)
+        watch = _Watch(foresight)
         async with Writer(self.database, now=wallclock.utc_now) as writer:
             writer.when_committed(lambda: all_fired.set() if len(watch.lateness) >= AT_ONCE else None)
             guard = WallGuard(now=wallclock.utc_now, monotonic=wallclock.monotonic)
-            archive = Archive()
-            foresight = Foresight(archive)
             sweeper = Sweeper(
                 writer, archive, guard=guard, now=wallclock.utc_now, observer=watch, foresight=foresight
             )
             sweeping = asyncio.create_task(sweeper.run())
-            first_due = wallclock.utc_now() + _LEAD_TIME
-            while not watch.lateness and wallclock.utc_now() < first_due:
-                watch.decided_ahead = max(watch.decided_ahead, len(foresight))
-                await asyncio.sleep(0.1)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(_LEAD_TIME.total_seconds() + 60):
                 await all_fired.wait()
-            # Whatever fired twice would show up now.
-            await asyncio.sleep(0.5)
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
+            # Whatever would fire twice does so now.
+            await sweeper.sweep()
         if len(watch.lateness) != AT_ONCE:
             raise RuntimeError(f"{len(watch.lateness)} misses of {AT_ONCE} clocks")
         return watch
 
 
 class _Watch:
-    """Notes how late each miss was found, and how long the work took."""
+    """Notes how late each miss was found, how much was decided ahead, and how long the work took."""
 
-    def __init__(self) -> None:
+    def __init__(self, foresight: Foresight) -> None:
+        self._foresight = foresight
         self.lateness: list[float] = []
         self.seconds = 0.0
         self.decided_ahead = 0
@@ -169,7 +166,9 @@ class _Watch:
         self.seconds += seconds
 
     def turned(self) -> None:
-        """Pass over."""
+        """Note how much is decided ahead, as long as nothing fired."""
+        if not self.lateness:
+            self.decided_ahead = max(self.decided_ahead, len(self._foresight))
 
     def clock_stepped_back(self) -> None:
         """Refuse to measure by such a clock."""
