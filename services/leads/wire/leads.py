@@ -97,15 +97,15 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
         campaign=without_addresses(message.campaign),
         landing_page=page_address(message.landing_page),
         segment=without_addresses(message.segment),
-        region=message.region,
+        region=without_addresses(message.region),
         product=without_addresses(message.product),
         lead_type=without_addresses(message.lead_type),
         score=message.score if message.HasField("score") else None,
         value=money_in(message, "value"),
         inquire_time=instant_in(message, "inquire_time"),
         qualify_time=instant_in(message, "qualify_time"),
-        definition=message.definition,
-        language=message.language.strip(),
+        definition=without_addresses(message.definition),
+        language=without_addresses(message.language.strip()),
         rating=rating_in(message),
     )
 

@@ -44,7 +44,9 @@ def test_of_a_page_its_path_is_kept_and_of_a_mailing_its_title(content: str, kep
 
 
 def test_what_marketing_says_of_a_lead_holds_no_address() -> None:
-    texts = ("source", "campaign", "landing_page", "segment", "product", "lead_type")
+    fields = leadspb.Qualification.DESCRIPTOR.fields
+    texts = [field.name for field in fields if field.type == field.TYPE_STRING]
+    assert {"source", "campaign", "landing_page", "region", "definition"} <= set(texts)
     said = qualification_of(leadspb.Qualification(**dict.fromkeys(texts, f"about {ADDRESS}")))
 
     assert {getattr(said, text) for text in texts} == {"about ***"}
