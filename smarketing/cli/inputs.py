@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from google.protobuf.message import Message
-from rich.console import Group
+from rich.table import Table
 
 from smarketing.api.reports.v1 import inputs_pb2 as inputspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
@@ -73,11 +73,8 @@ def inputs(
     request = inputspb.ListInputsRequest(parent=session.parent, source_system=source_system)
     found, more = session.ask(ReportsClient, lambda reports: taken(reports.inputs(request), limit))
 
-    def view() -> Group:
-        columns = ("system", "id", "from", "until", "what", "campaign", "says")
-        return Group(table(columns, [_row(each) for each in found]))
-
-    session.show_list("inputs", found, view, more=more)
+    columns = ("system", "id", "from", "until", "what", "campaign", "says")
+    session.show_list("inputs", found, lambda: table(columns, map(_row, found)), more=more)
 
 
 def quotas(
@@ -94,7 +91,7 @@ def quotas(
     )
     found = session.ask(ReportsClient, lambda reports: reports.get_quotas(request))
 
-    def view() -> Group:
+    def view() -> Table:
         rows = [
             (
                 each.node.removeprefix(f"{session.parent}/"),
@@ -106,7 +103,7 @@ def quotas(
             )
             for each in found.quotas
         ]
-        return Group(table(("of", "origin", "quota", "booked", "attained", "those below"), rows))
+        return table(("of", "origin", "quota", "booked", "attained", "those below"), rows)
 
     session.show(found, view)
 
