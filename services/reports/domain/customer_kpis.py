@@ -4,7 +4,7 @@ from typing import Final
 
 from services.reports.domain.figures import Figure, Undefined, half_even
 from services.reports.domain.input_kinds import InputView
-from services.reports.domain.inputs import InputKind, amount, money_of
+from services.reports.domain.inputs import InputKind, Sums, amount, money_of
 from services.reports.domain.kpi_kinds import Kpi
 from services.reports.domain.money_kpis import money_for_each, quotient_of_sums
 from services.reports.domain.signal_kpis import signal
@@ -44,12 +44,17 @@ def _gross_retention(view: InputView) -> Figure:
     return _revenue_retention(view, expansion=False)
 
 
+def _recurring_at_start(view: InputView) -> Sums:
+    # Of a quarter that is told by months it is the first month's: those who stay are not counted thrice.
+    return view.inputs.sums_at_start(InputKind.REVENUE, "recurring_at_start")
+
+
 def _revenue_retention(view: InputView, *, expansion: bool) -> Figure:
-    words = ("recurring_at_start", "expansion", "contraction", "churned")
-    sums = [view.inputs.sums(InputKind.REVENUE, word) for word in words]
-    if not sums[0]:
+    at_start = _recurring_at_start(view)
+    if not at_start:
         return Figure(undefined=Undefined.NO_DATA)
-    found = money_of(*sums)
+    words = ("expansion", "contraction", "churned")
+    found = money_of(at_start, *(view.inputs.sums(InputKind.REVENUE, word) for word in words))
     if isinstance(found, Undefined):
         return Figure(undefined=found)
     start, more, less, gone = found
@@ -124,10 +129,7 @@ def _renewals(view: InputView) -> Figure:
 
 
 def _expansion(view: InputView) -> Figure:
-    return quotient_of_sums(
-        view.inputs.sums(InputKind.REVENUE, "expansion"),
-        view.inputs.sums(InputKind.REVENUE, "recurring_at_start"),
-    )
+    return quotient_of_sums(view.inputs.sums(InputKind.REVENUE, "expansion"), _recurring_at_start(view))
 
 
 CUSTOMER_KPIS: Final[tuple[Kpi, ...]] = (

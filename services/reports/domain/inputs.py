@@ -150,9 +150,12 @@ class InputParts:
 
     def at_start(self, series: str) -> int | None:
         """Return a standing number as the earliest entries within the period tell it; None without one."""
-        found = [part.entry for part in self.of(InputKind.COUNT, series) if self._holds(part.entry)]
-        first = min((entry.first_day for entry in found), default=0)
-        return sum(entry.number for entry in found if entry.first_day == first) if found else None
+        found = self._earliest(InputKind.COUNT, series)
+        return sum(entry.number for entry in found) if found else None
+
+    def sums_at_start(self, kind: InputKind, word: str) -> Sums:
+        """Return standing amounts, by currency, as the earliest entries within the period tell them."""
+        return summed((entry.currency, entry.number) for entry in self._earliest(kind, word))
 
     def at_end(self, series: str) -> int | None:
         """Return a standing number as the latest entries that ended in the period tell it, one a channel."""
@@ -171,6 +174,11 @@ class InputParts:
         if not lines or any(part.second is None for part in lines):
             return None
         return summed((part.entry.currency, part.second or 0) for part in lines)
+
+    def _earliest(self, kind: InputKind, word: str) -> list[InputEntry]:
+        found = [part.entry for part in self.of(kind, word) if self._holds(part.entry)]
+        first = min((entry.first_day for entry in found), default=0)
+        return [entry for entry in found if entry.first_day == first]
 
     def _is_about(self, entry: InputEntry) -> bool:
         return self.period is None or (entry.first_day, entry.last_day) == (

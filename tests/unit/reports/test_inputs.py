@@ -1,16 +1,19 @@
 """What figures make of recorded inputs where a smallest log shows too little."""
 
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from services.reports.domain.agreements import CalendarKnown, MarketingQuota, TenantSet
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.labels import Dimension
+from services.reports.domain.periods import Period
 from services.reports.domain.words import Accepted, Closed
 from services.reports.store.figures import Figures
 from services.reports.store.queries import Queries, Question
 from services.reports.wire import figure_to
 from smarketing.businesstime import Calendar
+from tests.builders.figures import ask
 from tests.builders.kpi_case import MARCH, NORTH, NOW, cost, earned, goal, head, shown, touchpoint
 from tests.builders.reports import TENANT, Ledger, a_ledger, submitted
 
@@ -97,6 +100,26 @@ def test_money_spent_and_nothing_earned_is_all_lost() -> None:
         ledger.inputs(cost(100))
 
         assert shown(_ask(ledger, "F1")[()]) == -100.0
+
+
+def test_what_recurs_at_the_start_of_a_quarter_told_by_months_is_not_counted_thrice() -> None:
+    starts = [date(2026, month, 1) for month in (1, 2, 3, 4)]
+    with a_ledger() as ledger:
+        for number, (first, last) in enumerate(pairwise(starts)):
+            month = {"first": first, "last": last}
+            ledger.inputs(
+                earned(1000 - 100 * number, word="recurring_at_start", **month),
+                earned(100, word="churned", **month),
+                earned(50, word="expansion", **month),
+            )
+        quarter = Period.of(starts[0], starts[-1])
+        found = {kpi_id: ask(ledger, kpi_id, period=quarter)[()] for kpi_id in ("U3", "U3.gross", "U13")}
+
+    assert {kpi_id: shown(figure) for kpi_id, figure in found.items()} == {
+        "U3": (1000 + 3 * 50 - 3 * 100, 1000),
+        "U3.gross": (1000 - 3 * 100, 1000),
+        "U13": (3 * 50, 1000),
+    }
 
 
 def test_without_an_input_no_figure_is_nought() -> None:
