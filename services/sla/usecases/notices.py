@@ -4,7 +4,6 @@ What waits lies in the database, so a restart at any instant tells it neither tw
 leave in the transaction in which their message joins the queue.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from services.sla.store.notices import (
 )
 from services.sla.store.schema import delivery_tables
 from services.sla.store.staff import staff_of
+from services.sla.usecases.waking import take_turns
 from services.sla.wire.notices import MOST_NAMED, TYPE, Item, Place, notice_json, subject_of, text_of
 from smarketing.businesstime import BusinessTime
 from smarketing.delivery import NewMessage, enqueue, mail_payload
@@ -70,17 +70,10 @@ class Notifier:
         self._telling = telling
         self._now = now
         self._succeeded = succeeded
-        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Tell until cancelled."""
-        stop_listening = self._writer.when_committed(self._woken.set)
-        try:
-            while True:
-                self._woken.clear()
-                await self._rest(await self._turn())
-        finally:
-            stop_listening()
+        await take_turns(self._writer, self._turn, rest_seconds=_REST_SECONDS)
 
     async def tell_due(self) -> int:
         """Queue everything that is due now; return how many messages that made."""
@@ -109,15 +102,6 @@ class Notifier:
         if following is None:
             return _LONGEST_SLEEP_SECONDS
         return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
-
-    async def _rest(self, seconds: float) -> None:
-        # The pause in front lets a burst of commits share one look.
-        await asyncio.sleep(_REST_SECONDS)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
 
     def _unit(self, connection: Connection, requests: Sequence[None], now: datetime) -> list[int]:
         made = tell_batch(connection, self._archive, self._telling, now=now)

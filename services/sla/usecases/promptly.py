@@ -4,7 +4,6 @@ Driven by the next instant that stands in the database, like the sweeper, and as
 finds the same work.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -19,6 +18,7 @@ from services.sla.store.tx import SlaTx
 from services.sla.usecases.budgets import judge_due
 from services.sla.usecases.exceptions import lapse
 from services.sla.usecases.periods import settle_due
+from services.sla.usecases.waking import take_turns
 from smarketing.sql import Connection, StorageError, Writer
 
 __all__ = ["Promptly", "do_what_is_due", "next_instant"]
@@ -62,17 +62,10 @@ class Promptly:
         self._archive = archive
         self._now = now
         self._succeeded = succeeded
-        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        stop_listening = self._writer.when_committed(self._woken.set)
-        try:
-            while True:
-                self._woken.clear()
-                await self._rest(await self._turn())
-        finally:
-            stop_listening()
+        await take_turns(self._writer, self._turn, rest_seconds=_REST_SECONDS)
 
     async def catch_up(self) -> int:
         """Do everything that is due now; return how much that was."""
@@ -103,15 +96,6 @@ class Promptly:
         if following is None:
             return _LONGEST_SLEEP_SECONDS
         return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
-
-    async def _rest(self, seconds: float) -> None:
-        # The pause in front lets a burst of commits share one look.
-        await asyncio.sleep(_REST_SECONDS)
-        try:
-            async with asyncio.timeout(max(seconds - _REST_SECONDS, 0.0)):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
 
     def _unit(self, connection: Connection, requests: Sequence[None], now: datetime) -> list[int]:
         done = do_what_is_due(connection, self._archive, now=now)

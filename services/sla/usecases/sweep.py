@@ -16,6 +16,7 @@ from services.sla.store.quarantine import count_failure
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.foresight import Foresight
 from services.sla.usecases.settle import settle, settle_decided
+from services.sla.usecases.waking import take_turns
 from smarketing.sql import Connection, StorageError, Writer
 
 _log = structlog.get_logger(__name__)
@@ -92,17 +93,10 @@ class Sweeper:
         self._observer = observer
         self._batch_clocks = batch_clocks
         self._foresight = foresight
-        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        stop_listening = self._writer.when_committed(self._woken.set)
-        try:
-            while True:
-                self._woken.clear()
-                await self._rest(await self._turn())
-        finally:
-            stop_listening()
+        await take_turns(self._writer, self._turn, rest_seconds=_REST_SECONDS)
 
     async def sweep(self) -> int:
         """Settle everything that is due now; return how many clocks that were."""
@@ -146,15 +140,6 @@ class Sweeper:
         # Asked by a reader first: a commit of our own that found nothing would wake us again, for ever.
         following = await self._writer.read(next_due)
         return following is not None and following <= self._now()
-
-    async def _rest(self, seconds: float) -> None:
-        # The pause in front lets a burst of commits share one look.
-        await asyncio.sleep(_REST_SECONDS)
-        try:
-            async with asyncio.timeout(max(seconds - _REST_SECONDS, 0.0)):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
 
     async def _batch(self, limit: int) -> tuple[int, int, bool]:
         """Settle at most `limit` due clocks; return how many, how many to try next, and whether to go on.
