@@ -17,6 +17,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
 from services.leads.domain.lead import FUTURE_TOLERANCE
 from services.leads.domain.opportunity import Opportunity, OpportunityState
+from services.leads.domain.plain_words import without_addresses
 from services.leads.domain.reasons import ReasonUse, find_reason
 from services.leads.domain.states import HandoffState
 from services.leads.domain.terms import Money
@@ -156,7 +157,9 @@ def _checked(tx: LeadTx, request: RecordOutcome) -> _Told:
         find_reason(ReasonUse.LOSE, request.reason_code, among=codes)
     if request.owner and tx.directory(request.tenant).person(request.owner) is None:
         raise AssigneeUnknown("owner", "a person of the directory, or empty")
-    return _Told(request.state, request.occur_time, request.amount, request.reason_code, request.owner)
+    # Only of a loss is it one of the tenant's codes.
+    reason_code = without_addresses(request.reason_code)
+    return _Told(request.state, request.occur_time, request.amount, reason_code, request.owner)
 
 
 def _is_same(known: Opportunity, told: _Told) -> bool:
@@ -195,8 +198,8 @@ def _close(
         closed,
         now=tx.now,
         historical=before.historical,
-        segment=request.segment,
-        lead_type=request.lead_type,
+        segment=without_addresses(request.segment),
+        lead_type=without_addresses(request.lead_type),
     )
     tx.save_opportunity(closed)
     tx.save_handoff(ended)

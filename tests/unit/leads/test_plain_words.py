@@ -4,10 +4,12 @@ import pytest
 from sqlalchemy import Connection, select
 
 from services.leads.domain.intake import BehaviourKind, ToldBehaviour
+from services.leads.domain.opportunity import OpportunityState
 from services.leads.domain.plain_words import content_words, page_address, without_addresses
 from services.leads.store.schema import SCHEMA
 from services.leads.store.transaction import By
 from services.leads.usecases.behaviour import RecordBehaviour, record_behaviours
+from services.leads.usecases.outcomes import RecordOutcome, record_outcomes
 from services.leads.wire.leads import qualification_of
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from tests.builders.leads import FORM, House, a_submission
@@ -51,6 +53,30 @@ def test_what_marketing_says_of_a_lead_holds_no_address() -> None:
 
     assert {getattr(said, text) for text in texts} == {"about ***"}
     assert page_address("https://x.example/a?b#c") == "https://x.example/a"
+
+
+async def test_what_another_system_says_of_an_outcome_holds_no_address() -> None:
+    async with House() as house:
+        [submitted] = await house.submit(a_submission(1))
+        said = f"about {ADDRESS}"
+        wanted = RecordOutcome(
+            tenant="default",
+            source_system=a_submission(1).source_system,
+            external_id=a_submission(1).external_id,
+            state=OpportunityState.WON,
+            by=By(FORM),
+            occur_time=house.now,
+            reason_code=said,
+            segment=said,
+            lead_type=said,
+        )
+        await house.one(record_outcomes, wanted)
+
+        won = await house.handoff(submitted.handoff.id)
+        told = won.qualification
+        assert {won.reason_code, told.segment, told.lead_type} == {"about ***"}
+        log = await house.rows(lambda connection: connection.execute(select(_LOG.c.payload)).scalars().all())
+        assert not any(ADDRESS.encode() in bytes(each) for each in log)
 
 
 async def test_behaviour_is_told_without_what_stands_behind_the_pages_address() -> None:
