@@ -106,9 +106,9 @@ class Ledger:
         with self.database.writer_engine.begin() as connection:
             self.model.fold_sla(connection, words)
 
-    def inputs(self, *entries: InputEntry) -> list[Outcome]:
+    def inputs(self, *entries: InputEntry) -> list[Outcome | None]:
         with self.database.writer_engine.begin() as connection:
-            return _INPUTS.record(connection, entries)
+            return _INPUTS.record(connection, entries, may_replace=lambda _: True)
 
     def quotas(self, *told: MarketingQuota) -> None:
         with self.database.writer_engine.begin() as connection:

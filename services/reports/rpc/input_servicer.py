@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 from services.reports import wire
 from services.reports.domain.errors import PeriodInvalid
 from services.reports.domain.goals import QuotaOrigin
-from services.reports.domain.inputs import InputEntry
+from services.reports.domain.inputs import InputEntry, Outcome
 from services.reports.domain.periods import Period, micros_of
 from services.reports.rpc import input_wire
 from services.reports.rpc.input_policy import may_record, may_see_person
@@ -44,6 +44,7 @@ class _Batch:
     """What one call tells: an entry, or why it is refused."""
 
     told: Sequence[InputEntry | Refusal]
+    caller: Caller
 
 
 class InputServicer(InputServiceServicer):
@@ -72,7 +73,7 @@ class InputServicer(InputServiceServicer):
         if not 1 <= len(request.inputs) <= _LARGEST_BATCH:
             raise field_invalid("inputs", f"1 to {_LARGEST_BATCH}")
         caller = current_call().caller
-        batch = _Batch([_told(request.parent, each, caller) for each in request.inputs])
+        batch = _Batch([_told(request.parent, each, caller) for each in request.inputs], caller)
         (outcome,) = await self._writer.run(self._record, [Command(batch, call_for(request))])
         return answer(outcome, inputspb.RecordInputsResponse)
 
@@ -135,13 +136,20 @@ def _told(tenant: str, said: inputspb.Input, caller: Caller) -> InputEntry | Ref
 
 def _results(store: InputStore, connection: Any, batch: _Batch) -> list[inputspb.InputResult]:
     taken = [each for each in batch.told if isinstance(each, InputEntry)]
-    outcomes = iter(store.record(connection, taken))
+    # Who may not tell an input may not take it back either, nor put another in its place.
+    outcomes = iter(
+        store.record(connection, taken, may_replace=lambda known: may_record(batch.caller, known))
+    )
     return [
-        inputspb.InputResult(outcome=input_wire.outcome_to(next(outcomes)))
-        if isinstance(each, InputEntry)
-        else inputspb.InputResult(error=status_pb2.Status.FromString(trailers_of(each)[0][1]))
+        _result_of(next(outcomes) or permission_denied() if isinstance(each, InputEntry) else each)
         for each in batch.told
     ]
+
+
+def _result_of(found: Outcome | Refusal) -> inputspb.InputResult:
+    if isinstance(found, Refusal):
+        return inputspb.InputResult(error=status_pb2.Status.FromString(trailers_of(found)[0][1]))
+    return inputspb.InputResult(outcome=input_wire.outcome_to(found))
 
 
 def _recorded_to(results: Sequence[inputspb.InputResult]) -> inputspb.RecordInputsResponse:

@@ -1,6 +1,6 @@
 """Keeps inputs: one row each, the highest revision that was told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, or_, select
@@ -21,26 +21,34 @@ class InputStore:
         self._table = table
         self._names = [column.name for column in table.columns]
         others = [name for name in self._names if name not in _KEY]
-        self._find = FindRows(table, key=_KEY, columns=[*_KEY, "revision"], locked=True)
+        self._find = FindRows(table, key=_KEY, columns=self._names, locked=True)
         self._upsert = UpsertRows(table, key=_KEY, replace=others)
         self._written = [*_KEY, *others]
 
-    def record(self, connection: Connection, entries: Sequence[InputEntry]) -> list[Outcome]:
-        """Keep entries in order, and return what became of each.
+    def record(
+        self,
+        connection: Connection,
+        entries: Sequence[InputEntry],
+        *,
+        may_replace: Callable[[InputEntry], bool],
+    ) -> list[Outcome | None]:
+        """Keep entries in order, and return what became of each: None where the known may not be replaced.
 
         The same revision changes nothing, a higher one takes its place, a lower one is ignored.
         """
-        known = {
-            tuple(row[:-1]): int(row[-1])
-            for row in self._find.find(connection, [_key_of(entry) for entry in entries])
-        }
+        rows_known = self._find.find(connection, [_key_of(entry) for entry in entries])
+        known = {_key_of(entry): entry for entry in map(self._entry, rows_known)}
         kept: dict[tuple[str, ...], InputEntry] = {}
-        outcomes = []
+        outcomes: list[Outcome | None] = []
         for entry in entries:
             key = _key_of(entry)
-            outcome = _outcome_of(entry.revision, known.get(key))
+            before = known.get(key)
+            outcome = _outcome_of(entry, before)
+            if before is not None and outcome is Outcome.REPLACED and not may_replace(before):
+                outcomes.append(None)
+                continue
             if outcome in (Outcome.RECORDED, Outcome.REPLACED):
-                kept[key], known[key] = entry, entry.revision
+                kept[key] = known[key] = entry
             outcomes.append(outcome)
         rows = [[_stored(getattr(entry, name)) for name in self._written] for entry in kept.values()]
         self._upsert.upsert(connection, rows)
@@ -103,12 +111,12 @@ class InputStore:
         return InputEntry(**values)
 
 
-def _outcome_of(revision: int, known: int | None) -> Outcome:
+def _outcome_of(entry: InputEntry, known: InputEntry | None) -> Outcome:
     if known is None:
         return Outcome.RECORDED
-    if revision == known:
+    if entry.revision == known.revision:
         return Outcome.DUPLICATE
-    return Outcome.REPLACED if revision > known else Outcome.OUTDATED
+    return Outcome.REPLACED if entry.revision > known.revision else Outcome.OUTDATED
 
 
 def _key_of(entry: InputEntry) -> tuple[str, ...]:

@@ -162,6 +162,20 @@ async def test_what_one_party_wants_of_its_people_the_other_cannot_say(desk: Des
     assert await desk.record("sam", quota) == [_Outcome.OUTCOME_RECORDED]
 
 
+async def test_what_one_party_said_the_other_can_neither_take_back_nor_put_something_else_in_its_place(
+    desk: Desk,
+) -> None:
+    await desk.record("sam", _quota(900, "q1", team=_NORTH, party=termspb.PARTY_SALES))
+
+    (replaced,) = await desk.record("mara", _spent(100, "q1", revision=1))
+    (withdrawn,) = await desk.record("mara", _spent(100, "q1", revision=1, withdrawn=True))
+
+    assert isinstance(replaced, str)
+    assert isinstance(withdrawn, str)
+    (kept,) = (await desk.listed("sam")).inputs
+    assert kept.goal.amount == _eur(900)
+
+
 async def test_a_rep_may_record_nothing(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await desk.record("kim", _spent(100))
