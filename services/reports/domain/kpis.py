@@ -1,6 +1,6 @@
 """The registry: every figure that can be asked for, with its one definition and how it is read from sums.
 
-A figure whose inputs are not recorded is not listed. What is listed follows the ids of `docs/kpis.md`.
+What is not listed is not computed. What is listed follows the ids of `docs/kpis.md`.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ Generated from the registry, `services/reports/domain/*kpis.py`; edit that, then
 `python -m services.reports.web.definitions > docs/kpis.md`.
 
 Every figure that `QueryKpi` answers is here, under the id by which it is asked for.
-A figure whose inputs are not recorded yet is not listed.
+What is not listed is not computed; [inputs.md](inputs.md) says what is missing.
 A figure that has no value says why: there is no zero in its place.
 
 A clock counts on the day it is due, also when it was met earlier.
