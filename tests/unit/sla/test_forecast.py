@@ -127,6 +127,16 @@ def test_history_that_differs_from_day_to_day_gives_wider_bounds() -> None:
     assert width(told(uneven)) > 1.5 * width(told(even))
 
 
+def test_misses_that_came_on_few_days_give_wider_bounds_than_as_many_on_all_days() -> None:
+    # As many clocks every day, and as many misses in all: six a day, or twelve in every other week.
+    steady = weeks(LEAST_WEEKS, missed=6)
+    in_lumps = [replace(each, missed=each.missed * (at // 7 % 2) * 2) for at, each in enumerate(steady)]
+    wide, narrow = told(in_lumps).missed, told(steady).missed
+
+    assert sum(each.missed for each in in_lumps) == sum(each.missed for each in steady)
+    assert wide.p90 - wide.p10 > narrow.p90 - narrow.p10
+
+
 def test_days_that_were_short_of_people_missed_more_and_so_will_such_a_day() -> None:
     few, many = BusinessTime.of(hours=9), BusinessTime.of(hours=90)
     days = [

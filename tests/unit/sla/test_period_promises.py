@@ -152,6 +152,17 @@ def test_a_period_is_looked_at_next_when_time_alone_takes_its_pace_out_of_the_ba
     assert watched(400, "2026-09-16T09:00:00.000001+09:00") is Pace.BEHIND
 
 
+def test_a_period_whose_pace_is_too_fast_is_looked_at_when_half_of_that_has_worn_off() -> None:
+    # 450 is 125 % of the pace when 0.36 of 22 days of nine hours is gone, and 112.5 % when 0.4 is.
+    in_band, worn_off = look(450, "2026-09-09T12:00:00+09:00"), look(450, "2026-09-10T17:16:48+09:00")
+
+    # 7.92 days: the 10th is the eighth. 8.8 days: the 11th is the ninth.
+    assert in_band == at("2026-09-10T17:16:48+09:00")
+    assert worn_off == at("2026-09-11T16:12:00+09:00")
+    assert watched(450, "2026-09-11T16:11:59+09:00", Pace.AHEAD) is Pace.AHEAD
+    assert watched(450, "2026-09-11T16:12:00+09:00", Pace.AHEAD) is Pace.ON_PACE
+
+
 def test_a_period_without_value_is_looked_at_after_its_first_day_and_then_at_its_end() -> None:
     assert look(0, "2026-09-01T00:00:00+09:00") == at("2026-09-01T09:00:00.000001+09:00")
     assert look(0, "2026-09-01T10:00:00+09:00") == at("2026-09-01T18:00:00+09:00")
