@@ -122,10 +122,6 @@ class Timeline:
         ordered = sorted(unique.values(), key=lambda fact: (fact.occur_time, fact.position))
         object.__setattr__(self, "facts", tuple(ordered))
 
-    def known_at(self, at: datetime) -> "Timeline":
-        """Return the timeline as it was known then."""
-        return replace(self, facts=tuple(fact for fact in self.facts if fact.record_time <= at))
-
     def attributes_at(self, recorded: datetime) -> Attributes:
         """Return the attributes known when something was recorded."""
         known = [fact for fact in self.facts if fact.attributes is not None and fact.record_time <= recorded]
