@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, select, tuple_
 
 from services.sla.domain.alert import Alert, AlertState, Topic
 from services.sla.domain.sight import Sight
@@ -84,10 +84,6 @@ def page_of_alerts(
     if handoff:
         query = query.where(_alert.c.handoff == handoff)
     if after is not None:
-        seen_time, seen_id = from_micros(after[0]), after[1]
-        query = query.where(
-            (_alert.c.create_time < seen_time)
-            | and_(_alert.c.create_time == seen_time, _alert.c.id < seen_id)
-        )
+        query = query.where(tuple_(_alert.c.create_time, _alert.c.id) < (from_micros(after[0]), after[1]))
     query = query.order_by(_alert.c.create_time.desc(), _alert.c.id.desc()).limit(limit)
     return [alert_of(dict(row)) for row in connection.execute(query).mappings()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, tuple_, update
 
 from services.sla.domain.agreement import Party
 from services.sla.domain.course import Outcome
@@ -103,10 +103,8 @@ def page_of_exceptions(
     if wanted.states:
         query = query.where(_exception.c.state.in_(wanted.states))
     if after is not None:
-        at, seen = from_micros(after[0]), after[1]
-        query = query.where(
-            (_exception.c.request_time < at) | and_(_exception.c.request_time == at, _exception.c.id < seen)
-        )
+        place = tuple_(_exception.c.request_time, _exception.c.id)
+        query = query.where(place < (from_micros(after[0]), after[1]))
     query = query.order_by(_exception.c.request_time.desc(), _exception.c.id.desc()).limit(limit)
     return [_exception_of(row) for row in connection.execute(query)]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, delete, select, tuple_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.agreement import TimeBasis
@@ -61,16 +61,11 @@ def end_move(connection: Connection, move: CalendarMove) -> None:
 
 def clocks_behind(connection: Connection, move: CalendarMove, *, limit: int) -> list[Clock]:
     """Return the next clocks that a move may concern: undecided, and counted by some calendar."""
-    behind = (_clock.c.due_time > move.after_due_time) | and_(
-        _clock.c.due_time == move.after_due_time, _clock.c.id > move.after_clock
-    )
     query = (
         select(*(_clock.c[name] for name in CLOCK_COLUMNS))
         .where(
             _clock.c.tenant == move.tenant,
-            # Says nothing more than the next one, but lets the index begin there.
-            _clock.c.due_time >= move.after_due_time,
-            behind,
+            tuple_(_clock.c.due_time, _clock.c.id) > (move.after_due_time, move.after_clock),
             _clock.c.outcome.in_([Outcome.RUNNING.value, Outcome.PAUSED.value]),
             _clock.c.basis == TimeBasis.BUSINESS.value,
         )
