@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, Row, Select, and_, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.accord import Acceptance, Accord, AccordState
 from services.sla.domain.agreement import Party
@@ -12,9 +11,15 @@ from services.sla.store import schema
 from services.sla.wire.agreements import terms_bytes, terms_from_bytes
 from services.sla.wire.names import version_number
 from smarketing.names import AGREEMENT_VERSION
+from smarketing.sql import UpsertRows
 
 _version = schema.agreement_version
 _acceptance = schema.agreement_acceptance
+_put_acceptances: Final = UpsertRows(
+    _acceptance,
+    key=["tenant", "agreement", "version", "party"],
+    replace=["principal", "accept_time"],
+)
 _PARTY_ORDER: Final = {party.value: at for at, party in enumerate(Party)}
 
 
@@ -146,19 +151,12 @@ def _standing(accord: Accord) -> dict[str, object]:
 
 
 def _keep_acceptances(connection: Connection, accord: Accord) -> None:
-    rows = [
-        {
-            "tenant": accord.tenant,
-            "agreement": accord.agreement,
-            "version": accord.number,
-            "party": acceptance.party.value,
-            "principal": acceptance.principal,
-            "accept_time": acceptance.accept_time,
-        }
-        for acceptance in accord.acceptances
-    ]
-    if rows:
-        connection.execute(upsert(_acceptance).on_conflict_do_nothing(), rows)
+    key = (accord.tenant, accord.agreement, accord.number)
+    # A party's word that is on record is among them, and is written as it was.
+    _put_acceptances.upsert(
+        connection,
+        [(*key, each.party.value, each.principal, each.accept_time) for each in accord.acceptances],
+    )
 
 
 def _accords(connection: Connection, query: Select[tuple[object, ...]]) -> list[Accord]:

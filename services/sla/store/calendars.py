@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.almanac import Leave, MadeCalendar
 from services.sla.store import schema
 from services.sla.wire.calendars import calendar_bytes, calendar_from_bytes
 from services.sla.wire.names import LEAVE
-from smarketing.sql import from_micros
+from smarketing.sql import UpsertRows, from_micros
 
 _calendar = schema.calendar_version
 _leave = schema.leave
+_put_leave: Final = UpsertRows(
+    _leave, key=["tenant", "person", "leave"], replace=["start_time", "end_time", "cancel_time"]
+)
 
 
 def newest_calendar(connection: Connection, tenant: str, calendar: str) -> MadeCalendar | None:
@@ -75,19 +77,8 @@ def find_leave(connection: Connection, name: str) -> Leave | None:
 
 def put_leave(connection: Connection, leave: Leave) -> None:
     """Write leave, or that it was taken back."""
-    statement = upsert(_leave).values(
-        tenant=leave.tenant,
-        person=leave.person,
-        leave=leave.id,
-        start_time=leave.start_time,
-        end_time=leave.end_time,
-        cancel_time=leave.cancel_time,
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant", "person", "leave"], set_={"cancel_time": leave.cancel_time}
-        )
-    )
+    key = (leave.tenant, leave.person, leave.id)
+    _put_leave.upsert(connection, [(*key, leave.start_time, leave.end_time, leave.cancel_time)])
 
 
 def page_of_leave(

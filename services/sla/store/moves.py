@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, delete, select, tuple_
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.agreement import TimeBasis
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import Clock
 from services.sla.store import schema
 from services.sla.store.rows import CLOCK_COLUMNS, clock_of
+from smarketing.sql import UpsertRows
 
 _move: Final = schema.promise_tables.calendar_move
 _clock: Final = schema.clock
 _KEY: Final = ("tenant", "calendar", "year")
+_CHANGED: Final = ("calendar_version", "principal", "after_due_time", "after_clock")
+_put_move: Final = UpsertRows(_move, key=_KEY, replace=_CHANGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +43,7 @@ class CalendarMove:
 
 def put_move(connection: Connection, move: CalendarMove) -> None:
     """Write a move as it is now."""
-    values = {each: getattr(move, each) for each in CalendarMove.__slots__}
-    changed = {name: value for name, value in values.items() if name not in _KEY}
-    statement = upsert(_move).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed))
+    _put_move.upsert(connection, [tuple(getattr(move, name) for name in (*_KEY, *_CHANGED))])
 
 
 def find_move(connection: Connection) -> CalendarMove | None:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, case, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.agreement import Delivery
 from services.sla.domain.alert import Alert
@@ -18,10 +17,15 @@ from services.sla.store.rows import alert_of
 from smarketing.delivery import NewEndpoint, Sealer, Way, create_endpoint, delete_endpoint
 from smarketing.delivery.endpoints import seal_purpose
 from smarketing.names import CALENDAR
-from smarketing.sql import InsertRows
+from smarketing.sql import InsertRows, UpsertRows
 
 _channel, _notice, _alert = schema.alert_channel, schema.alert_notice, schema.alert
 _add_notices: Final = InsertRows(schema.alert_notice)
+_put_channel: Final = UpsertRows(
+    schema.alert_channel,
+    key=["tenant", "person", "way"],
+    replace=["endpoint_id", "language", "calendar", "cover", "update_time"],
+)
 _WAYS: Final = {
     ChannelWay.EMAIL: Way.EMAIL,
     ChannelWay.WEBHOOK: Way.WEBHOOK,
@@ -108,19 +112,10 @@ def put_channel(
         )
         sealed = sealer.seal(address.encode(), seal_purpose(kept.tenant, kept.endpoint_id))
         _set_endpoint(connection, kept, sealed_secret=sealed, disable_time=None)
-    values = {
-        "tenant": kept.tenant,
-        "person": kept.person,
-        "way": kept.way.value,
-        "endpoint_id": kept.endpoint_id,
-        "language": kept.language.value,
-        "calendar": kept.calendar,
-        "cover": kept.cover,
-        "update_time": now,
-    }
-    statement = upsert(_channel).values(values)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "person", "way"], set_=values)
+    key = (kept.tenant, kept.person, kept.way.value)
+    _put_channel.upsert(
+        connection,
+        [(*key, kept.endpoint_id, kept.language.value, kept.calendar, kept.cover, now)],
     )
     return kept
 

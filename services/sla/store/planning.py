@@ -1,19 +1,24 @@
 """Lists of holidays, and calendars given to teams and people."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.domain.holidays import HolidayReview
 from services.sla.domain.rota import Assignment, Rota
 from services.sla.store import schema
 from services.sla.wire.planning import HOLIDAY_REVIEW, review_message, review_of
-from smarketing.sql import from_micros
+from smarketing.sql import UpsertRows, from_micros
 
 _review = schema.holiday_review
 _assignment = schema.calendar_assignment
+_put_review: Final = UpsertRows(_review, key=["tenant", "calendar", "year"], replace=["content"])
+_put_assignment: Final = UpsertRows(
+    _assignment,
+    key=["tenant", "holder", "effective_time"],
+    replace=["calendar_version", "principal", "create_time"],
+)
 _YEAR_DIGITS = 4
 
 
@@ -35,14 +40,7 @@ def find_review(connection: Connection, name: str) -> HolidayReview | None:
 def put_review(connection: Connection, review: HolidayReview) -> None:
     """Write a list as it is now."""
     content = review_message(review).SerializeToString(deterministic=True)
-    statement = upsert(_review).values(
-        tenant=review.tenant, calendar=review.calendar, year=review.year, content=content
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant", "calendar", "year"], set_={"content": content}
-        )
-    )
+    _put_review.upsert(connection, [(review.tenant, review.calendar, review.year, content)])
 
 
 def page_of_reviews(
@@ -80,19 +78,9 @@ def last_reviewed_year(connection: Connection, tenant: str, calendar: str) -> in
 
 def put_assignment(connection: Connection, assignment: Assignment) -> None:
     """Write an assignment; one of the same holder and instant is replaced."""
-    values = {
-        "calendar_version": assignment.calendar_version,
-        "principal": assignment.principal,
-        "create_time": assignment.create_time,
-    }
-    statement = upsert(_assignment).values(
-        tenant=assignment.tenant,
-        holder=assignment.holder,
-        effective_time=assignment.effective_time,
-        **values,
-    )
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "holder", "effective_time"], set_=values)
+    key = (assignment.tenant, assignment.holder, assignment.effective_time)
+    _put_assignment.upsert(
+        connection, [(*key, assignment.calendar_version, assignment.principal, assignment.create_time)]
     )
 
 

@@ -1,13 +1,15 @@
 """Handoffs to look at once more, because a version took effect in the past; the place outlives restarts."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from services.sla.store import schema
+from smarketing.sql import UpsertRows
 
 _replay, _fact = schema.replay, schema.fact
+_put_replay: Final = UpsertRows(_replay, key=["tenant"], replace=["after_handoff"])
 _LAST = "\U0010ffff"
 
 
@@ -21,8 +23,7 @@ class Replay:
 
 def begin_replay(connection: Connection, tenant: str) -> None:
     """Have every handoff of a tenant looked at once more, from the first on."""
-    statement = upsert(_replay).values(tenant=tenant, after_handoff="")
-    connection.execute(statement.on_conflict_do_update(index_elements=["tenant"], set_={"after_handoff": ""}))
+    _put_replay.upsert(connection, [(tenant, "")])
 
 
 def find_replay(connection: Connection) -> Replay | None:
