@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
         qualify,
         disqualify,
         recycle,
+        void,
         convert,
         close,
         reassign,
@@ -187,6 +188,13 @@ def recycle(
         recycle_until_time=timestamp_of(until),
     )
     _show_handoff(session, lambda leads: leads.recycle_handoff(request))
+
+
+def void(ctx: typer.Context, *, handoff: Handoff, reason: Reason, etag: Etag = "") -> None:
+    """Say, as operator, that it should never have been, such as a test record."""
+    session = session_of(ctx)
+    request = leadspb.VoidHandoffRequest(name=session.handoff(handoff), etag=etag, reason_code=reason)
+    _show_handoff(session, lambda leads: leads.void_handoff(request))
 
 
 def convert(

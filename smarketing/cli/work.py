@@ -152,7 +152,9 @@ def timeline(
 def reasons(
     ctx: typer.Context,
     *,
-    use: Annotated[str, typer.Option(help="Only for: reject, disqualify, recycle, lose, decline.")] = "",
+    use: Annotated[
+        str, typer.Option(help="Only for: reject, disqualify, recycle, lose, decline, void.")
+    ] = "",
 ) -> None:
     """List the codes with which sales says no, and whom each counts on."""
     session = session_of(ctx)

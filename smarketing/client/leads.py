@@ -195,6 +195,12 @@ class LeadsClient:
         """Give the lead back to marketing until a date."""
         return await self._connection.call(self._stub.RecycleHandoff, request, within)
 
+    async def void_handoff(
+        self, request: leadspb.VoidHandoffRequest, within: timedelta | None = None
+    ) -> leadspb.Handoff:
+        """Say that it should never have been."""
+        return await self._connection.call(self._stub.VoidHandoff, request, within)
+
     async def convert_handoff(
         self, request: leadspb.ConvertHandoffRequest, within: timedelta | None = None
     ) -> leadspb.Opportunity:

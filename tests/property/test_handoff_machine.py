@@ -267,7 +267,7 @@ class HandoffMachine(RuleBasedStateMachine):
     def void(self, number: int) -> None:
         handoff = self.pick(number)
         if handoff is not None:
-            self.ask(void_handoffs, VoidHandoff(handoff.id, "TEST", By(MANAGER)))
+            self.ask(void_handoffs, VoidHandoff(handoff.id, "TEST_RECORD", By(MANAGER)))
 
     @rule(number=PICKS, person=PEOPLE)
     def reopen(self, number: int, person: str) -> None:

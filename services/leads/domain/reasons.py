@@ -23,6 +23,7 @@ class ReasonUse(IntEnum):
     RECYCLE = 3
     LOSE = 4
     DECLINE = 5
+    VOID = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ REASON_CODES = tuple(
         (ReasonUse.DECLINE, "TOO_MANY", _SALES, False, "Has too many already"),
         (ReasonUse.DECLINE, "CONFLICT", _SALES, False, "A conflict of interest"),
         (ReasonUse.DECLINE, "OTHER_SKILL", _SALES, False, "Another skill or language is needed"),
+        (ReasonUse.VOID, "TEST_RECORD", _SYSTEM, False, "Made to try something out, by nobody who may buy"),
+        (ReasonUse.VOID, "ENTERED_BY_MISTAKE", _SYSTEM, False, "Meant for another tenant, or never meant"),
     )
 )
 """All codes, by use and in the order shown."""
@@ -100,6 +103,8 @@ def faults_of_reasons(reasons: tuple[ReasonCode, ...]) -> Iterator[Fault]:
         if (reason.use, reason.code) in seen:
             yield Fault(f"{path}.code", "must not occur twice for the same use")
         seen.add((reason.use, reason.code))
+        if reason.use is ReasonUse.VOID:
+            yield Fault(f"{path}.use", "must not be USE_VOID: whether a handoff counts is no party's to say")
         if reason.accountable_party is Party.NONE:
             yield Fault(f"{path}.accountable_party", "must be the party on which it is counted")
         if len(reason.description) > 200 or not reason.description.isprintable():

@@ -66,6 +66,8 @@ LEADS_POLICY: Final[Policy] = {
     f"{_LEADS}/QualifyHandoff": _WORK,
     f"{_LEADS}/DisqualifyHandoff": _WORK,
     f"{_LEADS}/RecycleHandoff": _WORK,
+    # Whether a handoff counts at all is neither party's to say.
+    f"{_LEADS}/VoidHandoff": Allow(Role.OPERATOR, mutation=True),
     f"{_LEADS}/ConvertHandoff": _WORK,
     f"{_LEADS}/CloseOpportunity": _WORK,
     f"{_LEADS}/ReopenOpportunity": _WORK,

@@ -18,6 +18,7 @@ from services.leads.store.leads import LeadStore, UseCase
 from services.leads.usecases import offers, work
 from services.leads.usecases.following import ReopenOpportunity, reopen_opportunities
 from services.leads.usecases.offers import AnswerOffer, ClaimOffer, ReassignHandoff
+from services.leads.usecases.outcomes import VoidHandoff, void_handoffs
 from services.leads.usecases.work import CloseOpportunity, Decide, LogFollowUp
 from services.leads.wire.leads import follow_up_message, handoff_message, opportunity_message
 from services.leads.wire.values import date_in, instant_in, money_in
@@ -106,6 +107,16 @@ class Working:
         until = instant_in(request, "recycle_until_time")
         wanted = _decision(request, reason_code=request.reason_code, recycle_until_time=until)
         return await self._change(work.recycle_handoffs, wanted, request)
+
+    async def VoidHandoff(self, request: leadspb.VoidHandoffRequest, context: _Context) -> leadspb.Handoff:
+        """Say that it should never have been."""
+        wanted = VoidHandoff(
+            handoff=handoff_in(request.name),
+            etag=request.etag,
+            reason_code=request.reason_code,
+            by=asker().by(),
+        )
+        return await self._change(void_handoffs, wanted, request)
 
     async def ConvertHandoff(
         self, request: leadspb.ConvertHandoffRequest, context: _Context

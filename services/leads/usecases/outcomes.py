@@ -75,6 +75,7 @@ class VoidHandoff:
     handoff: HandoffId
     reason_code: str
     by: By
+    etag: str = ""
 
 
 def record_outcomes(tx: LeadTx, requests: Sequence[RecordOutcome]) -> list[Recorded | Exception]:
@@ -101,10 +102,16 @@ def record_outcomes(tx: LeadTx, requests: Sequence[RecordOutcome]) -> list[Recor
 
 
 def void_handoffs(tx: LeadTx, requests: Sequence[VoidHandoff]) -> list[Handoff | Exception]:
-    """Say of the handoffs that they should never have been."""
+    """Say of the handoffs that they should never have been.
+
+    An opportunity made of one stays as it is, and counts no more than the handoff.
+    """
 
     def decide(request: VoidHandoff) -> Handoff:
-        voided, events = outcomes.void(known_handoff(tx, request.handoff), request.reason_code, now=tx.now)
+        handoff = known_handoff(tx, request.handoff)
+        handoff.check_etag(request.etag)
+        reason = find_reason(ReasonUse.VOID, request.reason_code)
+        voided, events = outcomes.void(handoff, reason.code, now=tx.now)
         tx.save_handoff(voided)
         tx.tell(request.by, *events)
         return voided

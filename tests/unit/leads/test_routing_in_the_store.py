@@ -116,7 +116,7 @@ async def test_capacity_is_what_is_open_now_in_this_very_batch_too() -> None:
         assert reasons(batch[4].handoff) == dict.fromkeys(REPS, Reason.AT_CAPACITY)
 
         await answer(house, accept_offers, batch[1].handoff, BEN)
-        await house.one(void_handoffs, VoidHandoff(batch[0].handoff.id, "TEST", By(MANAGER)))
+        await house.one(void_handoffs, VoidHandoff(batch[0].handoff.id, "TEST_RECORD", By(MANAGER)))
         [freed] = await house.submit(a_submission(6))
         assert assignee(freed.handoff) == ANNA
 
@@ -126,7 +126,7 @@ async def test_open_work_is_kept_as_a_recount_would_find_it() -> None:
         batch = [each.handoff for each in await house.submit(*(a_submission(n) for n in range(4)))]
         await answer(house, accept_offers, batch[0], ANNA)
         await answer(house, decline_offers, batch[1], BEN)
-        await house.one(void_handoffs, VoidHandoff(batch[2].id, "TEST", By(MANAGER)))
+        await house.one(void_handoffs, VoidHandoff(batch[2].id, "TEST_RECORD", By(MANAGER)))
         house.later(hours=1)
         await house.store.sweep(expire_offers)
 
@@ -203,14 +203,14 @@ async def test_a_lead_that_comes_back_is_not_offered_to_its_last_owner_until_the
         first = (await house.submit(a_submission(1, **again)))[0].handoff
         await answer(house, accept_offers, first, ANNA)
         await house.submit(a_submission(2), a_submission(3))
-        await house.one(void_handoffs, VoidHandoff(first.id, "TEST", By(MANAGER)))
+        await house.one(void_handoffs, VoidHandoff(first.id, "TEST_RECORD", By(MANAGER)))
 
         # Without the cool-off it would be Anna's turn.
         second = (await house.submit(a_submission(4, **again)))[0].handoff
         assert assignee(second) == BEN
         assert reasons(second) == {ANNA: Reason.COOLING_OFF}
 
-        await house.one(void_handoffs, VoidHandoff(second.id, "TEST", By(MANAGER)))
+        await house.one(void_handoffs, VoidHandoff(second.id, "TEST_RECORD", By(MANAGER)))
         house.later(days=1)
         third = (await house.submit(a_submission(5, **again)))[0].handoff
         assert reasons(third) == {}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.leads.domain.errors import (
+    EtagStale,
     FieldInvalid,
     NotYourHandoff,
     ReasonCodeUnknown,
@@ -263,6 +264,17 @@ async def test_what_should_never_have_been_is_void_and_gives_its_offer_up() -> N
     async with House() as house:
         [submitted] = await house.submit(a_submission())
 
-        voided = await house.one(void_handoffs, VoidHandoff(submitted.handoff.id, "TEST", By(MANAGER)))
+        voided = await house.one(void_handoffs, VoidHandoff(submitted.handoff.id, "TEST_RECORD", By(MANAGER)))
 
         assert (voided.state, voided.open_offer) == (HandoffState.VOID, None)
+
+
+async def test_a_handoff_is_void_only_for_a_reason_that_we_know_and_as_the_caller_saw_it() -> None:
+    async with House() as house:
+        [submitted] = await house.submit(a_submission())
+        handoff = submitted.handoff
+
+        with pytest.raises(ReasonCodeUnknown, match="TEST_RECORD"):
+            await house.one(void_handoffs, VoidHandoff(handoff.id, "NO_NEED", By(MANAGER)))
+        with pytest.raises(EtagStale):
+            await house.one(void_handoffs, VoidHandoff(handoff.id, "TEST_RECORD", By(MANAGER), etag="older"))

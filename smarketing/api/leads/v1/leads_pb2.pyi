@@ -921,6 +921,8 @@ class ReasonCode(_message.Message):
         """`CloseOpportunity` as lost."""
         USE_DECLINE: ReasonCode._Use.ValueType  # 5
         """`DeclineOffer`."""
+        USE_VOID: ReasonCode._Use.ValueType  # 6
+        """`VoidHandoff`. A tenant has no codes of its own for it."""
 
     class Use(_Use, metaclass=_UseEnumTypeWrapper):
         """When the code may be used."""
@@ -937,6 +939,8 @@ class ReasonCode(_message.Message):
     """`CloseOpportunity` as lost."""
     USE_DECLINE: ReasonCode.Use.ValueType  # 5
     """`DeclineOffer`."""
+    USE_VOID: ReasonCode.Use.ValueType  # 6
+    """`VoidHandoff`. A tenant has no codes of its own for it."""
 
     CODE_FIELD_NUMBER: _builtins.int
     USE_FIELD_NUMBER: _builtins.int
@@ -1980,6 +1984,40 @@ class RecycleHandoffRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecycleHandoffRequest: _TypeAlias = RecycleHandoffRequest  # noqa: Y015
+
+@_typing.final
+class VoidHandoffRequest(_message.Message):
+    """Request of `VoidHandoff`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The handoff."""
+    request_id: _builtins.str
+    """UUID chosen by the caller."""
+    etag: _builtins.str
+    """When not empty, must be the handoff's."""
+    reason_code: _builtins.str
+    """One of the codes for voiding."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason_code", b"reason_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidHandoffRequest: _TypeAlias = VoidHandoffRequest  # noqa: Y015
 
 @_typing.final
 class ConvertHandoffRequest(_message.Message):

@@ -133,6 +133,11 @@ class LeadServiceStub:
                 request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.RecycleHandoffRequest.SerializeToString,
                 response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.FromString,
                 _registered_method=True)
+        self.VoidHandoff = channel.unary_unary(
+                '/smarketing.api.leads.v1.LeadService/VoidHandoff',
+                request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.VoidHandoffRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.FromString,
+                _registered_method=True)
         self.ConvertHandoff = channel.unary_unary(
                 '/smarketing.api.leads.v1.LeadService/ConvertHandoff',
                 request_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.ConvertHandoffRequest.SerializeToString,
@@ -348,6 +353,17 @@ class LeadServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VoidHandoff(self, request, context):
+        """Says that the handoff should never have been, such as a test record: its state becomes VOID for good.
+
+        For the operator, who belongs to neither party. Clocks that are not due yet become void; a breach stays.
+        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`),
+        `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConvertHandoff(self, request, context):
         """Makes an opportunity of a handoff: its state becomes CONVERTED.
 
@@ -492,6 +508,11 @@ def add_LeadServiceServicer_to_server(servicer, server):
             'RecycleHandoff': grpc.unary_unary_rpc_method_handler(
                     servicer.RecycleHandoff,
                     request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.RecycleHandoffRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.SerializeToString,
+            ),
+            'VoidHandoff': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidHandoff,
+                    request_deserializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.VoidHandoffRequest.FromString,
                     response_serializer=smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.SerializeToString,
             ),
             'ConvertHandoff': grpc.unary_unary_rpc_method_handler(
@@ -1019,6 +1040,33 @@ class LeadService:
             target,
             '/smarketing.api.leads.v1.LeadService/RecycleHandoff',
             smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.RecycleHandoffRequest.SerializeToString,
+            smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidHandoff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.leads.v1.LeadService/VoidHandoff',
+            smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.VoidHandoffRequest.SerializeToString,
             smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2.Handoff.FromString,
             options,
             channel_credentials,

@@ -140,6 +140,13 @@ class LeadServiceStub:
 
     Errors: as `DisqualifyHandoff`.
     """
+    VoidHandoff: _grpc.UnaryUnaryMultiCallable[_leads_pb2.VoidHandoffRequest, _leads_pb2.Handoff]
+    """Says that the handoff should never have been, such as a test record: its state becomes VOID for good.
+
+    For the operator, who belongs to neither party. Clocks that are not due yet become void; a breach stays.
+    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`),
+    `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
+    """
     ConvertHandoff: _grpc.UnaryUnaryMultiCallable[_leads_pb2.ConvertHandoffRequest, _leads_pb2.Opportunity]
     """Makes an opportunity of a handoff: its state becomes CONVERTED.
 
@@ -280,6 +287,13 @@ class LeadServiceAsyncStub(LeadServiceStub):
     """Gives the lead back to marketing until a date: the handoff's state becomes RECYCLED.
 
     Errors: as `DisqualifyHandoff`.
+    """
+    VoidHandoff: _aio.UnaryUnaryMultiCallable[_leads_pb2.VoidHandoffRequest, _leads_pb2.Handoff]  # type: ignore[assignment]
+    """Says that the handoff should never have been, such as a test record: its state becomes VOID for good.
+
+    For the operator, who belongs to neither party. Clocks that are not due yet become void; a breach stays.
+    Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`),
+    `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
     """
     ConvertHandoff: _aio.UnaryUnaryMultiCallable[_leads_pb2.ConvertHandoffRequest, _leads_pb2.Opportunity]  # type: ignore[assignment]
     """Makes an opportunity of a handoff: its state becomes CONVERTED.
@@ -526,6 +540,19 @@ class LeadServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives the lead back to marketing until a date: the handoff's state becomes RECYCLED.
 
         Errors: as `DisqualifyHandoff`.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidHandoff(
+        self,
+        request: _leads_pb2.VoidHandoffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_leads_pb2.Handoff, _abc.Awaitable[_leads_pb2.Handoff]]:
+        """Says that the handoff should never have been, such as a test record: its state becomes VOID for good.
+
+        For the operator, who belongs to neither party. Clocks that are not due yet become void; a breach stays.
+        Errors: `HANDOFF_UNKNOWN` (`NOT_FOUND`), `STATE_FORBIDS` (`FAILED_PRECONDITION`), `ETAG_STALE` (`ABORTED`),
+        `REASON_CODE_UNKNOWN` (`INVALID_ARGUMENT`).
         """
 
     @_abc_1.abstractmethod
