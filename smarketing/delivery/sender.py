@@ -25,6 +25,7 @@ from smarketing.delivery.queue import (
 from smarketing.delivery.sealing import SealBroken, Sealer
 from smarketing.delivery.tables import DeliveryTables
 from smarketing.delivery.webhooks import attempt, new_client
+from smarketing.failpoints import failpoint
 from smarketing.sql.errors import StorageError
 from smarketing.sql.writer import Writer
 
@@ -147,6 +148,7 @@ class Sender:
             messages = await self._writer.read(partial(self._take, tenant=tenant, endpoint_id=endpoint_id))
             for message in messages:
                 result = await self._attempt(client, message)
+                failpoint("sender.after_delivery")
                 await self._writer.run(self._record, [result])
         except StorageError as error:
             _log.warning("delivery_not_recorded", endpoint=endpoint_id, problem=str(error))

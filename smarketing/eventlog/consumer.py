@@ -25,6 +25,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
 from smarketing.eventlog.feed import FeedBatch, backoff_seconds
 from smarketing.eventlog.reading import LogRegressed
+from smarketing.failpoints import failpoint
 from smarketing.sql import StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
 
 _log = structlog.get_logger(__name__)
@@ -352,6 +353,7 @@ class Consumer:
             )
             if events:
                 self._apply(connection, events, now)
+            failpoint("consumer.after_apply")
             put_checkpoint(connection, checkpoint)
             return checkpoint
 

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, MetaData
 
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
+from smarketing.failpoints import failpoint
 from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows
 
 _tables = define_tables(MetaData())
@@ -91,6 +92,7 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
     rows = [_row(event, heads, versions, record_time) for event in events]
     _insert_events.insert(connection, rows)
     _put_heads.upsert(connection, [(view, heads[view], record_time) for view in views])
+    failpoint("outbox.after_append")
 
 
 def _versions(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:

@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 import structlog
 from sqlalchemy import Connection, RootTransaction
 
+from smarketing.failpoints import failpoint
 from smarketing.sql.engine import Database
 from smarketing.sql.errors import (
     StorageError,
@@ -157,7 +158,9 @@ class Transactor:
 
     def _commit(self, jobs: Sequence[AnyJob], decided: Decided) -> Exception | None:
         try:
+            failpoint("writer.before_commit")
             decided.transaction.commit()
+            failpoint("writer.after_commit")
         except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
             return self._failed(error, decided.connection, jobs, decided.began)
         self._observe(jobs, decided.began)
