@@ -31,9 +31,13 @@ class Checkpoint:
     """When the event at `position` was recorded; None when not known, as after a reset."""
 
 
-def find_checkpoint(connection: Connection, consumer: str) -> Checkpoint | None:
-    """Return the consumer's checkpoint; None before its first."""
-    row = connection.execute(select(_table).where(_table.c.consumer == consumer)).one_or_none()
+def find_checkpoint(connection: Connection, consumer: str, *, to_move: bool = False) -> Checkpoint | None:
+    """Return the consumer's checkpoint; None before its first.
+
+    With `to_move` nobody else moves it before this transaction ends, also where writers overlap.
+    """
+    query = select(_table).where(_table.c.consumer == consumer)
+    row = connection.execute(query.with_for_update() if to_move else query).one_or_none()
     if row is None:
         return None
     return Checkpoint(

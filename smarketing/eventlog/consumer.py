@@ -337,34 +337,61 @@ class Consumer:
             end = part[0].position if alone and part else last
             try:
                 await self._commit(part, end)
-            except StorageError:
+            except (StorageError, ConsumerStopped):
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever `apply` raised: the event's fault until proven
                 await self._count_failure(error, part)
 
     async def _commit(self, events: Sequence[eventlogpb.Event], position: int) -> None:
-        def apply(connection: Connection, now: datetime) -> Checkpoint:
-            checkpoint = replace(
+        def apply(connection: Connection, now: datetime) -> None:
+            if events:
+                self._apply(connection, events, now)
+            failpoint("consumer.after_apply")
+
+        def there(now: datetime) -> Checkpoint:
+            return replace(
                 self._checkpoint,
                 position=position,
                 progress_time=now,
                 attempts=0,
                 record_time=_instant(at.record_time),
             )
-            if events:
-                self._apply(connection, events, now)
-            failpoint("consumer.after_apply")
-            put_checkpoint(connection, checkpoint)
-            return checkpoint
 
         before = self.position
         at = next(event for event in self._fetched if event.position == position)
-        self._checkpoint = await self._write(apply)
+        if not await self._move(there, apply):
+            return
         self._tries = 0
         self._observer.events_handled(self._name, "applied", position - before)
         if events:
             self._observer.batch_applied(self._name, _seconds_since(events[0], self._now()))
+
+    async def _move(
+        self, to: Callable[[datetime], Checkpoint], effect: Callable[[Connection, datetime], None]
+    ) -> bool:
+        """Commit an effect together with the place it leads to, unless a replica of this service went first.
+
+        Either way `position` is what is committed. Returns whether it was us who moved.
+        """
+        ours = False
+
+        def step(connection: Connection, now: datetime) -> Checkpoint:
+            nonlocal ours
+            found = find_checkpoint(connection, self._name, to_move=True)
+            ours = found is None or (found.position == self.position and found.log_id in ("", self.log_id))
+            if found is not None and not ours:
+                return found
+            effect(connection, now)
+            checkpoint = to(now)
+            put_checkpoint(connection, checkpoint)
+            return checkpoint
+
+        after = await self._write(step)
+        if not ours and (after.log_id != self.log_id or after.position < self.position):
+            raise ConsumerStopped(self._name, self.position, "somebody set its place back")
+        self._checkpoint = after
         self._advance_waiting()
+        return ours
 
     async def _count_first_attempt(self) -> None:
         """Note, before the first event of this process is handled, that its handling was begun.
@@ -386,11 +413,7 @@ class Consumer:
         await asyncio.sleep(backoff_seconds(self._name, self._tries))
 
     async def _store(self, checkpoint: Checkpoint) -> None:
-        def store(connection: Connection, _now: datetime) -> Checkpoint:
-            put_checkpoint(connection, checkpoint)
-            return checkpoint
-
-        self._checkpoint = await self._write(store)
+        await self._move(lambda _now: checkpoint, lambda _connection, _now: None)
 
     async def _write(self, step: Callable[[Connection, datetime], Checkpoint]) -> Checkpoint:
         """Run one step as a unit of the writer; wait out faults of storage, which are not the events'."""
