@@ -1,6 +1,6 @@
 """The one function that decides every clock: the live engine, the explanation and a back-test all call it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from services.sla.domain.course import (
     typed_intervals,
 )
 from services.sla.domain.course import run as run_course
+from services.sla.domain.dispositions import inherited, without_told_late
 from services.sla.domain.runs import Run, Runs
 from services.sla.domain.timeline import Fact, FactKind, Timeline, with_implied_acceptance
 from services.sla.domain.unions import United
@@ -183,10 +184,32 @@ class _Case:
         if len(self.own) < len(self.facts) and not runs.plot.recurs:
             yield from self._united(runs)
             return
-        for run in runs.found(self.own):
+        is_disposition = commitment.kind is CommitmentKind.DISPOSITION
+        own = without_told_late(runs, self.own, self._course_of(runs)) if is_disposition else self.own
+        for run in runs.found(own):
             measure = self._measure(commitment, run.start)
             if measure is not None:
-                yield from self._read(commitment, run, measure, runs.marks(run, self.own, measure.zone))
+                yield from self._read(commitment, run, measure, runs.marks(run, own, measure.zone))
+        if is_disposition and len(self.own) < len(self.facts):
+            yield from self._inherited(runs)
+
+    def _inherited(self, runs: Runs) -> Iterator[ClockState]:
+        """Yield the clocks that a handoff has from others for which it goes on, or went on."""
+        for run, facts, parting in inherited(runs, self.facts, self._course_of(runs)):
+            measure = self._measure(runs.commitment, run.start)
+            if measure is not None:
+                marks = [*runs.marks(run, facts, measure.zone), *parting]
+                yield from self._read(runs.commitment, run, measure, sorted(marks, key=lambda mark: mark.at))
+
+    def _course_of(self, runs: Runs) -> Callable[[Run, Sequence[Fact], datetime], Course | None]:
+        def course_of(run: Run, facts: Sequence[Fact], at: datetime) -> Course | None:
+            measure = self._measure(runs.commitment, run.start)
+            if measure is None:
+                return None
+            marks = runs.marks(run, facts, measure.zone)
+            return run_course(measure.openings, measure.target.microseconds, marks, to_us(at))
+
+        return course_of
 
     def _united(self, runs: Runs) -> Iterator[ClockState]:
         """Yield the one clock of a handoff that goes on, or went on, for another."""

@@ -217,3 +217,78 @@ def test_attempts_on_both_handoffs_count_together_from_the_earlier_start() -> No
     engine.follow_up()
     # The third of them all.
     assert (of(engine, HANDOFF).outcome, of(engine, HANDOFF).stop_time) == (Outcome.MET, at(3))
+
+
+# An outcome after a follow-up, four hours after it.
+
+
+@pytest.fixture
+def asked_by_the_other() -> Engine:
+    """One handoff with no follow-up, and another one with a follow-up of nine o'clock, assigned both."""
+    engine = Engine()
+    engine.agree(some_terms(a_promise(CommitmentKind.DISPOSITION)))
+    for handoff in (HANDOFF, OTHER):
+        engine.submit(handoff)
+        engine.assign(handoff)
+    engine.follow_up(OTHER)
+    return engine
+
+
+def test_the_handoff_that_goes_on_owes_the_outcome_that_the_others_follow_up_asked_for(
+    asked_by_the_other: Engine,
+) -> None:
+    engine = asked_by_the_other
+    engine.advance(hours=1)
+    merge(engine)
+
+    clock = of(engine, HANDOFF)
+    assert (clock.outcome, clock.start_time, clock.due_time) == (Outcome.RUNNING, at(0), at(4))
+    assert of(engine, OTHER).outcome is Outcome.VOID
+    engine.now = at(5)
+    engine.sweep()
+    assert (of(engine, HANDOFF).outcome, of(engine, HANDOFF).breach_time) == (Outcome.BREACHED, at(4))
+
+
+def test_an_outcome_of_the_handoff_that_goes_on_answers_the_others_follow_up(
+    asked_by_the_other: Engine,
+) -> None:
+    engine = asked_by_the_other
+    merge(engine)
+    engine.advance(hours=1)
+    engine.tell(HANDOFF, leadeventspb.HandoffQualified(handoff=HANDOFF, person=HANDOFF))
+
+    assert of(engine, HANDOFF).outcome is Outcome.MET
+
+
+def test_one_outcome_is_owed_where_both_handoffs_were_followed_up(asked_by_the_other: Engine) -> None:
+    engine = asked_by_the_other
+    engine.advance(hours=1)
+    engine.follow_up()
+    merge(engine)
+
+    # The own one asked for it: what follows here is due by that.
+    assert (of(engine, HANDOFF).start_time, of(engine, HANDOFF).outcome) == (at(1), Outcome.RUNNING)
+
+
+def test_what_the_other_had_missed_before_the_merge_is_not_missed_again(asked_by_the_other: Engine) -> None:
+    engine = asked_by_the_other
+    engine.advance(hours=5)
+    engine.sweep()
+    merge(engine)
+    engine.advance(hours=5)
+    engine.sweep()
+
+    assert engine.said().count("ClockBreached") == 1
+    assert [clock.handoff for clock in engine.clocks()] == [OTHER]
+
+
+def test_an_outcome_owed_for_the_other_alone_is_owed_by_it_again_once_they_part(
+    asked_by_the_other: Engine,
+) -> None:
+    engine = asked_by_the_other
+    merge(engine)
+    engine.advance(hours=1)
+    unmerge(engine)
+
+    assert (of(engine, HANDOFF).outcome, of(engine, HANDOFF).void_reason) == (Outcome.VOID, "SEPARATED")
+    assert (of(engine, OTHER).outcome, of(engine, OTHER).due_time) == (Outcome.RUNNING, at(5))

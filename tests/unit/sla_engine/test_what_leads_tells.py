@@ -106,6 +106,39 @@ def test_a_follow_up_that_arrives_late_between_two_gets_its_own_clock_and_moves_
     assert (after[new].start_time, after[new].outcome) == (at(1), Outcome.VOID)
 
 
+def test_a_follow_up_told_after_the_outcome_that_answered_it_is_no_second_promise_kept() -> None:
+    engine = agreed(a_promise(CommitmentKind.DISPOSITION))
+    engine.submit()
+    engine.assign()
+    engine.follow_up()
+    engine.now = at(3)
+    engine.tell(HANDOFF, leadeventspb.HandoffQualified(handoff=HANDOFF, person=REP))
+    engine.follow_up(at=at(1))
+    engine.restart()
+    engine.sweep()
+
+    # One outcome was owed, and one was given.
+    assert (engine.clock().start_time, engine.clock().outcome) == (at(0), Outcome.MET)
+
+
+def test_a_follow_up_in_time_told_after_a_late_outcome_takes_the_miss_back() -> None:
+    engine = agreed(a_promise(CommitmentKind.DISPOSITION))
+    engine.submit()
+    engine.assign()
+    engine.follow_up()
+    engine.now = at(5)
+    engine.sweep()
+    engine.tell(HANDOFF, leadeventspb.HandoffQualified(handoff=HANDOFF, person=REP))
+    engine.follow_up(at=at(2))
+
+    assert [
+        (clock.start_time, clock.outcome) for clock in sorted(engine.clocks(), key=lambda c: c.start_time)
+    ] == [
+        (at(0), Outcome.VOID),
+        (at(2), Outcome.MET),
+    ]
+
+
 def test_a_rejection_with_its_reason_and_evidence_owes_nothing_more() -> None:
     engine = agreed(a_promise(CommitmentKind.FEEDBACK))
     engine.submit()
