@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from smarketing.sql.engine import Database, open_database
 from smarketing.sql.errors import (
+    CommitUnknown,
     DatabaseOwned,
     DatabaseUnsupported,
     NaiveInstant,
@@ -24,6 +25,7 @@ from smarketing.sql.writer import StorageObserver, Unit, Unobserved, Writer
 
 __all__ = [
     "BigInt",
+    "CommitUnknown",
     "Connection",
     "Database",
     "DatabaseOwned",

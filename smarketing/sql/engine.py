@@ -1,9 +1,7 @@
 """Opens a database: one writer connection, several readers, one owning process.
 
-SQLite is the database of a fresh install. Everything that is particular to it is
-decided here, so that PostgreSQL joins by another `_open_…` function: it returns the
-same `Database`, with a pool of as many writer connections as the writer has lanes and
-`REPEATABLE READ, READ ONLY` readers.
+SQLite is the database of a fresh install, and everything that is particular to it is decided here.
+PostgreSQL is `postgres.py`, behind the same `Database`.
 """
 
 import sqlite3
@@ -19,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from smarketing.sql import postgres
 from smarketing.sql.errors import (
     DatabaseUnsupported,
     StorageCorrupt,
@@ -80,7 +79,7 @@ class Database:
 
     @property
     def dialect_name(self) -> str:
-        """`sqlite`, later also `postgresql`."""
+        """`sqlite` or `postgresql`."""
         return self.writer_engine.dialect.name
 
     @property
@@ -91,9 +90,20 @@ class Database:
 
     @property
     def is_writer_idle(self) -> bool:
-        """Whether a writing connection is free at this moment, so that asking for one waits for nobody."""
+        """Whether writing waits for nobody at this moment: no other transaction, and no network ever."""
         pool = self.writer_engine.pool
-        return isinstance(pool, QueuePool) and pool.checkedout() < pool.size()
+        return not self.is_remote and isinstance(pool, QueuePool) and pool.checkedout() < pool.size()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server holds the database: it comes and goes, and other processes write to it too."""
+        return self.dialect_name == "postgresql"
+
+    def forget_connections(self) -> None:
+        """Let go of every pooled connection: the server they led to was away, the next ones are new."""
+        if self.is_remote:
+            self.writer_engine.dispose()
+            self.reader_engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -103,7 +113,7 @@ class Database:
             StorageError: when storage, not the statement, is at fault.
         """
         try:
-            with self.reader_engine.connect() as connection, connection.begin():
+            with self._began_reading() as connection:
                 yield connection
         except Exception as error:
             translated = storage_error_of(error)
@@ -111,6 +121,16 @@ class Database:
             if translated is None or _is_read_only(translated):
                 raise
             raise translated from error
+
+    def _began_reading(self) -> Connection:
+        """Return a connection on which a transaction began: a new one, if the pooled one turns out dead."""
+        try:
+            return _begun(self.reader_engine)
+        except Exception as error:
+            if not self.is_remote or not postgres.is_connection_lost(storage_error_of(error) or error):
+                raise
+            self.forget_connections()
+            return _begun(self.reader_engine)
 
     def is_out_of_room(self) -> bool:
         """Say whether the file can grow no more: the disk is full, or a limit on file sizes is reached."""
@@ -158,23 +178,31 @@ def open_database(
     *,
     reader_count: int = 4,
     busy_timeout: timedelta = timedelta(seconds=2),
+    statement_timeout: timedelta = timedelta(seconds=30),
     check: bool = True,
 ) -> Database:
-    """Open the database of a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory).
+    """Open the database of a URL.
 
-    `busy_timeout` bounds the wait for a lock that a foreign process holds. `check` lets SQLite
-    examine the file before anything is served from it.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory), or
+    `postgresql://role@host:5432/name?schema=leads`, with whatever else libpq knows, as `sslmode=verify-full`
+    and `passfile=/etc/smarketing/pgpass`.
+
+    `busy_timeout` bounds the wait for a lock that a foreign process holds, `statement_timeout` what one
+    statement may take on a server. `check` lets SQLite examine the file before anything is served from it.
 
     Raises:
         DatabaseOwned: when another process has the file open.
         DatabaseUnsupported: when the URL's database, or the file system of its file, will not do.
         StorageCorrupt: when the file fails its check.
-        StorageUnavailable: when the file cannot be opened or written.
+        StorageUnavailable: when the file cannot be opened or written, or the server not reached.
     """
     parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _open_postgres(parsed, reader_count, busy_timeout, statement_timeout)
     if parsed.get_backend_name() != "sqlite":
         raise DatabaseUnsupported(
-            f"{parsed.get_backend_name()} is not supported: use sqlite:///path/to/file.db"
+            f"{parsed.get_backend_name()} is not supported: "
+            "use sqlite:///path/to/file.db or postgresql://role@host/name"
         )
     if parsed.database in (None, "", ":memory:"):
         return Database.in_memory()
@@ -201,6 +229,40 @@ def sqlite_driver() -> Any:
             _log.warning("sqlite_is_old", version=sqlite3.sqlite_version, wanted=wanted)
         return sqlite3
     return recent
+
+
+def _open_postgres(
+    url: URL, reader_count: int, busy_timeout: timedelta, statement_timeout: timedelta
+) -> Database:
+    # Besides the writer's one, a connection for whoever asks at a start: migrations, the log's identity.
+    database = Database(
+        writer_engine=postgres.writing_engine(
+            url, lanes=2, lock_timeout=busy_timeout, statement_timeout=statement_timeout
+        ),
+        reader_engine=postgres.reading_engine(
+            url, size=reader_count + 2, statement_timeout=statement_timeout
+        ),
+        reader_count=reader_count,
+        lock_patience=busy_timeout,
+    )
+    try:
+        with database.reading():
+            pass
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _begun(engine: Engine) -> Connection:
+    """Return a connection in a transaction; closing it ends both."""
+    connection = engine.connect()
+    try:
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _is_read_only(error: StorageError) -> bool:

@@ -25,6 +25,12 @@ class StorageFault(StrEnum):
     """The device or file system failed."""
     UNREACHABLE = "unreachable"
     """The database cannot be opened or connected to."""
+    DEADLOCK = "deadlock"
+    """Two transactions waited for one another, and this one gave way."""
+    SERIALIZATION = "serialization"
+    """Two transactions could not have happened one after the other, and this one gave way."""
+    TIMED_OUT = "timed_out"
+    """A statement took longer than it may."""
 
 
 class StorageUnavailable(StorageError):
@@ -33,6 +39,13 @@ class StorageUnavailable(StorageError):
     def __init__(self, fault: StorageFault) -> None:
         super().__init__(f"storage is unavailable: {fault.value}")
         self.fault = fault
+
+
+class CommitUnknown(StorageUnavailable):
+    """The connection was lost while a commit was on its way: it happened, or it did not.
+
+    Whoever asks again with the same request id learns the outcome; a new id might do it twice.
+    """
 
 
 class StorageCorrupt(StorageError):
@@ -104,6 +117,25 @@ _SQLITE_FAULTS = {
 }
 
 
+_POSTGRES_FAULTS = {
+    "08": StorageFault.UNREACHABLE,
+    "28": StorageFault.UNREACHABLE,
+    "3D000": StorageFault.UNREACHABLE,
+    "53200": StorageFault.INPUT_OUTPUT,
+    "53300": StorageFault.UNREACHABLE,
+    "57P": StorageFault.UNREACHABLE,
+    "25P03": StorageFault.UNREACHABLE,
+    "25P04": StorageFault.UNREACHABLE,
+    "25006": StorageFault.READ_ONLY,
+    "40001": StorageFault.SERIALIZATION,
+    "40P01": StorageFault.DEADLOCK,
+    "55P03": StorageFault.LOCKED,
+    "57014": StorageFault.TIMED_OUT,
+    "58": StorageFault.INPUT_OUTPUT,
+}
+"""SQLSTATE, or what it begins with, → fault."""
+
+
 def storage_error_of(error: BaseException) -> StorageError | None:
     """Return the storage error behind a driver's exception; None when the statement itself is to blame.
 
@@ -117,9 +149,28 @@ def storage_error_of(error: BaseException) -> StorageError | None:
     code = getattr(driver_error, "sqlite_errorname", None)
     if isinstance(code, str):
         return _sqlite_error(code)
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    code = getattr(driver_error, "sqlstate", None)
+    if isinstance(code, str):
+        return _postgres_error(code)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or (driver_error is not None and _is_lost_connection(driver_error)):
         return StorageUnavailable(StorageFault.UNREACHABLE)
     return None
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Whether the driver of PostgreSQL says that it could not ask the server, rather than what that said."""
+    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("psycopg")}
+    return not kinds.isdisjoint({"OperationalError", "InterfaceError"})
+
+
+def _postgres_error(code: str) -> StorageError | None:
+    if code == "53100":
+        return StorageFull("the database server's disk is full")
+    if code.startswith("XX") and code != "XX000":
+        return StorageCorrupt("the database server found its files damaged")
+    fault = next((fault for begun, fault in _POSTGRES_FAULTS.items() if code.startswith(begun)), None)
+    return None if fault is None else StorageUnavailable(fault)
 
 
 def _sqlite_error(code: str) -> StorageError | None:

@@ -7,6 +7,7 @@ Only one of the two threads is in here at any time.
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, RootTransaction
 from smarketing.failpoints import failpoint
 from smarketing.sql.engine import Database
 from smarketing.sql.errors import (
+    CommitUnknown,
     StorageError,
     StorageFault,
     StorageFull,
@@ -27,10 +29,20 @@ from smarketing.sql.errors import (
     WriterClosed,
     storage_error_of,
 )
+from smarketing.sql.postgres import is_connection_lost
 
 _log = structlog.get_logger(__name__)
 
 _LOOKS_AGAIN_SECONDS: Final = 0.005
+_LOOKS_AGAIN_AT_LATEST_SECONDS: Final = 0.2
+
+_REASONS: Final = {
+    StorageFault.LOCKED: "busy",
+    StorageFault.DEADLOCK: "deadlock",
+    StorageFault.SERIALIZATION: "serialization",
+}
+_PASSING: Final = frozenset(_REASONS)
+"""Faults of nobody but the others who wrote at the same time."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -50,7 +62,7 @@ class StorageObserver(Protocol):
         """A transaction ended, by commit or rollback, after serving so many requests."""
 
     def transaction_retried(self, reason: str) -> None:
-        """A transaction failed for a passing fault: `busy` or `disconnect`."""
+        """A transaction failed for a passing fault: `busy`, `deadlock`, `serialization` or `disconnect`."""
 
 
 class Unobserved:
@@ -100,6 +112,8 @@ class Transactor:
         self._now = now
         self._observer = observer
         self._latest = datetime.min.replace(tzinfo=UTC)
+        self._is_outside = database.is_remote or database.path is not None
+        self._chance = random.Random()  # noqa: S311 -- spreads attempts, keeps no secret
 
     def decide(self, jobs: Sequence[AnyJob]) -> Decided | Exception:
         """Run the jobs' units in a transaction, and leave it open; return why it failed otherwise.
@@ -147,14 +161,30 @@ class Transactor:
         return committed
 
     def _attempt(self, jobs: Sequence[AnyJob], decided: Decided | Exception | None) -> Exception | None:
-        """Return None after the commit, else why there was none."""
+        """Return None after the commit, else why there was none.
+
+        What failed for a passing reason is begun anew, all of it, as long as patience lasts.
+        """
         patience_ends = time.perf_counter() + self._database.lock_patience.total_seconds()
-        while decided is None or _is_locked(decided):
-            decided = self.decide(jobs)
-            if not _is_locked(decided) or time.perf_counter() >= patience_ends:
-                break
-            time.sleep(_LOOKS_AGAIN_SECONDS)
-        return decided if isinstance(decided, Exception) else self._commit(jobs, decided)
+        pause = _LOOKS_AGAIN_SECONDS
+        while True:
+            if decided is None:
+                decided = self.decide(jobs)
+            error = decided if isinstance(decided, Exception) else self._commit(jobs, decided)
+            if error is None or not self._passes(error) or time.perf_counter() >= patience_ends:
+                return error
+            # Those who met do not meet again: each waits for a time of its own.
+            time.sleep(pause * (0.5 + self._chance.random()))
+            pause = min(2 * pause, _LOOKS_AGAIN_AT_LATEST_SECONDS)
+            decided = None
+
+    def _passes(self, error: Exception) -> bool:
+        """Whether the same jobs may succeed soon, and certainly wrote nothing."""
+        if not isinstance(error, StorageUnavailable) or isinstance(error, CommitUnknown):
+            return False
+        # A server that was away may be back, or only this one connection to it was lost.
+        away = self._database.is_remote and error.fault is StorageFault.UNREACHABLE
+        return away or error.fault in _PASSING
 
     def _commit(self, jobs: Sequence[AnyJob], decided: Decided) -> Exception | None:
         try:
@@ -162,7 +192,10 @@ class Transactor:
             decided.transaction.commit()
             failpoint("writer.after_commit")
         except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
-            return self._failed(error, decided.connection, jobs, decided.began)
+            failure = self._failed(error, decided.connection, jobs, decided.began)
+            if self._database.is_remote and is_connection_lost(failure):
+                return _with_cause(CommitUnknown(StorageFault.UNREACHABLE), error)
+            return failure
         self._observe(jobs, decided.began)
         self._give_back(decided.connection)
         return None
@@ -200,13 +233,14 @@ class Transactor:
         if isinstance(fault, StorageUnavailable):
             if fault.fault is StorageFault.INPUT_OUTPUT and self._database.is_out_of_room():
                 return StorageFull("the disk is full, or the file may not grow further")
-            if connection is not None and fault.fault is not StorageFault.LOCKED and self._database.path:
+            if connection is not None and fault.fault not in _PASSING and self._is_outside:
                 # A connection that met a failing device starts afresh once the device works again.
                 connection.invalidate()
-            self._observer.transaction_retried("busy" if fault.fault is StorageFault.LOCKED else "disconnect")
+            if is_connection_lost(fault):
+                self._database.forget_connections()
+            self._observer.transaction_retried(_REASONS.get(fault.fault, "disconnect"))
         _log.warning("transaction_refused", fault=str(fault))
-        fault.__cause__ = error if fault is not error else None
-        return fault
+        return _with_cause(fault, error)
 
 
 @contextmanager
@@ -224,8 +258,9 @@ def _garbage_left() -> Iterator[None]:
         gc.enable()
 
 
-def _is_locked(decided: Decided | Exception) -> bool:
-    return isinstance(decided, StorageUnavailable) and decided.fault is StorageFault.LOCKED
+def _with_cause(fault: StorageError, error: Exception) -> StorageError:
+    fault.__cause__ = error if fault is not error else None
+    return fault
 
 
 def _by_unit(batch: Sequence[AnyJob]) -> dict[Unit[Any, Any], list[AnyJob]]:

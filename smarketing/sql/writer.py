@@ -11,8 +11,8 @@
 While one transaction reaches the disk the next one gathers, so batches grow by themselves
 with the load, and a lone request waits for nobody. Brief units run on the event loop itself:
 every statement gives up the interpreter's lock, and on a thread of its own a unit would have to
-win it back from the busy loop each time, which costs more than the unit. PostgreSQL joins by
-several writer threads (lanes) and no brief units, both inside this class; callers see no difference.
+win it back from the busy loop each time, which costs more than the unit. On PostgreSQL, where every
+statement is a trip over the network, all units run on the thread; callers see no difference.
 """
 
 import asyncio
@@ -247,8 +247,8 @@ class Writer:
         batch = self._next_batch()
         decided: Decided | BaseException | None = None
         few = sum(len(job.requests) for job in batch) <= _MOST_BRIEF
-        brief = few and all(job.brief for job in batch) and self._database.is_writer_idle
-        if brief:
+        brief = few and all(job.brief for job in batch)
+        if brief and self._database.is_writer_idle:
             try:
                 decided = self._transactor.decide(batch)
             except BaseException as error:  # noqa: BLE001 -- the writer's thread dies of it, and tells

@@ -1,16 +1,19 @@
 """The databases that every store suite runs on; another one joins by a line in `ENGINES`."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from smarketing.sql import Database, Writer, open_database
+from tests.builders import postgres
 
-ENGINES: dict[str, Callable[[Path], str]] = {
-    "sqlite file": lambda folder: f"sqlite:///{folder}/store.db",
-    "sqlite memory": lambda _folder: "sqlite://",
+ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "sqlite file": lambda folder: nullcontext(f"sqlite:///{folder}/store.db"),
+    "sqlite memory": lambda _folder: nullcontext("sqlite://"),
+    "postgresql": lambda _folder: postgres.database(),
 }
 
 
@@ -31,8 +34,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=list(ENGINES))
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return ENGINES[request.param](tmp_path)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with ENGINES[request.param](tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
