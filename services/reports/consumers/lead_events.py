@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.reports.domain.agreements import TenantSet
+from services.reports.domain.agreements import StagesSet, TenantSet
 from services.reports.domain.field_notes import FeedbackGiven, FeedbackMoved
 from services.reports.domain.opportunities import OpportunityStep
 from services.reports.domain.periods import Days, Micros
@@ -66,6 +66,7 @@ __all__ = [
 _Translate: TypeAlias = Callable[[str, Micros, Any], LeadWord | tuple[LeadWord, ...]]
 
 _LOG: Final = "leads"
+_BAND_WIDTH: Final = 20
 _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_").lower() for name, number in termspb.SourceChannel.items()
 }
@@ -197,7 +198,18 @@ def _submitted(tenant: str, time: Micros, said: leadeventspb.HandoffSubmitted) -
         value.currency_code,
         value.minor_units,
         *_conformance(said),
+        *_scored(said.qualification),
     )
+
+
+def _scored(said: leadspb.Qualification) -> tuple[str | None, int | None]:
+    """Return the band and score: ours where a model rated it, else marketing's own, by twenties of 100."""
+    if said.HasField("rating"):
+        return said.rating.band, said.rating.score
+    if not said.HasField("score"):
+        return None, None
+    low = min(max(said.score, 0), 99) // _BAND_WIDTH * _BAND_WIDTH
+    return f"{low:02}-{low + _BAND_WIDTH}", said.score
 
 
 def _conformance(said: leadeventspb.HandoffSubmitted) -> tuple[bool | None, int, int]:
@@ -235,7 +247,8 @@ def _followed_up(tenant: str, time: Micros, said: leadeventspb.FollowUpLogged) -
     counts = said.grade != termspb.EVIDENCE_GRADE_BACK_DATED
     channel = _TOUCH_CHANNELS.get(said.channel, f"unknown_{said.channel}")
     grade = _GRADES.get(said.grade, f"unknown_{said.grade}")
-    return FollowedUp(tenant, said.handoff, time, said.contact, counts, channel, grade)
+    unreachable = said.outcome == leadspb.FollowUp.OUTCOME_UNREACHABLE
+    return FollowedUp(tenant, said.handoff, time, said.contact, counts, channel, grade, unreachable)
 
 
 def _qualified(tenant: str, time: Micros, said: leadeventspb.HandoffQualified) -> Qualified:
@@ -276,7 +289,7 @@ def _changed(tenant: str, time: Micros, said: leadeventspb.OpportunityChanged) -
         said.handoff,
         time,
         said.opportunity,
-        "changed",
+        "proposed" if change.kind == workpb.OpportunityChange.KIND_PROPOSAL_SENT else "changed",
         said.owner,
         change.stage,
         amount.currency_code,
@@ -380,6 +393,10 @@ def _feedback_status(tenant: str, time: Micros, said: leadeventspb.FeedbackStatu
     return FeedbackMoved(tenant, said.handoff, time, said.feedback, status)
 
 
+def _playbook(tenant: str, _time: Micros, said: leadeventspb.PlaybookChanged) -> StagesSet:
+    return StagesSet(tenant, tuple(each.stage for each in said.playbook.stages))
+
+
 def _day(said: Any) -> Days | None:
     """Return a date of the wire; None where there is none, or one without a day."""
     if not (said.year and said.month and said.day):
@@ -418,6 +435,7 @@ _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
         (leadeventspb.OpportunityReopened, _reopened),
         (leadeventspb.FeedbackRecorded, _feedback),
         (leadeventspb.FeedbackStatusChanged, _feedback_status),
+        (leadeventspb.PlaybookChanged, _playbook),
     )
 }
 
@@ -432,7 +450,6 @@ IGNORED: Final = frozenset(
         leadeventspb.LeadsDistinguished,
         leadeventspb.MqlDefinitionActivated,
         leadeventspb.NextActionSet,
-        leadeventspb.PlaybookChanged,
         leadeventspb.QueueChanged,
         leadeventspb.RoutingChanged,
         leadeventspb.ScoreModelActivated,

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.reports.consumers.lead_events import micros_from, party_word, progress, progress_of_tenants
 from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Commitment, MarketingQuota
-from services.reports.domain.budgets import BudgetSaid
+from services.reports.domain.budgets import BudgetSaid, PayoutDue
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.periods import Micros
 from services.reports.domain.settled_periods import PromiseSettled
@@ -92,6 +92,8 @@ def _of_agreements(event: eventlogpb.Event) -> Sequence[SlaWord]:
         return [_agreement(event.tenant, slaeventspb.AgreementVersionChanged.FromString(event.payload.value))]
     if event.payload.Is(slaeventspb.CalendarVersionCreated.DESCRIPTOR):
         return [_calendar(slaeventspb.CalendarVersionCreated.FromString(event.payload.value))]
+    if event.payload.Is(slaeventspb.ConsequenceDue.DESCRIPTOR):
+        return _payouts(event)
     if event.payload.Is(periodspb.MarketingPeriodSettled.DESCRIPTOR):
         return _settled(event.tenant, periodspb.MarketingPeriodSettled.FromString(event.payload.value))
     return ()
@@ -184,7 +186,29 @@ def _budget(tenant: str, said: budgetspb.BudgetStateChanged) -> BudgetSaid:
         budget.slow_burn_rate if budget.HasField("slow_burn_rate") else None,
         _micros(budget.exhaustion_duration) if budget.HasField("exhaustion_duration") else None,
         micros_from(budget.as_of_time),
+        budget.objective_basis_points,
+        budget.burning_fast,
+        budget.burning_slowly,
     )
+
+
+def _payouts(event: eventlogpb.Event) -> list[PayoutDue]:
+    said = slaeventspb.ConsequenceDue.FromString(event.payload.value)
+    if said.consequence.kind != slapb.CONSEQUENCE_KIND_PAYOUT_FACTOR:
+        return []
+    time = micros_from(event.occur_time)
+    what = (said.agreement_version, said.commitment_id, said.consequence.consequence_id, said.clock.clock)
+    return [
+        PayoutDue(
+            f"{'/'.join(what)}@{time}",
+            event.tenant,
+            said.agreement_version.partition("/versions/")[0],
+            said.commitment_id,
+            _parties(said.parties),
+            said.consequence.percent,
+            time,
+        )
+    ]
 
 
 def _settled(tenant: str, said: periodspb.MarketingPeriodSettled) -> list[PromiseSettled]:
@@ -285,12 +309,12 @@ HANDLED: Final = frozenset(_CLOCKS) | {
     slaeventspb.AgreementVersionChanged.DESCRIPTOR.full_name,
     slaeventspb.AlertChanged.DESCRIPTOR.full_name,
     slaeventspb.CalendarVersionCreated.DESCRIPTOR.full_name,
+    slaeventspb.ConsequenceDue.DESCRIPTOR.full_name,
 }
 IGNORED: Final = frozenset(
     message.DESCRIPTOR.full_name
     for message in (
         exceptionspb.ExceptionChanged,
-        slaeventspb.ConsequenceDue,
         slaeventspb.LeaveChanged,
         slaeventspb.TakeoverRequested,
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from services.reports.domain.periods import Micros
 from smarketing.businesstime import Calendar
 
-__all__ = ["AgreementKnown", "CalendarKnown", "Commitment", "MarketingQuota", "TenantSet"]
+__all__ = ["AgreementKnown", "CalendarKnown", "Commitment", "MarketingQuota", "StagesSet", "TenantSet"]
 
 
 class TenantSet(NamedTuple):
@@ -14,6 +14,13 @@ class TenantSet(NamedTuple):
     tenant: str
     time_zone: str
     currency_code: str
+
+
+class StagesSet(NamedTuple):
+    """A tenant's opportunities go through these stages from now on, in this order."""
+
+    tenant: str
+    stages: tuple[str, ...]
 
 
 class Commitment(NamedTuple):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from services.reports.domain.periods import Micros
 
-__all__ = ["BudgetSaid"]
+__all__ = ["BudgetSaid", "PayoutDue"]
 
 
 class BudgetSaid(NamedTuple):
@@ -26,3 +26,22 @@ class BudgetSaid(NamedTuple):
     exhaustion: Micros | None
     """How long the rest lasts, in the commitment's own time; None when nothing burns."""
     as_of_time: Micros
+    objective_basis_points: int | None = None
+    burning_fast: bool | None = None
+    """Whether the fast alert held."""
+    burning_slowly: bool | None = None
+
+
+class PayoutDue(NamedTuple):
+    """A consequence on payouts fell due; also the row in which it is kept."""
+
+    payout: str
+    """What set it off: the version, the commitment, the consequence, the clock, the instant."""
+    tenant: str
+    agreement: str
+    commitment_id: str
+    parties: str
+    """As in a clock: `,marketing,sales,`."""
+    percent: int
+    """By how much payouts are multiplied."""
+    due_time: Micros

@@ -39,7 +39,7 @@ from services.reports.domain.words import (
     Voided,
 )
 
-__all__ = ["HandoffFact", "Happening", "OfferEnd", "begin", "earliest_touches", "fold"]
+__all__ = ["HandoffFact", "Happening", "OfferEnd", "begin", "earliest_touches", "fold", "follow"]
 
 _OPEN_STATES = {
     State.SUBMITTED,
@@ -163,6 +163,15 @@ class HandoffFact:
     conforming: bool | None = None
     required_fields: int = 0
     valid_fields: int = 0
+    band: str | None = None
+    """Of the score at submission."""
+    score: int | None = None
+    lead_time: Micros | None = None
+    """When the lead's first handoff was submitted; None where this is the first."""
+    customer_time: Micros | None = None
+    """Of the handoff after a customer's first purchase: when that was."""
+    unreachable: bool | None = None
+    """Whether a number or address ever failed."""
 
     @property
     def labels(self) -> Labels:
@@ -210,6 +219,8 @@ def begin(event: Submitted) -> HandoffFact:
         conforming=event.conforming,
         required_fields=event.required_fields,
         valid_fields=event.valid_fields,
+        band=event.band,
+        score=event.score,
     )
 
 
@@ -220,6 +231,13 @@ def fold(fact: HandoffFact, event: HandoffEvent) -> OfferEnd | Happening | None:
     if fact.state != before:
         fact.stage_time = event.time
     return counted
+
+
+def follow(fact: HandoffFact, previous: HandoffFact) -> None:
+    """Note what a handoff takes over from the one of the same lead that it follows."""
+    fact.lead_time = previous.submit_time if previous.lead_time is None else previous.lead_time
+    if fact.continued and not previous.continued:
+        fact.customer_time = previous.won_time
 
 
 def earliest_touches(fact: HandoffFact) -> None:
@@ -302,6 +320,7 @@ def _follow_up(fact: HandoffFact, event: FollowedUp) -> None:
     fact.touches = added(
         fact.touches, Touch(event.time, event.channel, event.grade, event.contact, event.counts)
     )
+    fact.unreachable = event.unreachable or fact.unreachable
     if not event.counts:
         return
     if fact.state in _BEFORE_WORK:

@@ -16,7 +16,7 @@ class OpportunityStep(NamedTuple):
     time: Micros
     opportunity: str
     kind: str
-    """`opened`, `changed`, `won`, `lost` or `reopened`."""
+    """`opened`, `changed`, `proposed`, `won`, `lost` or `reopened`."""
     owner: str = ""
     stage: str = ""
     currency: str = ""
@@ -65,6 +65,10 @@ class OpportunityFact:
     close_time: Micros | None = None
     reopen_count: int = 0
     step_count: int = 0
+    visits: str | None = None
+    """The stages that it came to, with when: `DISCOVERY@1772442000000000;…`."""
+    proposal_time: Micros | None = None
+    """Of the first proposal."""
 
 
 def begin_opportunity(step: OpportunityStep) -> OpportunityFact:
@@ -79,6 +83,10 @@ def fold_opportunity(fact: OpportunityFact, step: OpportunityStep) -> StepRow:
     fact.owner = step.owner or fact.owner
     if step.stage and step.stage != fact.stage:
         fact.stage, fact.stage_time = step.stage, step.time
+        visit = f"{step.stage}@{step.time}"
+        fact.visits = f"{fact.visits};{visit}" if fact.visits else visit
+    if step.kind == "proposed" and fact.proposal_time is None:
+        fact.proposal_time = step.time
     if step.currency:
         fact.currency, fact.minor_units = step.currency, step.minor_units
     fact.probability = fact.probability if step.probability is None else step.probability

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from services.reports.domain.estimators import Curve, Outcome, estimate_counted, fixed_horizon
 from services.reports.domain.periods import Micros
 
-__all__ = ["MEASURES", "Measure", "Measured", "ResponseItems", "measure"]
+__all__ = ["MEASURES", "STAGE_MEASURES", "Measure", "Measured", "ResponseItems", "measure"]
 
 
 class Measure(enum.StrEnum):
@@ -21,6 +21,11 @@ class Measure(enum.StrEnum):
     BUYER_FIRST_FOLLOW_UP = "S11"
     FIRST_CONTACT = "S12"
     FRESHNESS = "K10"
+    AS_SUBMITTED = "H7.submitted"
+    AS_ACCEPTED = "H7.accepted"
+    AS_WORKED = "H7.worked"
+    AS_QUALIFIED = "H7.qualified"
+    AS_CONVERTED = "H7.converted"
 
 
 class Measured(NamedTuple):
@@ -45,6 +50,16 @@ MEASURES: Final = {
     Measure.FRESHNESS: Measured(("inquire_time",), ("submit_time",), ()),
 }
 """Those measured in wall time on the handoff itself; S10 is read from the clocks that count business time."""
+
+
+STAGE_MEASURES: Final = (
+    Measure.AS_SUBMITTED,
+    Measure.AS_ACCEPTED,
+    Measure.AS_WORKED,
+    Measure.AS_QUALIFIED,
+    Measure.AS_CONVERTED,
+)
+"""How long handoffs stay in each stage, in the order of the stages; kept in buckets alone (H7)."""
 
 
 @dataclass(slots=True)

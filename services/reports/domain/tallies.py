@@ -6,7 +6,7 @@ Each is a cell with two words that tell its rows apart, and a number that is sum
 from itertools import count
 from typing import Final, TypeAlias
 
-from services.reports.domain.funnel import is_qualified
+from services.reports.domain.funnel import STAGES, Stage, is_qualified, reached_times
 from services.reports.domain.handoffs import HandoffFact, Happening
 from services.reports.domain.labels import Cell
 from services.reports.domain.periods import LocalDays, Micros
@@ -15,6 +15,7 @@ from services.reports.domain.touches import Touch, touches_of
 __all__ = [
     "BANDS",
     "MOST_ATTEMPTS",
+    "REPURCHASE_DAYS",
     "RETURN_HORIZON_DAYS",
     "Tally",
     "happening_cell",
@@ -30,6 +31,8 @@ _DAY: Final = 24 * _HOUR
 
 RETURN_HORIZON_DAYS: Final = 90
 """A recycled handoff had so long to qualify again (K14)."""
+REPURCHASE_DAYS: Final = 365
+"""A customer had so long to buy a second time (U10)."""
 MOST_ATTEMPTS: Final = 12
 """Attempts behind this one are counted as this one (S18)."""
 BANDS: Final = (
@@ -42,6 +45,14 @@ BANDS: Final = (
 _LATER: Final = "5 later"
 _UNTOUCHED: Final = "6 untouched"
 _GIVEN_UP: Final = {"lost", "disqualified", "recycled"}
+_CONVERTED: Final = STAGES.index(Stage.CONVERTED)
+_LEFT_AT: Final = {
+    "lost": "lost_time",
+    "rejected": "reject_time",
+    "disqualified": "disqualify_time",
+    "recycled": "recycle_time",
+    "void": "void_time",
+}
 
 
 def tallies_of(fact: HandoffFact) -> list[Tally]:
@@ -50,19 +61,61 @@ def tallies_of(fact: HandoffFact) -> list[Tally]:
     if fact.touches or fact.borrowed_touches:
         found += _touches(fact)
     if fact.open_since is not None:
-        found.append(("backlog", fact.open_since, fact.state, "", 0))
+        found.append(("backlog", fact.open_since, fact.state, fact.value_currency, fact.value_minor_units))
     if not fact.historical and not fact.archived and fact.void_time is None:
         found.append(_band(fact))
     if fact.conforming is not None:
         found += _definition(fact)
     if fact.reassign_count or fact.takeover_count:
         found += _owners(fact)
+    found += _of_the_lead(fact)
     found += _ends(fact)
     return found
 
 
-def _ends(fact: HandoffFact) -> list[Tally]:
+def _of_the_lead(fact: HandoffFact) -> list[Tally]:
     found: list[Tally] = []
+    if fact.band is not None:
+        found.append(_scored(fact))
+    if fact.unreachable:
+        found.append(("unreachable", fact.submit_time, "", "", 0))
+    if fact.lead_time is not None or fact.merged_into or fact.void_time is not None:
+        found += _of_known_leads(fact)
+    return found
+
+
+def _scored(fact: HandoffFact) -> Tally:
+    left = "" if fact.open_since is not None else "ended"
+    outcome = left if fact.won_time is None else "won"
+    return "score", fact.submit_time, fact.band or "", outcome, fact.score or 0
+
+
+def _of_known_leads(fact: HandoffFact) -> list[Tally]:
+    """Return what is counted of a handoff that is not its lead's first, or no lead's at all."""
+    converted = reached_times(fact)[_CONVERTED] is not None
+    found: list[Tally] = [("known", fact.submit_time, "converted" if converted else "", "", 0)]
+    if fact.merged_into or fact.void_time is not None or fact.lead_time is None:
+        return found
+    if not fact.continued:
+        # A lead that came back is one lead: what it became counts where it came first.
+        return [*found, ("credited", fact.lead_time, "", "", 0)] if converted else found
+    if fact.won_time is not None:
+        found.append(("bought again", fact.won_time, "", "", 0))
+        if fact.customer_time is not None and fact.won_time - fact.customer_time <= REPURCHASE_DAYS * _DAY:
+            found.append(("second purchase", fact.customer_time, "", "", 0))
+    return found
+
+
+def _left(fact: HandoffFact) -> list[Tally]:
+    """Return from which stage it left the way to a sale; nothing of one that was won."""
+    times = reached_times(fact)
+    at = max(number for number, time in enumerate(times) if time is not None)
+    left = getattr(fact, _LEFT_AT.get(fact.state, "won_time"))
+    return [] if left is None or at == len(STAGES) - 1 else [("left", left, STAGES[at].value, fact.state, 0)]
+
+
+def _ends(fact: HandoffFact) -> list[Tally]:
+    found = _left(fact) if fact.open_since is None and not fact.archived else []
     if fact.rejection_time is not None:
         found.append(("rejection", fact.rejection_time, fact.rejection_code, fact.dispute_state, 0))
     ended = fact.reject_time if fact.reject_time is not None else fact.disqualify_time

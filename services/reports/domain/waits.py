@@ -9,9 +9,10 @@ from typing import Final, TypeAlias
 
 from services.reports.domain.clocks import ClockFact, ClockState
 from services.reports.domain.estimators import Outcome
+from services.reports.domain.funnel import reached_times
 from services.reports.domain.handoffs import HandoffFact
 from services.reports.domain.periods import Micros
-from services.reports.domain.responses import MEASURES, Measure
+from services.reports.domain.responses import MEASURES, STAGE_MEASURES, Measure
 
 __all__ = [
     "HORIZONS",
@@ -36,7 +37,7 @@ HORIZONS: Final = (300 * _SECOND, HOUR, 4 * HOUR, 24 * HOUR, 30 * 24 * HOUR)
 INVALID: Final = 3
 """In the place of an outcome: times that contradict one another."""
 
-WAIT_MEASURES: Final = (*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP)
+WAIT_MEASURES: Final = (*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP, *STAGE_MEASURES)
 """Those that are kept in buckets; the place of each in here is part of a wait's key."""
 
 _IDS: Final = tuple(measure.value for measure in WAIT_MEASURES)
@@ -56,6 +57,8 @@ _ROUTED, _ACCEPTED, _DECIDED, _BUYER, _CONTACT, _FRESH, _OWNER = (
         Measure.OWNER_FIRST_FOLLOW_UP,
     )
 )
+
+_STAGES: Final = tuple(WAIT_MEASURES.index(measure) << _SHIFT for measure in STAGE_MEASURES)
 
 Wait: TypeAlias = tuple[int, Micros]
 """Measure, outcome and bucket in one number, because a fold makes millions; and what is added to the sum.
@@ -113,7 +116,18 @@ def handoff_waits(fact: HandoffFact) -> list[Wait]:
         found.append(_wait(_DECIDED, offered, _least(accepted, rejected), void, fact))
     if fact.inquire_time is not None:
         found.append(_wait(_FRESH, asked, submitted, None, fact))
+    found += _stays(fact, _least(rejected, fact.disqualify_time, fact.recycle_time, fact.lost_time, void))
     return [wait for wait in found if wait is not None]
+
+
+def _stays(fact: HandoffFact, left: Micros | None) -> list[Wait | None]:
+    """Return how long it was in each stage that it reached; skipped stages are credited as passed."""
+    times = reached_times(fact)
+    return [
+        _wait(measure, start, times[number + 1], left, fact)
+        for number, measure in enumerate(_STAGES)
+        if (start := times[number]) is not None
+    ]
 
 
 def clock_waits(fact: ClockFact) -> list[Wait]:

@@ -95,6 +95,9 @@ class Submitted(NamedTuple):
     required_fields: int = 0
     valid_fields: int = 0
     """Of the required ones, those that were there and valid."""
+    band: str | None = None
+    """The band of its score then; None where nobody scored it."""
+    score: int | None = None
 
 
 class Revised(NamedTuple):
@@ -161,6 +164,8 @@ class FollowedUp(NamedTuple):
     counts: bool
     channel: str = ""
     grade: str = ""
+    unreachable: bool = False
+    """Whether the number or address did not work."""
 
 
 class Qualified(NamedTuple):

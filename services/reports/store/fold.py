@@ -19,17 +19,18 @@ from services.reports.domain.clocks import (
     fold_clock,
 )
 from services.reports.domain.errors import FactMissing
-from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd, begin, fold
+from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd, begin, fold, follow
 from services.reports.domain.labels import UNKNOWN, Labels
 from services.reports.domain.merging import merge, unmerge
+from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import LocalDays, Micros
-from services.reports.domain.words import HandoffEvent, Merged, Submitted, Unmerged
+from services.reports.domain.words import Follows, HandoffEvent, Merged, Submitted, Unmerged
 from services.reports.store.calendars import definition_of
 from services.reports.store.recent import RecentFacts
 from services.reports.store.rollups import Rollup, WaitRollup
 from services.reports.store.schema import Tables
 from services.reports.store.sheet import FactRow, Sheet, labels_of_row, row_of
-from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
+from services.reports.store.side_facts import SIDE_WORDS, Moved, SideFacts, SideWord
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
@@ -143,8 +144,9 @@ class ReadModel:
         Raises:
             FactMissing: when a word is about a handoff that was never submitted.
         """
-        self._side.fold(connection, _side_words(words))
+        moved = self._side.fold(connection, _side_words(words))
         zones = self._read_zones(connection)
+        self._count_deals(connection, moved, zones)
         recent = self.recent_facts("") if recent is None else recent
         handoff_words: list[HandoffEvent] = []
         for word in words:
@@ -160,6 +162,17 @@ class ReadModel:
             if zones.move(word):
                 self._count_anew(connection, word.tenant, zones.of(word.tenant))
         self._fold_handoffs(connection, handoff_words, zones, recent)
+
+    def _count_deals(self, connection: Connection, moved: Sequence[Moved], zones: _Zones) -> None:
+        if not moved:
+            return
+        sheet = Sheet()
+        for before, after in moved:
+            days = zones.of(after.tenant)
+            if before is not None:
+                sheet.count_deal(before, days, -1)
+            sheet.count_deal(after, days)
+        self._post(connection, sheet)
 
     def fold_sla(self, connection: Connection, words: Sequence[SlaWord]) -> None:
         """Take words of the sla log, in its order, into the tables."""
@@ -223,6 +236,7 @@ class ReadModel:
         begun = {word.handoff for word in words if type(word) is Submitted}
         names = {word.handoff for word in words}
         names.update(*(word.others for word in words if isinstance(word, Merged | Unmerged)))
+        names.update(word.previous_handoff for word in words if type(word) is Follows)
         names -= begun | {""}
         rows: dict[str, FactRow] = {}
         while names:
@@ -324,6 +338,8 @@ class ReadModel:
             self._post(connection, sheet)
         for part in _parts(connection, tables.offer_end, tenant):
             self._count_all(connection, Sheet.count_offer, [OfferEnd(*row) for row in part], days)
+        for part in _parts(connection, tables.opportunity_fact, tenant):
+            self._count_all(connection, Sheet.count_deal, [OpportunityFact(*row) for row in part], days)
         for part in _parts(connection, tables.happening, tenant):
             self._count_all(connection, Sheet.count_happening, [Happening(*row) for row in part], days)
 
@@ -354,7 +370,10 @@ def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | Happe
     fact = facts.get(word.handoff)
     if fact is None:
         raise FactMissing(word.handoff)
-    return fold(fact, word)
+    counted = fold(fact, word)
+    if type(word) is Follows and word.previous_handoff in facts:
+        follow(fact, facts[word.previous_handoff])
+    return counted
 
 
 def _take_of_several(facts: dict[str, HandoffFact], word: Merged | Unmerged) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallIntege
 from sqlalchemy.types import TypeEngine
 
 from services.reports.domain.agreements import MarketingQuota
-from services.reports.domain.budgets import BudgetSaid
+from services.reports.domain.budgets import BudgetSaid, PayoutDue
 from services.reports.domain.clocks import CLOCK_COUNTERS, AlertTold, ClockFact
 from services.reports.domain.field_notes import FeedbackFact
 from services.reports.domain.funnel import COUNTERS
@@ -47,6 +47,8 @@ class Tables:
     rung_fact: Table
     budget_said: Table
     promise_settled: Table
+    payout_due: Table
+    opportunity_stages: Table
     tenant_setting: Table
     agreement_version: Table
     commitment_version: Table
@@ -92,6 +94,8 @@ class Tables:
             self.rung_fact,
             self.budget_said,
             self.promise_settled,
+            self.payout_due,
+            self.opportunity_stages,
             self.tenant_setting,
             self.agreement_version,
             self.commitment_version,
@@ -138,6 +142,13 @@ def define_tables(metadata: MetaData) -> Tables:
         clock_fact.c.missed_due_time,
         sqlite_where=clock_fact.c.missed_due_time.is_not(None),
         postgresql_where=clock_fact.c.missed_due_time.is_not(None),
+    )
+    Index(
+        "clock_fact_moved",
+        clock_fact.c.tenant,
+        clock_fact.c.due_time,
+        sqlite_where=clock_fact.c.due_time != clock_fact.c.original_due_time,
+        postgresql_where=clock_fact.c.due_time != clock_fact.c.original_due_time,
     )
     # What no bucket holds of the owners' waiting: those who still wait, and those who were let off.
     Index(
@@ -221,7 +232,7 @@ def define_tables(metadata: MetaData) -> Tables:
             "reason_rollup", metadata, ("outcome", "reason_code", "accountable_party"), ("items",)
         ),
         clock_rollup=_rollup(
-            "clock_rollup", metadata, ("commitment_id", "parties", "agreement"), CLOCK_COUNTERS
+            "clock_rollup", metadata, ("commitment_id", "parties", "agreement"), (*CLOCK_COUNTERS, "elapsed")
         ),
         offer_rollup=_rollup("offer_rollup", metadata, (), OFFER_COUNTERS),
         tally_rollup=_rollup("tally_rollup", metadata, ("word", "other"), ("items", "number")),
@@ -254,8 +265,17 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
     opportunity = Table("opportunity_fact", metadata, *_columns_of(OpportunityFact, key="opportunity"))
     Index("opportunity_fact_by_creation", opportunity.c.tenant, opportunity.c.create_time)
     Index("opportunity_fact_by_state", opportunity.c.tenant, opportunity.c.state, opportunity.c.close_time)
+    Index(
+        "opportunity_fact_to_close",
+        opportunity.c.tenant,
+        opportunity.c.close_day,
+        sqlite_where=opportunity.c.state == "open",
+        postgresql_where=opportunity.c.state == "open",
+    )
+    Index("opportunity_fact_by_proposal", opportunity.c.tenant, opportunity.c.proposal_time)
     step = Table("opportunity_step", metadata, *_columns_of(StepRow, key="step"))
     Index("opportunity_step_by_opportunity", step.c.opportunity, step.c.number)
+    Index("opportunity_step_by_close_day", step.c.tenant, step.c.close_day)
     feedback = Table("feedback_fact", metadata, *_columns_of(FeedbackFact, key="feedback"))
     Index("feedback_fact_by_creation", feedback.c.tenant, feedback.c.create_time)
     alert = Table("alert_fact", metadata, *_columns_of(AlertTold, key="alert"))
@@ -274,7 +294,17 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
     Index("rung_fact_by_time", rung.c.tenant, rung.c.fire_time)
     settled = Table("promise_settled", metadata, *_columns_of(PromiseSettled, key="promise"))
     Index("promise_settled_by_tenant", settled.c.tenant, settled.c.last_time)
+    payout = Table("payout_due", metadata, *_columns_of(PayoutDue, key="payout"))
+    Index("payout_due_by_time", payout.c.tenant, payout.c.due_time)
+    stages = Table(
+        "opportunity_stages",
+        metadata,
+        Column("tenant", Text, primary_key=True),
+        Column("stages", Text, nullable=False),
+    )
     return {
+        "payout_due": payout,
+        "opportunity_stages": stages,
         "happening": happening,
         "opportunity_fact": opportunity,
         "opportunity_step": step,

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeAlias, TypeVar
 
-from services.reports.domain.clocks import ClockFact, clock_cell, clock_marks
+from services.reports.domain.clocks import CLOCK_COUNTERS, ClockFact, clock_cell, clock_marks
+from services.reports.domain.deals import deal_tallies
 from services.reports.domain.funnel import amount_cells, handoff_cells, reason_cells
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd
-from services.reports.domain.labels import Cell, Labels
+from services.reports.domain.labels import UNKNOWN, Cell, Labels
+from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import LocalDays
 from services.reports.domain.tallies import Tally, happening_cell, tallies_of
 from services.reports.domain.waits import Wait, clock_waits, handoff_waits
@@ -27,6 +29,7 @@ FactRow: TypeAlias = Sequence[Any]
 Each = TypeVar("Each")
 
 _FIELDS: Final = tuple(HandoffFact.__dataclass_fields__)
+_ELAPSED: Final = 64 * len(CLOCK_COUNTERS)
 _ENDED: Final = "ended"
 _OFFER_MARK: Final = {outcome.value: 1 << at for at, outcome in enumerate(OfferOutcome)}
 _TIMES: Final = (
@@ -47,6 +50,7 @@ _STAGES_REST_ON: Final = (
 )
 _WAITS_REST_ON: Final = (
     *(*Labels._fields, *_TIMES, "inquire_time", "historical", "offer_time", "first_contact_time"),
+    *("qualify_time", "convert_time"),
 )
 
 
@@ -108,7 +112,9 @@ class Sheet:
 
     def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
         """Count a clock under the labels of its handoff, so many times."""
-        self.clocks[clock_cell(fact, labels, days)] += number * by_marks(clock_marks(fact))
+        self.clocks[clock_cell(fact, labels, days)] += number * (
+            by_marks(clock_marks(fact)) + ((fact.elapsed or 0) << _ELAPSED)
+        )
         waits = clock_waits(fact)
         if waits:
             group = labels._replace(team=fact.team)
@@ -118,6 +124,12 @@ class Sheet:
         """Count an offer that ended."""
         cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
         self.offers[cell] += by_marks(_OFFER_MARK[end.outcome])
+
+    def count_deal(self, fact: OpportunityFact, days: LocalDays, number: int = 1) -> None:
+        """Count an opportunity, so many times."""
+        for anchor, time, word, other, amount in deal_tallies(fact):
+            cell: Cell = (fact.tenant, anchor, days.day_of(time), (*UNKNOWN, word, other))
+            self.tallies[cell] += number * by_amount(amount)
 
     def count_happening(self, happening: Happening, days: LocalDays) -> None:
         """Count what is counted by itself."""

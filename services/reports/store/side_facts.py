@@ -1,12 +1,14 @@
 """Folds what hangs on a handoff or a clock and is read by itself: opportunities, feedback, alerts, rungs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final, TypeAlias, get_args
 
 from sqlalchemy import Connection, Table
 
-from services.reports.domain.budgets import BudgetSaid
+from services.reports.domain.agreements import StagesSet
+from services.reports.domain.budgets import BudgetSaid, PayoutDue
 from services.reports.domain.clocks import AlertTold, RungTold
 from services.reports.domain.field_notes import FeedbackFact, FeedbackGiven, FeedbackMoved, fold_feedback
 from services.reports.domain.opportunities import (
@@ -20,12 +22,23 @@ from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.store.schema import Tables
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
-__all__ = ["SIDE_WORDS", "SideFacts", "SideWord"]
+__all__ = ["SIDE_WORDS", "Moved", "SideFacts", "SideWord"]
 
 SideWord: TypeAlias = (
-    OpportunityStep | FeedbackGiven | FeedbackMoved | RungTold | AlertTold | BudgetSaid | PromiseSettled
+    OpportunityStep
+    | FeedbackGiven
+    | FeedbackMoved
+    | RungTold
+    | AlertTold
+    | BudgetSaid
+    | PayoutDue
+    | PromiseSettled
+    | StagesSet
 )
 """What the logs say of these."""
+
+Moved: TypeAlias = tuple[OpportunityFact | None, OpportunityFact]
+"""An opportunity as it was, if it was, and as it is."""
 
 SIDE_WORDS: Final = frozenset(get_args(SideWord))
 """The same, to ask a word's type for: a fold asks every word."""
@@ -46,6 +59,8 @@ class SideFacts:
         self._put_alerts = _upsert(tables.alert_fact, 1)
         self._put_budgets = _upsert(tables.budget_said, 1)
         self._put_settled = _upsert(tables.promise_settled, 1)
+        self._put_payouts = _upsert(tables.payout_due, 1)
+        self._put_stages = _upsert(tables.opportunity_stages, 1)
         self._put_rungs = UpsertRows(
             tables.rung_fact,
             key=["clock", "cycle", "rung_id"],
@@ -53,11 +68,13 @@ class SideFacts:
             add=["fired_count", "delivered_count"],
         )
 
-    def fold(self, connection: Connection, words: Sequence[SideWord]) -> None:
-        """Take words of one log, in its order, into the tables."""
+    def fold(self, connection: Connection, words: Sequence[SideWord]) -> list[Moved]:
+        """Take words of one log, in its order, into the tables; return the opportunities that changed."""
         if not words:
-            return
-        self._fold_opportunities(connection, [each for each in words if isinstance(each, OpportunityStep)])
+            return []
+        moved = self._fold_opportunities(
+            connection, [each for each in words if isinstance(each, OpportunityStep)]
+        )
         self._fold_feedback(
             connection, [each for each in words if isinstance(each, FeedbackGiven | FeedbackMoved)]
         )
@@ -67,13 +84,19 @@ class SideFacts:
         self._put_budgets.upsert(connection, list(budgets.values()))
         settled = {each.promise: each for each in words if isinstance(each, PromiseSettled)}
         self._put_settled.upsert(connection, list(settled.values()))
+        payouts = {each.payout: each for each in words if isinstance(each, PayoutDue)}
+        self._put_payouts.upsert(connection, list(payouts.values()))
+        stages = {each.tenant: ",".join(each.stages) for each in words if isinstance(each, StagesSet)}
+        self._put_stages.upsert(connection, list(stages.items()))
         self._fold_rungs(connection, [each for each in words if isinstance(each, RungTold)])
+        return moved
 
-    def _fold_opportunities(self, connection: Connection, words: Sequence[OpportunityStep]) -> None:
+    def _fold_opportunities(self, connection: Connection, words: Sequence[OpportunityStep]) -> list[Moved]:
         if not words:
-            return
+            return []
         keys = [(word.opportunity,) for word in words]
-        facts = {row[0]: OpportunityFact(*row) for row in self._find_opportunities.find(connection, keys)}
+        before = {row[0]: OpportunityFact(*row) for row in self._find_opportunities.find(connection, keys)}
+        facts = {name: replace(fact) for name, fact in before.items()}
         steps: list[StepRow] = []
         for word in words:
             fact = facts.get(word.opportunity)
@@ -82,6 +105,7 @@ class SideFacts:
             steps.append(fold_opportunity(fact, word))
         self._put_opportunities.upsert(connection, list(map(_opportunity_row, facts.values())))
         self._add_steps.insert(connection, steps)
+        return [(before.get(name), fact) for name, fact in facts.items()]
 
     def _fold_feedback(self, connection: Connection, words: Sequence[FeedbackGiven | FeedbackMoved]) -> None:
         if not words:

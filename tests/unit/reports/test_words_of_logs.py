@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
 from services.reports.consumers import lead_events, sla_events
+from services.reports.domain.agreements import StagesSet
 from services.reports.domain.budgets import BudgetSaid
 from services.reports.domain.clocks import AlertTold, ClockChange, ClockEvent, RungTold
 from services.reports.domain.field_notes import FeedbackGiven, FeedbackMoved
@@ -36,6 +37,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import disputes_pb2 as disputespb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.leads.v1 import playbook_pb2 as playbookpb
 from smarketing.api.leads.v1 import scoring_pb2 as scoringpb
 from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.sla.v1 import budgets_pb2 as budgetspb
@@ -64,6 +66,10 @@ def _of_leads(*payloads: Message) -> list[Any]:
 
 def _of_sla(*payloads: Message) -> list[Any]:
     return list(sla_events.words_of([_event(payload) for payload in payloads]))
+
+
+def _stage(name: str) -> playbookpb.OpportunityStage:
+    return playbookpb.OpportunityStage(stage=name)
 
 
 def _instant(**after: float) -> Timestamp:
@@ -191,7 +197,7 @@ def test_an_opportunity_is_told_beside_its_handoff() -> None:
             *_HEAD, _DEAL, "changed", stage="proposal", currency="EUR", minor_units=500, probability=0
         ),
         # What stands in a proposal is not yet what the opportunity is worth.
-        OpportunityStep(*_HEAD, _DEAL, "changed"),
+        OpportunityStep(*_HEAD, _DEAL, "proposed"),
         Reopened(*_HEAD, owner="kim"),
         OpportunityStep(*_HEAD, _DEAL, "reopened", "kim"),
     ]
@@ -294,6 +300,8 @@ def test_a_budget_is_told_as_it_stands_and_what_is_absent_stays_unknown() -> Non
         state=budgetspb.Budget.STATE_WARN,
         settled_count=40,
         breached_count=5,
+        objective_basis_points=9000,
+        burning_slowly=True,
         remaining_ratio=0.0,
         as_of_time=_instant(),
     )
@@ -302,6 +310,51 @@ def test_a_budget_is_told_as_it_stands_and_what_is_absent_stays_unknown() -> Non
 
     assert words == [
         BudgetSaid(
-            "main/accept", TENANT, "main", "accept", ",sales,", "warn", 40, 5, 0.0, None, None, None, at()
+            *("main/accept", TENANT, "main", "accept", ",sales,", "warn", 40, 5, 0.0, None, None, None, at()),
+            objective_basis_points=9000,
+            burning_fast=False,
+            burning_slowly=True,
         )
     ]
+
+
+def test_of_what_a_budget_brings_about_only_payouts_are_told() -> None:
+    due = slaeventspb.ConsequenceDue(
+        agreement_version=f"{TENANT}/agreements/main/versions/1",
+        commitment_id="accept",
+        parties=[termspb.PARTY_SALES],
+        consequence=slapb.Consequence(
+            consequence_id="less", kind=slapb.CONSEQUENCE_KIND_PAYOUT_FACTOR, percent=80
+        ),
+    )
+    review = slaeventspb.ConsequenceDue(consequence=slapb.Consequence(kind=slapb.CONSEQUENCE_KIND_REVIEW))
+
+    (told,) = _of_sla(due, review)
+
+    assert told[1:] == (TENANT, f"{TENANT}/agreements/main", "accept", ",sales,", 80, at())
+
+
+def test_a_score_is_told_as_ours_where_a_model_rated_it_and_else_by_twenties() -> None:
+    rated = leadspb.Qualification(score=95, rating=leadspb.Rating(score=61, band="warm"))
+
+    told = _of_leads(
+        leadeventspb.HandoffSubmitted(handoff=_ONE, qualification=rated),
+        leadeventspb.HandoffSubmitted(handoff=_ONE, qualification=leadspb.Qualification(score=100)),
+        leadeventspb.HandoffSubmitted(handoff=_ONE, qualification=leadspb.Qualification(score=20)),
+        leadeventspb.HandoffSubmitted(handoff=_ONE),
+    )
+
+    assert [(word.band, word.score) for word in told] == [
+        ("warm", 61),
+        ("80-100", 100),
+        ("20-40", 20),
+        (None, None),
+    ]
+
+
+def test_the_stages_of_opportunities_are_told_in_their_order() -> None:
+    stages = [_stage("DISCOVERY"), _stage("CONTRACT")]
+
+    (word,) = _of_leads(leadeventspb.PlaybookChanged(playbook=playbookpb.Playbook(stages=stages)))
+
+    assert word == StagesSet(TENANT, ("DISCOVERY", "CONTRACT"))
