@@ -10,6 +10,7 @@ from services.leads.domain.directory import Directory
 from services.leads.domain.errors import Fault
 from services.leads.domain.reasons import REASON_CODES, ReasonCode, ReasonUse, faults_of_reasons
 from services.leads.domain.states import NextAction
+from services.leads.domain.vocabulary import Vocabulary
 
 LONGEST_ADVANCE: Final = timedelta(days=30)
 LONGEST_ACTION: Final = timedelta(days=366)
@@ -63,6 +64,8 @@ class Playbook:
     """The kind of lead that this next handoff is, so that agreements can tell it apart."""
     own_stages: tuple[Stage, ...] = ()
     own_action_times: tuple[tuple[NextAction, timedelta], ...] = ()
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    """What is meant by the words of those who send leads."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -97,6 +100,7 @@ def faults_of_playbook(wanted: Playbook, directory: Directory) -> tuple[Fault, .
         lambda: _faults_of_after_win(wanted, directory),
         lambda: _faults_of_stages(wanted.own_stages),
         lambda: _faults_of_actions(wanted),
+        wanted.vocabulary.faults,
     )
     return tuple(fault for check in checks for fault in check())
 

@@ -1,6 +1,7 @@
 """By what a lead is recognised again: addresses and numbers in one spelling each."""
 
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +13,7 @@ from services.leads.domain.copying import changed
 from services.leads.domain.errors import Fault
 from services.leads.domain.lead import Contact, Identity, Submission
 from services.leads.domain.mailboxes import FREE_MAIL, mailbox_of
+from services.leads.domain.vocabulary import Vocabulary
 
 # What nearly every address looks like; the library would say the same of it, at twenty times the cost.
 _PLAIN_EMAIL: Final = re.compile(
@@ -46,6 +48,13 @@ def identify(submission: Submission, region_code: str) -> Submission:
             faults.append(Fault("contact.phone", "a phone number, with country code where it is foreign"))
     identity = Identity(email, phone, company_domain_of(contact, email))
     return changed(submission, identity=identity, faults=tuple(faults))
+
+
+def understand(submission: Submission, vocabulary: Vocabulary, now: datetime) -> Submission:
+    """Return the submission as it is meant in the tenant's words, by when its lead inquired."""
+    told = submission.qualification
+    meant = vocabulary.understood(told, told.inquire_time or submission.submit_time(now))
+    return submission if meant is told else changed(submission, qualification=meant)
 
 
 def company_domain_of(contact: Contact, email: str) -> str:

@@ -205,7 +205,7 @@ def _close(
         closed,
         now=tx.now,
         historical=before.historical,
-        segment=without_addresses(request.segment),
+        segment=tx.work.playbook(request.tenant).vocabulary.segment_of(without_addresses(request.segment)),
         lead_type=without_addresses(request.lead_type),
     )
     tx.save_opportunity(closed)

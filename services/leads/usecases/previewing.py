@@ -23,7 +23,8 @@ from services.leads.store.routing import RoutingCaches, find_openings, find_pool
 from services.leads.store.scoring import MODELS, find_active, find_behaved
 from services.leads.store.sealing import Sealer
 from services.leads.store.traffic import Absences, handoffs_of_lead, passed_between
-from services.leads.usecases.identity import identify
+from services.leads.store.working import find_playbook
+from services.leads.usecases.identity import identify, understand
 from services.leads.usecases.routing import company_host_of, owners_since
 from smarketing import names
 from smarketing.businesstime import Openings
@@ -95,6 +96,8 @@ class Previewer:
             SubmissionInvalid: with every fault.
         """
         known = identify(submission, self._directory.settings.region_code)
+        vocabulary = find_playbook(self._tenant)(self._connection).vocabulary
+        known = understand(known, vocabulary, self._now)
         faults = check_submission(known, now=self._now)
         if faults:
             raise SubmissionInvalid(faults)

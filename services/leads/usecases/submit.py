@@ -14,7 +14,7 @@ from services.leads.domain.lead import Submission, check_submission
 from services.leads.domain.work_events import HandoffRequalified
 from services.leads.store.transaction import By, LeadTx
 from services.leads.usecases import owning, scoring
-from services.leads.usecases.identity import identify
+from services.leads.usecases.identity import identify, understand
 from services.leads.usecases.merging import lead_known_as
 from services.leads.usecases.quota import over_quota
 from services.leads.usecases.recognising import candidates_of, digests_of, note_possible, recognise
@@ -80,7 +80,8 @@ def _checked(tx: LeadTx, request: SubmitLead) -> _Known | LeadError:
         directory = tx.directory(request.submission.tenant)
     except LeadError as refused:
         return refused
-    submission = identify(request.submission, directory.settings.region_code)
+    vocabulary = tx.work.playbook(request.submission.tenant).vocabulary
+    submission = understand(identify(request.submission, directory.settings.region_code), vocabulary, tx.now)
     faults = check_submission(submission, now=tx.now)
     if faults:
         return SubmissionInvalid(faults)

@@ -11,7 +11,10 @@ from services.leads.domain.errors import Fault, PlaybookInvalid
 from services.leads.domain.playbook import DEFAULT_ACTION_TIMES, Playbook, Stage
 from services.leads.domain.reasons import ReasonCode, ReasonUse
 from services.leads.domain.states import NextAction
+from services.leads.domain.terms import SourceChannel
+from services.leads.domain.vocabulary import OfflineSource, Segment, Vocabulary
 from services.leads.wire.leads import reason_message
+from services.leads.wire.values import instant_in, put_instant
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import playbook_pb2 as playbookpb
@@ -21,6 +24,7 @@ _DEFAULT: Final = Playbook()
 _MICROSECOND: Final = timedelta(microseconds=1)
 _USES: Final = {use.value: use for use in ReasonUse}
 _ACTIONS: Final = {action.value: action for action in NextAction}
+_CHANNELS: Final = {channel.value: channel for channel in SourceChannel}
 _PARTIES: Final = {termspb.Party.Value(f"PARTY_{party.name}"): party for party in Party}
 
 
@@ -84,6 +88,16 @@ def playbook_of(message: playbookpb.Playbook, *, version: int) -> Playbook:
             (_ACTIONS.get(each.action, NextAction.NOTHING), _duration(each.due_duration))
             for each in message.action_times
         ),
+        vocabulary=Vocabulary(
+            segments=tuple(
+                Segment(each.segment, each.description, tuple(each.also_known_as))
+                for each in message.segments
+            ),
+            offline_sources=tuple(
+                _offline_source_of(each, f"offline_sources[{index}]")
+                for index, each in enumerate(message.offline_sources)
+            ),
+        ),
     )
 
 
@@ -107,6 +121,13 @@ def _message(
             playbookpb.OpportunityStage(stage=each.stage, probability_percent=each.probability_percent)
             for each in stages
         ],
+        segments=[
+            playbookpb.Segment(
+                segment=each.segment, description=each.description, also_known_as=each.also_known_as
+            )
+            for each in playbook.vocabulary.segments
+        ],
+        offline_sources=[_offline_message(each) for each in playbook.vocabulary.offline_sources],
     )
 
 
@@ -123,6 +144,34 @@ def _reason_of(message: leadspb.ReasonCode, path: str) -> ReasonCode:
             [Fault(f"{path}.accountable_party", "must be the party on which it is counted")]
         )
     return ReasonCode(message.code, use, party, message.evidence_required, message.description)
+
+
+def _offline_source_of(message: playbookpb.OfflineSource, path: str) -> OfflineSource:
+    channel = _CHANNELS.get(message.source_channel)
+    if channel is None:
+        raise PlaybookInvalid([Fault(f"{path}.source_channel", "must be a channel")])
+    return OfflineSource(
+        code=message.code,
+        self_report=message.self_report,
+        start_time=instant_in(message, "start_time"),
+        end_time=instant_in(message, "end_time"),
+        source_channel=channel,
+        campaign=message.campaign,
+    )
+
+
+def _offline_message(source: OfflineSource) -> playbookpb.OfflineSource:
+    message = playbookpb.OfflineSource(
+        code=source.code,
+        self_report=source.self_report,
+        source_channel=termspb.SourceChannel.ValueType(source.source_channel),
+        campaign=source.campaign,
+    )
+    if source.start_time is not None:
+        put_instant(message.start_time, source.start_time)
+    if source.end_time is not None:
+        put_instant(message.end_time, source.end_time)
+    return message
 
 
 def _duration(message: Duration) -> timedelta:

@@ -24,10 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from smarketing.api.leads.v1 import leads_pb2 as smarketing_dot_api_dot_leads_dot_v1_dot_leads__pb2
+from smarketing.api.terms.v1 import terms_pb2 as smarketing_dot_api_dot_terms_dot_v1_dot_terms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&smarketing/api/leads/v1/playbook.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#smarketing/api/leads/v1/leads.proto\"\xb5\x03\n\x08Playbook\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x38\n\x0b\x63laim_order\x18\x03 \x01(\x0b\x32#.smarketing.api.leads.v1.ClaimOrder\x12\x1a\n\rmax_takeovers\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x39\n\x0creason_codes\x18\x05 \x03(\x0b\x32#.smarketing.api.leads.v1.ReasonCode\x12\x1b\n\x13\x64ispute_window_days\x18\x06 \x01(\x05\x12\x1b\n\x13\x64ispute_answer_days\x18\x07 \x01(\x05\x12\x17\n\x0f\x61\x66ter_win_queue\x18\x08 \x01(\t\x12\x1b\n\x13\x61\x66ter_win_lead_type\x18\t \x01(\t\x12\x39\n\x06stages\x18\n \x03(\x0b\x32).smarketing.api.leads.v1.OpportunityStage\x12\x39\n\x0c\x61\x63tion_times\x18\x0b \x03(\x0b\x32#.smarketing.api.leads.v1.ActionTimeB\x10\n\x0e_max_takeovers\"\xa2\x01\n\nClaimOrder\x12\x39\n\x16score_advance_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x16value_advance_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x16value_step_minor_units\x18\x03 \x01(\x03\">\n\x10OpportunityStage\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x1b\n\x13probability_percent\x18\x02 \x01(\x05\"z\n\nActionTime\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.smarketing.api.leads.v1.Handoff.NextAction\x12/\n\x0c\x64ue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x12GetPlaybookRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"o\n\x14\x41pplyPlaybookRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x33\n\x08playbook\x18\x03 \x01(\x0b\x32!.smarketing.api.leads.v1.Playbook2\xd3\x01\n\x0fPlaybookService\x12]\n\x0bGetPlaybook\x12+.smarketing.api.leads.v1.GetPlaybookRequest\x1a!.smarketing.api.leads.v1.Playbook\x12\x61\n\rApplyPlaybook\x12-.smarketing.api.leads.v1.ApplyPlaybookRequest\x1a!.smarketing.api.leads.v1.Playbookb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&smarketing/api/leads/v1/playbook.proto\x12\x17smarketing.api.leads.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#smarketing/api/leads/v1/leads.proto\x1a#smarketing/api/terms/v1/terms.proto\"\xaa\x04\n\x08Playbook\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x38\n\x0b\x63laim_order\x18\x03 \x01(\x0b\x32#.smarketing.api.leads.v1.ClaimOrder\x12\x1a\n\rmax_takeovers\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x39\n\x0creason_codes\x18\x05 \x03(\x0b\x32#.smarketing.api.leads.v1.ReasonCode\x12\x1b\n\x13\x64ispute_window_days\x18\x06 \x01(\x05\x12\x1b\n\x13\x64ispute_answer_days\x18\x07 \x01(\x05\x12\x17\n\x0f\x61\x66ter_win_queue\x18\x08 \x01(\t\x12\x1b\n\x13\x61\x66ter_win_lead_type\x18\t \x01(\t\x12\x39\n\x06stages\x18\n \x03(\x0b\x32).smarketing.api.leads.v1.OpportunityStage\x12\x39\n\x0c\x61\x63tion_times\x18\x0b \x03(\x0b\x32#.smarketing.api.leads.v1.ActionTime\x12\x32\n\x08segments\x18\x0c \x03(\x0b\x32 .smarketing.api.leads.v1.Segment\x12?\n\x0foffline_sources\x18\r \x03(\x0b\x32&.smarketing.api.leads.v1.OfflineSourceB\x10\n\x0e_max_takeovers\"F\n\x07Segment\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x15\n\ralso_known_as\x18\x03 \x03(\t\"\xe2\x01\n\rOfflineSource\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0bself_report\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0esource_channel\x18\x05 \x01(\x0e\x32&.smarketing.api.terms.v1.SourceChannel\x12\x10\n\x08\x63\x61mpaign\x18\x06 \x01(\t\"\xa2\x01\n\nClaimOrder\x12\x39\n\x16score_advance_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x16value_advance_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x16value_step_minor_units\x18\x03 \x01(\x03\">\n\x10OpportunityStage\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x1b\n\x13probability_percent\x18\x02 \x01(\x05\"z\n\nActionTime\x12;\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32+.smarketing.api.leads.v1.Handoff.NextAction\x12/\n\x0c\x64ue_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x12GetPlaybookRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"o\n\x14\x41pplyPlaybookRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x33\n\x08playbook\x18\x03 \x01(\x0b\x32!.smarketing.api.leads.v1.Playbook2\xd3\x01\n\x0fPlaybookService\x12]\n\x0bGetPlaybook\x12+.smarketing.api.leads.v1.GetPlaybookRequest\x1a!.smarketing.api.leads.v1.Playbook\x12\x61\n\rApplyPlaybook\x12-.smarketing.api.leads.v1.ApplyPlaybookRequest\x1a!.smarketing.api.leads.v1.Playbookb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +38,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PLAYBOOK'].fields_by_name['name']._loaded_options = None
   _globals['_PLAYBOOK'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_PLAYBOOK']._serialized_start=170
-  _globals['_PLAYBOOK']._serialized_end=607
-  _globals['_CLAIMORDER']._serialized_start=610
-  _globals['_CLAIMORDER']._serialized_end=772
-  _globals['_OPPORTUNITYSTAGE']._serialized_start=774
-  _globals['_OPPORTUNITYSTAGE']._serialized_end=836
-  _globals['_ACTIONTIME']._serialized_start=838
-  _globals['_ACTIONTIME']._serialized_end=960
-  _globals['_GETPLAYBOOKREQUEST']._serialized_start=962
-  _globals['_GETPLAYBOOKREQUEST']._serialized_end=996
-  _globals['_APPLYPLAYBOOKREQUEST']._serialized_start=998
-  _globals['_APPLYPLAYBOOKREQUEST']._serialized_end=1109
-  _globals['_PLAYBOOKSERVICE']._serialized_start=1112
-  _globals['_PLAYBOOKSERVICE']._serialized_end=1323
+  _globals['_PLAYBOOK']._serialized_start=240
+  _globals['_PLAYBOOK']._serialized_end=794
+  _globals['_SEGMENT']._serialized_start=796
+  _globals['_SEGMENT']._serialized_end=866
+  _globals['_OFFLINESOURCE']._serialized_start=869
+  _globals['_OFFLINESOURCE']._serialized_end=1095
+  _globals['_CLAIMORDER']._serialized_start=1098
+  _globals['_CLAIMORDER']._serialized_end=1260
+  _globals['_OPPORTUNITYSTAGE']._serialized_start=1262
+  _globals['_OPPORTUNITYSTAGE']._serialized_end=1324
+  _globals['_ACTIONTIME']._serialized_start=1326
+  _globals['_ACTIONTIME']._serialized_end=1448
+  _globals['_GETPLAYBOOKREQUEST']._serialized_start=1450
+  _globals['_GETPLAYBOOKREQUEST']._serialized_end=1484
+  _globals['_APPLYPLAYBOOKREQUEST']._serialized_start=1486
+  _globals['_APPLYPLAYBOOKREQUEST']._serialized_end=1597
+  _globals['_PLAYBOOKSERVICE']._serialized_start=1600
+  _globals['_PLAYBOOKSERVICE']._serialized_end=1811
 # @@protoc_insertion_point(module_scope)

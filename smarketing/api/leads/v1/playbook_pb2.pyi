@@ -7,8 +7,10 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from smarketing.api.leads.v1 import leads_pb2 as _leads_pb2
+from smarketing.api.terms.v1 import terms_pb2 as _terms_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,6 +39,8 @@ class Playbook(_message.Message):
     AFTER_WIN_LEAD_TYPE_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     ACTION_TIMES_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    OFFLINE_SOURCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`tenants/{tenant}/playbook`."""
     etag: _builtins.str
@@ -67,6 +71,16 @@ class Playbook(_message.Message):
     def action_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActionTime]:
         """By when next actions are due that neither a person nor `sla` gave a time."""
 
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
+        """The segments that leads are told apart by; a submission by another name of one is of that one. At most 200."""
+
+    @_builtins.property
+    def offline_sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfflineSource]:
+        """What codes in print and on air mean, and what leads say of themselves. The first that is meant decides,
+        where the sender knows no channel. At most 500.
+        """
+
     def __init__(
         self,
         *,
@@ -81,16 +95,96 @@ class Playbook(_message.Message):
         after_win_lead_type: _builtins.str = ...,
         stages: _abc.Iterable[Global___OpportunityStage] | None = ...,
         action_times: _abc.Iterable[Global___ActionTime] | None = ...,
+        segments: _abc.Iterable[Global___Segment] | None = ...,
+        offline_sources: _abc.Iterable[Global___OfflineSource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_takeovers", b"_max_takeovers", "claim_order", b"claim_order", "max_takeovers", b"max_takeovers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_takeovers", b"_max_takeovers", "action_times", b"action_times", "after_win_lead_type", b"after_win_lead_type", "after_win_queue", b"after_win_queue", "claim_order", b"claim_order", "dispute_answer_days", b"dispute_answer_days", "dispute_window_days", b"dispute_window_days", "etag", b"etag", "max_takeovers", b"max_takeovers", "name", b"name", "reason_codes", b"reason_codes", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_takeovers", b"_max_takeovers", "action_times", b"action_times", "after_win_lead_type", b"after_win_lead_type", "after_win_queue", b"after_win_queue", "claim_order", b"claim_order", "dispute_answer_days", b"dispute_answer_days", "dispute_window_days", b"dispute_window_days", "etag", b"etag", "max_takeovers", b"max_takeovers", "name", b"name", "offline_sources", b"offline_sources", "reason_codes", b"reason_codes", "segments", b"segments", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_takeovers: _TypeAlias = _typing.Literal["max_takeovers"]  # noqa: Y015
     _WhichOneofArgType__max_takeovers: _TypeAlias = _typing.Literal["_max_takeovers", b"_max_takeovers"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_takeovers) -> _WhichOneofReturnType__max_takeovers | None: ...
 
 Global___Playbook: _TypeAlias = Playbook  # noqa: Y015
+
+@_typing.final
+class Segment(_message.Message):
+    """A group of leads that is sold to alike."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ALSO_KNOWN_AS_FIELD_NUMBER: _builtins.int
+    segment: _builtins.str
+    """Its name in figures and filters, such as `mid-market`."""
+    description: _builtins.str
+    """Its needs and traits, for people."""
+    @_builtins.property
+    def also_known_as(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other names by which senders know it, letter case aside."""
+
+    def __init__(
+        self,
+        *,
+        segment: _builtins.str = ...,
+        description: _builtins.str = ...,
+        also_known_as: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["also_known_as", b"also_known_as", "description", b"description", "segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Segment: _TypeAlias = Segment  # noqa: Y015
+
+@_typing.final
+class OfflineSource(_message.Message):
+    """Where leads come from that no link tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SELF_REPORT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_CHANNEL_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code that was printed or said, as senders tell it in `Qualification.campaign`, letter case aside."""
+    self_report: _builtins.str
+    """What a lead says when asked how it heard of us, as senders tell it in `Qualification.source`."""
+    source_channel: _terms_pb2.SourceChannel.ValueType
+    """The channel of such leads."""
+    campaign: _builtins.str
+    """What the campaign is called in figures; empty leaves what was told."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Inquiries from here on count; absent for all before the end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Inquiries before this count; absent for all after the start."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        self_report: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        source_channel: _terms_pb2.SourceChannel.ValueType = ...,
+        campaign: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "code", b"code", "end_time", b"end_time", "self_report", b"self_report", "source_channel", b"source_channel", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfflineSource: _TypeAlias = OfflineSource  # noqa: Y015
 
 @_typing.final
 class ClaimOrder(_message.Message):

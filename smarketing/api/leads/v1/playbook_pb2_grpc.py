@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PlaybookServiceStub:
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """
@@ -50,7 +51,8 @@ class PlaybookServiceStub:
 
 
 class PlaybookServiceServicer:
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """
@@ -97,7 +99,8 @@ def add_PlaybookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PlaybookService:
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """

@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PlaybookServiceStub:
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """
@@ -51,7 +52,8 @@ class PlaybookServiceStub:
 
 @_typing.type_check_only
 class PlaybookServiceAsyncStub(PlaybookServiceStub):
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """
@@ -71,7 +73,8 @@ class PlaybookServiceAsyncStub(PlaybookServiceStub):
     """
 
 class PlaybookServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times.
+    """Keeps each tenant's playbook: the order of queues, reason codes, disputes, takeovers, stages, due times, and
+    what is meant by the words of those who send leads.
 
     A tenant that applied none works by the defaults, which `GetPlaybook` shows in full.
     """
