@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["LeadsConfig"]
@@ -17,8 +15,6 @@ class LeadsConfig(ServerConfig):
 
     listen: str = "127.0.0.1:7001"
     http_listen: str = "127.0.0.1:7101"
-    database_url: str = ""
-    """Empty for `leads.db` in the data folder."""
     sla_address: str = "127.0.0.1:7002"
     """Where the service `sla` serves its log; while it is away, nothing here waits for it."""
     metric_tenants: tuple[str, ...] = ("default",)
@@ -46,10 +42,9 @@ class LeadsConfig(ServerConfig):
     @property
     def database_path(self) -> Path | None:
         """The database's file; None when it has none."""
-        database = make_url(self.url).database
-        return Path(database) if database and database != ":memory:" else None
+        return self.file_of("leads")
 
     @property
     def url(self) -> str:
-        """The database's URL."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'leads.db'}"
+        """The database's URL, with its password."""
+        return self.database_of("leads")

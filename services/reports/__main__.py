@@ -95,7 +95,7 @@ async def a_process(
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
     async with AsyncExitStack() as stack:
         telemetry = Telemetry()
-        database = stack.enter_context(open_database(f"sqlite:///{config.data_dir / 'reports.db'}"))
+        database = stack.enter_context(open_database(config.database_of("reports")))
         schema = migrate(database, _MIGRATIONS)
         with database.writer_engine.begin() as connection:
             ensure_identity(connection, new_log_id=wallclock.new_uuid)

@@ -119,7 +119,7 @@ async def a_process(
     now = now or wallclock.utc_now
     async with AsyncExitStack() as stack:
         telemetry = Telemetry()
-        database = stack.enter_context(open_database(f"sqlite:///{config.data_dir / 'sla.db'}"))
+        database = stack.enter_context(open_database(config.database_of("sla")))
         schema = migrate(database, _MIGRATIONS)
         with database.writer_engine.begin() as connection:
             ensure_identity(connection, new_log_id=wallclock.new_uuid)

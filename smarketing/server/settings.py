@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from smarketing.config import Secret
 from smarketing.logs import LogFormat
 
 __all__ = ["GrpcEngine", "ServerConfig", "TlsFiles", "is_loopback"]
@@ -37,7 +41,14 @@ class ServerConfig:
     http_listen: str = "127.0.0.1:0"
     """Address of /metrics and the pages."""
     data_dir: Path = Path("data")
-    """Folder of the database and of keys; made when missing."""
+    """Folder of keys and tokens, and of the database where that is a file; made when missing."""
+    database_url: str = ""
+    """Empty for a file of the service's own in the data folder; else `postgresql://role@host:5432/name`.
+
+    Services that share one database each keep to a schema of their own name, unless `?schema=` names another.
+    """
+    database_password: Secret | None = None
+    """Of the role that the URL names; best in a file, by `SMARKETING_DATABASE_PASSWORD_FILE`."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -61,6 +72,7 @@ class ServerConfig:
     """How long running calls may take to finish after SIGTERM."""
 
     def __post_init__(self) -> None:
+        self._check_database()
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError(
                 "SMARKETING_TLS_CERTIFICATE and SMARKETING_TLS_KEY belong together; set both or none."
@@ -82,6 +94,36 @@ class ServerConfig:
             )
         if self.reflection and not is_loopback(self.listen):
             raise ValueError("SMARKETING_REFLECTION is for loopback only; switch it off.")
+
+    def database_of(self, service: str) -> str:
+        """Return where a service stores, with the password: for `open_database`, and never for a log."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir / f'{service}.db'}"
+        url = make_url(self.database_url)
+        if url.get_backend_name() != "postgresql":
+            return self.database_url
+        if self.database_password is not None:
+            url = url.set(password=self.database_password.reveal())
+        if "schema" not in url.query:
+            url = url.update_query_dict({"schema": service})
+        return url.render_as_string(hide_password=False)
+
+    def file_of(self, service: str) -> Path | None:
+        """Return the file that a service stores in; None where it stores elsewhere."""
+        url = make_url(self.database_of(service))
+        is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+        return Path(str(url.database)) if is_file else None
+
+    def _check_database(self) -> None:
+        try:
+            url = make_url(self.database_url or "sqlite://")
+        except ArgumentError:
+            raise ValueError("SMARKETING_DATABASE_URL is no URL of a database.") from None
+        if url.password is not None or "password" in url.query:
+            raise ValueError(
+                "SMARKETING_DATABASE_URL holds a password, which would be seen wherever it is shown: "
+                "put it into a file and name that in SMARKETING_DATABASE_PASSWORD_FILE."
+            )
 
     @property
     def tls(self) -> TlsFiles | None:
