@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Select, Table, and_, bindparam, func, select, update
 
 from smarketing.delivery.tables import DeliveryTables, MessageState
 from smarketing.sql import FindRows, InsertRows
@@ -149,10 +149,14 @@ def _known(connection: Connection, tables: DeliveryTables, keys: Iterable[_Key])
 
 def next_due(connection: Connection, tables: DeliveryTables) -> datetime | None:
     """Return when the next attempt is due; None when nothing waits."""
-    message = tables.message
-    query = select(func.min(message.c.next_attempt_time)).where(message.c.next_attempt_time.is_not(None))
-    found: datetime | None = connection.execute(query).scalar_one()
+    found: datetime | None = connection.execute(_asking_next(tables.message)).scalar_one()
     return found
+
+
+@cache
+def _asking_next(message: Table) -> Select[Any]:
+    # Kept, because it is asked after every commit of the service: building it anew costs more than asking.
+    return select(func.min(message.c.next_attempt_time)).where(message.c.next_attempt_time.is_not(None))
 
 
 def due_endpoints(connection: Connection, tables: DeliveryTables, *, now: datetime) -> list[tuple[str, str]]:

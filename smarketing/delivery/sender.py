@@ -141,7 +141,10 @@ class Sender:
         return min(max((following - self._now()).total_seconds(), 0.0), _LONGEST_SLEEP_SECONDS)
 
     def _look(self, connection: Connection) -> tuple[list[tuple[str, str]], datetime | None]:
-        return due_endpoints(connection, self._tables, now=self._now()), next_due(connection, self._tables)
+        following, now = next_due(connection, self._tables), self._now()
+        if following is None or following > now:
+            return [], following
+        return due_endpoints(connection, self._tables, now=now), following
 
     async def _serve_endpoint(self, client: httpx.AsyncClient, tenant: str, endpoint_id: str) -> None:
         try:
