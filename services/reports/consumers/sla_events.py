@@ -167,6 +167,7 @@ def _alert(tenant: str, said: slaeventspb.AlertChanged) -> AlertTold:
         micros_from(alert.create_time),
         micros_from(alert.acknowledge_time) if alert.HasField("acknowledge_time") else None,
         micros_from(alert.resolve_time) if alert.HasField("resolve_time") else None,
+        alert.clock or None,
     )
 
 

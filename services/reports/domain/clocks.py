@@ -102,6 +102,8 @@ class AlertTold(NamedTuple):
     create_time: Micros
     acknowledge_time: Micros | None
     resolve_time: Micros | None
+    clock: str | None = None
+    """Whose rung it was; None where it is of no clock."""
 
 
 @dataclass(slots=True)

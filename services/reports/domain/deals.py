@@ -10,7 +10,13 @@ from services.reports.domain.periods import Micros
 from services.reports.domain.tallies import Tally
 from services.reports.domain.waits import bucket_of
 
-__all__ = ["Visit", "deal_tallies", "visits_of"]
+__all__ = ["BEGIN", "END", "WON", "Visit", "deal_tallies", "visits_of"]
+
+BEGIN: Final = "begin"
+END: Final = "end"
+"""In the place of a stage: before the first, behind the last."""
+WON: Final = "won"
+"""In the place of a stage: it was won."""
 
 _SECOND: Final = 1_000_000
 
@@ -34,8 +40,8 @@ def visits_of(fact: OpportunityFact) -> list[Visit]:
     found = []
     for number, (stage, time) in enumerate(came):
         is_last = number == len(came) - 1
-        following, left = ("", fact.close_time) if is_last else came[number + 1]
-        found.append(Visit(stage, time, left, came[number - 1][0] if number else "", following))
+        following, left = (END, fact.close_time) if is_last else came[number + 1]
+        found.append(Visit(stage, time, left, came[number - 1][0] if number else BEGIN, following))
     return found
 
 
@@ -50,11 +56,11 @@ def deal_tallies(fact: OpportunityFact) -> list[Tally]:
     first: dict[str, Micros] = {}
     for visit in visits:
         first.setdefault(visit.stage, visit.time)
-    reached = ",".join([*sorted(first), *(["won"] if fact.state == "won" else [])])
-    found += [("deal stage", time, stage, f",{reached},", 0) for stage, time in first.items()]
     if fact.state == "won" and fact.close_time is not None:
         found += _stays(visits, fact.close_time)
-    return found
+        first[WON] = fact.close_time
+    reached = ",".join(sorted(first))
+    return found + [("deal stage", time, stage, reached, 0) for stage, time in first.items()]
 
 
 def _stays(visits: list[Visit], close_time: Micros) -> list[Tally]:

@@ -36,6 +36,9 @@ class Dimension(enum.StrEnum):
     CAMPAIGN = "campaign"
     INVESTMENT = "investment"
     ATTRIBUTION_MODEL = "attribution_model"
+    SCORE_BAND = "score_band"
+    LEAD_TIME = "lead_time"
+    FORECAST_CATEGORY = "forecast_category"
 
 
 HANDOFF_DIMENSIONS = (

@@ -253,6 +253,7 @@ def test_an_alert_is_told_as_it_stands() -> None:
         handoff=_ONE,
         commitment_id="first-follow-up",
         rung_id="due",
+        clock="c1",
         create_time=_instant(),
         acknowledge_time=_instant(hours=1),
     )
@@ -260,7 +261,9 @@ def test_an_alert_is_told_as_it_stands() -> None:
     words = _of_sla(slaeventspb.AlertChanged(alert=alert))
 
     assert words == [
-        AlertTold("a1", TENANT, _ONE, "first-follow-up", "due", None, "acknowledged", at(), at(hours=1), None)
+        AlertTold(
+            "a1", TENANT, _ONE, "first-follow-up", "due", None, "acknowledged", at(), at(hours=1), None, "c1"
+        )
     ]
 
 

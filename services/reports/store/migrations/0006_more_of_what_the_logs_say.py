@@ -43,6 +43,7 @@ _MORE = (
     ("opportunity_fact", (Column("visits", Text), Column("proposal_time", BigInt))),
     ("budget_said", (Column("objective_basis_points", BigInt), Column("burning_fast", SmallInteger))),
     ("budget_said", (Column("burning_slowly", SmallInteger),)),
+    ("alert_fact", (Column("clock", Text),)),
 )
 
 

@@ -445,6 +445,34 @@ class Count(_message.Message):
         """Customers won."""
         SERIES_SURVEYS_SENT: Count._Series.ValueType  # 33
         """Surveys sent."""
+        SERIES_LEADS_CAPTURED: Count._Series.ValueType  # 34
+        """Leads that marketing captured, whether they ever qualified or not."""
+        SERIES_SEARCH_IMPRESSIONS: Count._Series.ValueType  # 35
+        """Times that our pages were shown among search results for the keywords watched."""
+        SERIES_SEARCH_PLACES: Count._Series.ValueType  # 36
+        """The places of all these together: 3 and 5 make 8."""
+        SERIES_SEARCH_TOP_3: Count._Series.ValueType  # 37
+        """Of these, those among the first three places."""
+        SERIES_SEARCH_TOP_10: Count._Series.ValueType  # 38
+        """Of these, those among the first ten places."""
+        SERIES_TICKETS: Count._Series.ValueType  # 39
+        """Requests for help."""
+        SERIES_ACTIVE_DAYS: Count._Series.ValueType  # 40
+        """Days on which customers used the product, added over customers."""
+        SERIES_CUSTOMER_DAYS: Count._Series.ValueType  # 41
+        """Days on which they could have, added over customers."""
+        SERIES_REVIEWS_PLANNED: Count._Series.ValueType  # 42
+        """Joint reviews of marketing and sales that were planned."""
+        SERIES_REVIEWS_HELD: Count._Series.ValueType  # 43
+        """Of these, held."""
+        SERIES_JUDGED_GOOD_BY_BOTH: Count._Series.ValueType  # 44
+        """Handoffs that both parties judged, of a sample: good for both."""
+        SERIES_JUDGED_GOOD_BY_MARKETING: Count._Series.ValueType  # 45
+        """Good for marketing alone."""
+        SERIES_JUDGED_GOOD_BY_SALES: Count._Series.ValueType  # 46
+        """Good for sales alone."""
+        SERIES_JUDGED_GOOD_BY_NEITHER: Count._Series.ValueType  # 47
+        """Good for neither."""
 
     class Series(_Series, metaclass=_SeriesEnumTypeWrapper):
         """What was counted."""
@@ -517,6 +545,34 @@ class Count(_message.Message):
     """Customers won."""
     SERIES_SURVEYS_SENT: Count.Series.ValueType  # 33
     """Surveys sent."""
+    SERIES_LEADS_CAPTURED: Count.Series.ValueType  # 34
+    """Leads that marketing captured, whether they ever qualified or not."""
+    SERIES_SEARCH_IMPRESSIONS: Count.Series.ValueType  # 35
+    """Times that our pages were shown among search results for the keywords watched."""
+    SERIES_SEARCH_PLACES: Count.Series.ValueType  # 36
+    """The places of all these together: 3 and 5 make 8."""
+    SERIES_SEARCH_TOP_3: Count.Series.ValueType  # 37
+    """Of these, those among the first three places."""
+    SERIES_SEARCH_TOP_10: Count.Series.ValueType  # 38
+    """Of these, those among the first ten places."""
+    SERIES_TICKETS: Count.Series.ValueType  # 39
+    """Requests for help."""
+    SERIES_ACTIVE_DAYS: Count.Series.ValueType  # 40
+    """Days on which customers used the product, added over customers."""
+    SERIES_CUSTOMER_DAYS: Count.Series.ValueType  # 41
+    """Days on which they could have, added over customers."""
+    SERIES_REVIEWS_PLANNED: Count.Series.ValueType  # 42
+    """Joint reviews of marketing and sales that were planned."""
+    SERIES_REVIEWS_HELD: Count.Series.ValueType  # 43
+    """Of these, held."""
+    SERIES_JUDGED_GOOD_BY_BOTH: Count.Series.ValueType  # 44
+    """Handoffs that both parties judged, of a sample: good for both."""
+    SERIES_JUDGED_GOOD_BY_MARKETING: Count.Series.ValueType  # 45
+    """Good for marketing alone."""
+    SERIES_JUDGED_GOOD_BY_SALES: Count.Series.ValueType  # 46
+    """Good for sales alone."""
+    SERIES_JUDGED_GOOD_BY_NEITHER: Count.Series.ValueType  # 47
+    """Good for neither."""
 
     SERIES_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
@@ -562,6 +618,8 @@ class Sum(_message.Message):
         """Own sales in a market."""
         SERIES_MARKET_SALES: Sum._Series.ValueType  # 5
         """Everybody's sales in it."""
+        SERIES_SAVED_LABOUR: Sum._Series.ValueType  # 6
+        """What the hours that a system saved would have cost."""
 
     class Series(_Series, metaclass=_SeriesEnumTypeWrapper):
         """Of what."""
@@ -578,6 +636,8 @@ class Sum(_message.Message):
     """Own sales in a market."""
     SERIES_MARKET_SALES: Sum.Series.ValueType  # 5
     """Everybody's sales in it."""
+    SERIES_SAVED_LABOUR: Sum.Series.ValueType  # 6
+    """What the hours that a system saved would have cost."""
 
     SERIES_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int

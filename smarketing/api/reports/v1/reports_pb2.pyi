@@ -106,6 +106,12 @@ class _DimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dimension.V
     """Investment, of figures read from recorded inputs."""
     DIMENSION_ATTRIBUTION_MODEL: _Dimension.ValueType  # 25
     """How an outcome is credited to the touchpoints before it."""
+    DIMENSION_SCORE_BAND: _Dimension.ValueType  # 26
+    """Band of the score that the handoff had when it was submitted."""
+    DIMENSION_LEAD_TIME: _Dimension.ValueType  # 27
+    """How long before a period its forecast was made: `00 days`, `30 days`, `90 days`."""
+    DIMENSION_FORECAST_CATEGORY: _Dimension.ValueType  # 28
+    """`commit`, `best case` or `pipeline`; each holds the one before."""
 
 class Dimension(_Dimension, metaclass=_DimensionEnumTypeWrapper):
     """By what figures are grouped."""
@@ -162,6 +168,12 @@ DIMENSION_INVESTMENT: Dimension.ValueType  # 24
 """Investment, of figures read from recorded inputs."""
 DIMENSION_ATTRIBUTION_MODEL: Dimension.ValueType  # 25
 """How an outcome is credited to the touchpoints before it."""
+DIMENSION_SCORE_BAND: Dimension.ValueType  # 26
+"""Band of the score that the handoff had when it was submitted."""
+DIMENSION_LEAD_TIME: Dimension.ValueType  # 27
+"""How long before a period its forecast was made: `00 days`, `30 days`, `90 days`."""
+DIMENSION_FORECAST_CATEGORY: Dimension.ValueType  # 28
+"""`commit`, `best case` or `pipeline`; each holds the one before."""
 Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
 
 class _UndefinedReason:
