@@ -1,104 +1,193 @@
 """A year of finished handoffs and their clocks in the read model, summed: what a question is measured on.
 
-A few thousand lives are folded from events; the others are these again, a week and some later each, under
-names of their own. Then the sums are counted from the facts, as they are when a tenant's days change.
+The handoffs of one day are folded from events, and the sums counted by the code that counts them always.
+The other days are that day again, so many days later: a whole number of days moves every sum with the facts
+that it counts, so both are copied by the database itself.
 """
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, text
 
 from services.reports.consumers.lead_events import words_of
 from services.reports.domain.agreements import TenantSet
-from services.reports.domain.clocks import ClockFact
-from services.reports.domain.handoffs import HandoffFact
-from services.reports.domain.periods import Micros
+from services.reports.domain.clocks import ClockChange
+from services.reports.domain.estimators import Outcome
+from services.reports.domain.periods import Micros, first_of_month
+from services.reports.domain.waits import bucket_key_of
 from services.reports.store.fold import ReadModel
-from services.reports.store.schema import Tables
+from services.reports.store.rollups import unpacked
+from services.reports.store.schema import DAY, MONTH, Tables
 from smarketing.sql.rows import InsertRows
 from tests.builders.long_log import life
-from tests.builders.reports import TENANT, a_ledger
+from tests.builders.reports import TENANT, clock_event
 
-__all__ = ["YEAR", "ZONE", "put_year"]
+_Row: TypeAlias = tuple[Any, ...]
+
+__all__ = ["DAYS", "ZONE", "put_year"]
 
 ZONE: Final = "Asia/Seoul"
-YEAR: Final = 364 * 86_400_000_000
-_LIVES: Final = 5_000
+DAYS: Final = 364
 _HOUR: Final = 3_600_000_000
-_FIELDS: Final = tuple(HandoffFact.__dataclass_fields__)
-_TIMES: Final = [at for at, name in enumerate(_FIELDS) if name.endswith("_time") or name == "open_since"]
-_TOUCHES: Final = _FIELDS.index("touches")
-_SUBMIT, _TEAM, _FOLLOWED = (_FIELDS.index(name) for name in ("submit_time", "team", "first_follow_up_time"))
-
-Row = Sequence[Any]
+_DAY: Final = 24 * _HOUR
+_NAMED: Final = {"handoff", "clock", "opportunity", "offer", "step", "happening", "lead", "merged_into"}
+"""Columns that name a handoff or what hangs on it."""
+_BUCKET: Final = struct.Struct("<qqq")
+_AGREEMENT: Final = f"{TENANT}/agreements/main/versions/1"
 
 
 def put_year(connection: Connection, tables: Tables, count: int, start: Micros) -> None:
-    """Write `count` handoffs of a year from `start`, a clock each, and all their sums."""
-    spacing = YEAR // count
-    lives = _lives(min(count, _LIVES), start, spacing)
-    handoffs, clocks = InsertRows(tables.handoff_fact), InsertRows(tables.clock_fact)
-    for copy in range(count // len(lives)):
-        rows = [_again(row, copy, copy * spacing * len(lives)) for row in lives]
-        handoffs.insert(connection, rows)
-        clocks.insert(connection, [_clock(row) for row in rows])
-    # The tenant's days change, so everything is counted anew: by the code that counts it always.
-    ReadModel(tables).fold_leads(connection, [TenantSet(TENANT, ZONE, "EUR")])
+    """Write `count` handoffs of a year from `start`, a clock each, and all their sums; to a day's worth."""
+    _put_day(connection, tables, max(1, round(count / DAYS)), start)
+    facts = [table for table in tables.read_model if _hangs_on_a_handoff(table)]
+    # An index made at once of all that is there costs less than one kept row by row.
+    indexes = [index for table in facts for index in table.indexes]
+    for index in indexes:
+        index.drop(connection)
+    for table in facts:
+        _copy_facts(connection, table)
+    for table in tables.rollups:
+        _copy_sums(connection, table)
+    for index in indexes:
+        index.create(connection)
 
 
-def _lives(count: int, start: Micros, spacing: Micros) -> list[tuple[Any, ...]]:
-    with a_ledger() as ledger:
-        ledger.leads(*_words(count, start, spacing))
-        with ledger.database.reading() as connection:
-            fact = ledger.tables.handoff_fact
-            return [tuple(row) for row in connection.execute(select(fact).order_by(fact.c.submit_time))]
+def _put_day(connection: Connection, tables: Tables, count: int, start: Micros) -> None:
+    model = ReadModel(tables)
+    model.fold_leads(connection, [TenantSet(TENANT, ZONE, "EUR")])
+    model.fold_leads(connection, list(_words(count, start)))
+    rows = connection.exec_driver_sql(
+        "SELECT handoff, team, submit_time, first_follow_up_time FROM handoff_fact"
+    )
+    model.fold_sla(connection, list(chain.from_iterable(_clock(*row) for row in rows)))
 
 
-def _words(count: int, start: Micros, spacing: Micros) -> Iterator[Any]:
-    chance = Random(1)
+def _words(count: int, start: Micros) -> Iterator[Any]:
+    chance, spacing = Random(1), _DAY // count
     lives = (life(chance, number, start + number * spacing, few=True) for number in range(count))
     return iter(words_of(list(chain.from_iterable(lives))))
 
 
-def _again(row: Row, copy: int, later: Micros) -> tuple[Any, ...]:
-    values = list(row)
-    values[0] = f"{row[0].removesuffix('/handoffs/1')}x{copy}/handoffs/1"
-    for at in _TIMES:
-        if values[at] is not None:
-            values[at] += later
-    touches = (touch.partition(",") for touch in row[_TOUCHES].split(";") if touch)
-    values[_TOUCHES] = ";".join(f"{int(time) + later},{rest}" for time, _, rest in touches)
-    return tuple(values)
+def _clock(handoff: str, team: str | None, submitted: Micros, followed: Micros | None) -> list[Any]:
+    """Return what is told of the clock of the first follow-up, due after a day of hours."""
+    number = int(handoff.split("/leads/l")[1].partition("/")[0])
+    due = submitted + 24 * _HOUR
+
+    def told(change: ClockChange, time: Micros, **said: Any) -> Any:
+        return clock_event(
+            change,
+            time,
+            number,
+            handoff=handoff,
+            agreement_version=_AGREEMENT,
+            start_time=submitted,
+            due_time=due,
+            team=team,
+            **said,
+        )
+
+    found = [told(ClockChange.STARTED, submitted)]
+    if followed is not None and followed <= due:
+        return [*found, told(ClockChange.MET, followed, elapsed=followed - submitted)]
+    found.append(told(ClockChange.BREACHED, due))
+    if followed is not None:
+        found.append(told(ClockChange.STOPPED_LATE, followed, elapsed=followed - submitted))
+    return found
 
 
-def _clock(row: Row) -> tuple[Any, ...]:
-    """Return the clock of the first follow-up, due after a day of hours."""
-    start, stop = row[_SUBMIT], row[_FOLLOWED]
-    due = start + 24 * _HOUR
-    state = "met" if stop is not None and stop <= due else "breached"
-    clock = ClockFact(
-        clock=row[0].replace("/leads/", "/clocks/"),
-        tenant=TENANT,
-        handoff=row[0],
-        agreement_version=f"{TENANT}/agreements/main/versions/1",
-        commitment_id="first-follow-up",
-        parties=",sales,",
-        kind="first_follow_up",
-        basis="business",
-        start_time=start,
-        original_due_time=due,
-        due_time=due,
-        owner="",
-        team=row[_TEAM],
-        historical=False,
-        state=state,
-        stop_time=stop,
-        elapsed=None if stop is None else stop - start,
-        undone_due_time=due if stop is None else None,
-        missed_due_time=due if state == "breached" else None,
-        agreement=f"{TENANT}/agreements/main",
+def _hangs_on_a_handoff(table: Table) -> bool:
+    return "grain" not in table.c and not _NAMED.isdisjoint(table.c.keys())
+
+
+def _copy_facts(connection: Connection, table: Table) -> None:
+    values = {name: _of_another_lead(name) for name in _NAMED & set(table.c.keys())}
+    for name in table.c.keys():  # noqa: SIM118 -- a collection of columns, not a mapping
+        if name.endswith(("_time", "_since")) or name == "time":
+            values[name] = f"{name} + nth * {_DAY}"
+        elif name.endswith("_day"):
+            values[name] = f"{name} + nth"
+    listed = ", ".join(values.get(name, f'"{name}"') for name in table.c.keys())  # noqa: SIM118 -- likewise
+    days = f"WITH RECURSIVE days(nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM days WHERE nth < {DAYS - 1})"
+    base = f"(SELECT * FROM {table.name} ORDER BY 1)"
+    connection.execute(text(f"INSERT INTO {table.name} {days} SELECT {listed} FROM days CROSS JOIN {base}"))
+
+
+def _of_another_lead(column: str) -> str:
+    return (
+        f"replace(replace({column}, '/leads/l', '/leads/d' || printf('%03d', nth) || 'l'),"
+        f" '/clocks/c', '/clocks/d' || printf('%03d', nth) || 'c')"
     )
-    return tuple(getattr(clock, name) for name in ClockFact.__dataclass_fields__)
+
+
+def _copy_sums(connection: Connection, table: Table) -> None:
+    """Write the sums of all days, and of the months, from those of the first."""
+    names = list(table.c.keys())
+    begin = names.index("items")
+    by_group: dict[_Row, dict[int, _Row]] = defaultdict(dict)
+    for row in connection.execute(table.select().where(table.c.grain == DAY)):
+        tenant, anchor, _, day, group_id, _, *labels = row[:begin]
+        by_group[tenant, anchor, group_id, *labels][day] = tuple(row[begin:])
+    connection.execute(table.delete())
+    insert, in_days = InsertRows(table), _waits_in_days if "buckets" in names else _counters_in_days
+    for (tenant, anchor, group_id, *labels), series in by_group.items():
+        rows: list[_Row] = []
+        months: dict[int, list[_Row]] = defaultdict(list)
+        for day, counted in in_days(series):
+            month = first_of_month(day)
+            months[month].append(counted)
+            rows.append((tenant, anchor, DAY, day, group_id, month, *labels, *counted))
+        together = _buckets_together if "buckets" in names else _counters_together
+        for month, parts in months.items():
+            rows.append((tenant, anchor, MONTH, month, group_id, month, *labels, *together(parts)))
+        insert.insert(connection, rows)
+
+
+def _counters_in_days(series: dict[int, _Row]) -> Iterator[tuple[int, _Row]]:
+    """Yield what a group counts on each day: what the first day's handoffs did on the days before, in all."""
+    first, last = min(series), max(series) + DAYS - 1
+    width = len(next(iter(series.values())))
+    held = [0] * width
+    for day in range(first, last + 1):
+        for number, part in ((1, series.get(day)), (-1, series.get(day - DAYS))):
+            if part is not None:
+                held = [known + number * more for known, more in zip(held, part, strict=True)]
+        if held[0]:
+            yield day, tuple(held)
+
+
+def _counters_together(parts: Iterable[_Row]) -> _Row:
+    return tuple(map(sum, zip(*parts, strict=True)))
+
+
+def _waits_in_days(series: dict[int, _Row]) -> Iterator[tuple[int, _Row]]:
+    for day in range(min(series), max(series) + DAYS):
+        parts = [
+            _later(series[began][-1], day - began) for began in sorted(series) if 0 <= day - began < DAYS
+        ]
+        if parts:
+            yield day, _buckets_together((0, part) for part in parts)
+
+
+def _later(packed: bytes, days: int) -> bytes:
+    """Return buckets so many days later: those of who still waits are of other hours."""
+    moved = (
+        (key + 24 * days if bucket_key_of(key)[0] == Outcome.WAITING else key, number, micros)
+        for key, number, micros in unpacked(packed)
+    )
+    return b"".join(_BUCKET.pack(*each) for each in moved)
+
+
+def _buckets_together(parts: Iterable[_Row]) -> _Row:
+    merged: dict[int, list[int]] = {}
+    for *_, packed in parts:
+        for key, number, micros in unpacked(packed):
+            sums = merged.setdefault(key, [0, 0])
+            sums[0] += number
+            sums[1] += micros
+    held = b"".join(_BUCKET.pack(key, *merged[key]) for key in sorted(merged))
+    return sum(number for number, _ in merged.values()), held

@@ -77,12 +77,14 @@ class ResponseItems:
         """All but the invalid."""
         return len(self.items) + sum(number for _, _, number in self.counted)
 
-    def add(self, item: tuple[Micros, Outcome, Micros] | None) -> None:
-        """Take an item in; None is one whose times contradict one another."""
+    def add(self, item: tuple[Micros, Outcome, Micros] | None, number: int = 1) -> None:
+        """Take an item in, `number` times; None is one whose times contradict one another."""
         if item is None:
-            self.invalid_count += 1
-        else:
+            self.invalid_count += number
+        elif number == 1:
             self.items.append(item)
+        else:
+            self.counted.append((item[0], item[1], number))
 
     def curve(self) -> Curve:
         """Return the estimate over all items, those who wait included."""

@@ -33,8 +33,10 @@ from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Micros, Period
 from services.reports.domain.promise_kpis import ACKNOWLEDGE_HOURS, DUE_SOON_HOURS
 from services.reports.domain.settled_periods import PromiseSettled
+from services.reports.store.backlog import BacklogQueries
 from services.reports.store.delays import DelayQueries
-from services.reports.store.queries import GroupKey, Queries, Question, month_of
+from services.reports.store.late_clocks import LateClocks
+from services.reports.store.queries import GroupKey, Queries, Question
 
 __all__ = ["Found", "Readings"]
 
@@ -54,6 +56,8 @@ class Readings:
         self._queries = queries
         self._tables = queries.tables
         self._delays = delays or DelayQueries(queries)
+        self._backlog = BacklogQueries(queries)
+        self._late = LateClocks(queries)
 
     def rows(self, connection: Connection, kpi: Kpi, question: Question) -> Found:
         """Return the figure for each group; without groups exactly one row.
@@ -121,20 +125,7 @@ class Readings:
 
     def _backlog_age(self, connection: Connection, kpi: BacklogAgeKpi, question: Question) -> Found:
         del kpi
-        fact = self._tables.handoff_fact
-        columns = [_handoff_column(fact, dimension) for dimension in question.group_by]
-        query = select(*columns, fact.c.open_since).where(
-            fact.c.tenant == question.tenant, fact.c.open_since.is_not(None)
-        )
-        ages: dict[GroupKey, list[Micros]] = {} if question.group_by else {(): []}
-        days = self._queries.days(connection, question.tenant)
-        for row in connection.execute(query):
-            group = tuple(
-                month_of(days.day_of(value)) if dimension is Dimension.MONTH else value
-                for dimension, value in zip(question.group_by, row[:-1], strict=True)
-            )
-            ages.setdefault(group, []).append(question.now - row.open_since)
-        return [(group, _median(sorted(of_group))) for group, of_group in ages.items()]
+        return self._backlog.ages(connection, question)
 
     # Single clocks, rungs, alerts, budgets.
 
@@ -143,11 +134,8 @@ class Readings:
             return self._delays.parts(connection, question)
         if kpi.reading == "due_soon":
             return self._due_soon(connection, question)
-        rows = self._delays.missed(connection, question)
-        grouped = _grouped(rows, question, _clock_value)
-        read: Callable[[Sequence[Any], Micros], Figure]
-        read = _late_by if kpi.reading == "late_by" else _never_served
-        return [(group, read(of_group, question.now)) for group, of_group in grouped.items()]
+        read = self._late.late_by if kpi.reading == "late_by" else self._late.never_served
+        return read(connection, question)
 
     def _due_soon(self, connection: Connection, question: Question) -> Found:
         clock = self._tables.clock_fact
@@ -281,36 +269,6 @@ def _budget_value(row: BudgetSaid, dimension: Dimension) -> str | None:
 def _clock_column(clock: Any, dimension: Dimension) -> ColumnElement[Any]:
     column: ColumnElement[Any] = clock.c[dimension.value]
     return column
-
-
-def _handoff_column(fact: Any, dimension: Dimension) -> ColumnElement[Any]:
-    column: ColumnElement[Any] = (
-        fact.c.submit_time if dimension is Dimension.MONTH else fact.c[dimension.value]
-    )
-    return column
-
-
-def _median(ages: Sequence[Micros]) -> Figure:
-    if not ages:
-        return Figure(undefined=Undefined.NO_DENOMINATOR, denominator=0)
-    return Figure(duration=ages[(len(ages) - 1) // 2], denominator=len(ages))
-
-
-def _late_by(missed: Sequence[Any], now: Micros) -> Figure:
-    return Figure.quantile(
-        estimate(
-            (now - row.due_time, Outcome.WAITING)
-            if row.stop_time is None
-            else (row.stop_time - row.due_time, Outcome.ANSWERED)
-            for row in missed
-        ),
-        0.5,
-    )
-
-
-def _never_served(missed: Sequence[Any], now: Micros) -> Figure:
-    del now
-    return Figure.share(sum(row.stop_time is None for row in missed), len(missed))
 
 
 def _acknowledged(alerts: Sequence[Any], now: Micros) -> Figure:

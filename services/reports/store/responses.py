@@ -18,14 +18,14 @@ from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.domain.responses import MEASURES, Measure, ResponseItems, measure
 from services.reports.domain.waits import HOUR, INVALID, bucket_key_of
 from services.reports.store.calendars import CompiledCalendars
+from services.reports.store.owner_waits import OwnerWaits
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
 from services.reports.store.rollups import unpacked
 from services.reports.store.schema import Tables
-from smarketing.businesstime import Openings
 
 __all__ = ["MOST_SINGLE_ITEMS", "RememberedResponses", "ResponseQueries"]
 
-MOST_SINGLE_ITEMS: Final = 5000
+MOST_SINGLE_ITEMS: Final = 1000
 """So many handoffs of a period are read one by one; of more, buckets are."""
 
 _BEGINNING: Final = 1
@@ -45,6 +45,7 @@ class ResponseQueries:
         self._tables: Tables = queries.tables
         self._calendars = calendars or CompiledCalendars(queries.tables)
         self._most = most_single_items
+        self._owners = OwnerWaits(self._tables, self._calendars, most_single=most_single_items)
 
     def remembering(self) -> "RememberedResponses":
         """Return one that reads the same items only once, for a single answer."""
@@ -159,41 +160,8 @@ class ResponseQueries:
     ) -> dict[GroupKey, ResponseItems]:
         """Return what the buckets hold of clocks started in the period, and those that no bucket holds."""
         found = self._counted(connection, question, Measure.OWNER_FIRST_FOLLOW_UP)
-        clock = self._tables.clock_fact
-        groups = [_column(self._tables, dimension, team=clock.c.team) for dimension in question.group_by]
-        columns = (
-            clock.c.state,
-            clock.c.start_time,
-            clock.c.stop_time,
-            clock.c.pause_time,
-            clock.c.original_due_time,
-            clock.c.due_time,
-            self._tables.agreement_version.c.calendar_version,
-        )
-        handoff, version = self._tables.handoff_fact, self._tables.agreement_version
-        query = (
-            select(*groups, *columns)
-            .select_from(
-                clock.join(version, version.c.agreement_version == clock.c.agreement_version).outerjoin(
-                    handoff, handoff.c.handoff == clock.c.handoff
-                )
-            )
-            .where(
-                clock.c.tenant == question.tenant,
-                clock.c.elapsed.is_(None),
-                clock.c.kind == "first_follow_up",
-                clock.c.basis == "business",
-            )
-        )
-        if question.period is not None:
-            query = query.where(
-                clock.c.start_time >= days.start_of(question.period.first),
-                clock.c.start_time < days.start_of(question.period.last),
-            )
-        for row in connection.execute(query):
-            openings = self._calendars.find(connection, row.calendar_version)
-            group = _group(row[: len(groups)], question, days)
-            found.setdefault(group, ResponseItems()).add(_owner_item(row, openings, question.now))
+        for group, item, number in self._owners.read(connection, question, days):
+            found.setdefault(group, ResponseItems()).add(item, number)
         return found
 
     def _submitted(self, query: Select[Any], question: Question, days: LocalDays) -> Select[Any]:
@@ -226,18 +194,6 @@ class RememberedResponses(ResponseQueries):
         if key not in self._known:
             self._known[key] = super().items(connection, question, of)
         return self._known[key]
-
-
-def _owner_item(row: Any, openings: Openings | None, now: Micros) -> tuple[Micros, Outcome, Micros] | None:
-    """Return the item of a clock that sla has not counted: business time until it was let off, or now."""
-    if openings is None or row.start_time > now:
-        return None
-    age = openings.between_us(row.start_time, now)
-    end = row.stop_time or row.pause_time or now
-    # Pauses before this instant have moved the due instant by just their open time.
-    paused = openings.between_us(row.original_due_time, row.due_time)
-    elapsed = max(0, openings.between_us(row.start_time, end) - paused)
-    return elapsed, Outcome.EXITED if row.state == "void" else Outcome.WAITING, age
 
 
 def _column(tables: Tables, dimension: Dimension, *, team: ColumnElement[Any]) -> ColumnElement[Any]:

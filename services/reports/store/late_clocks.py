@@ -1,0 +1,81 @@
+"""Reads by how much missed clocks were late, and how many were never done: as many rows as buckets.
+
+Of few missed clocks every one is read. Of many, the database counts them by the minute up to four hours, and
+by the hour from then on; those who still wait by the hour in which they were due.
+"""
+
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal, select
+
+from services.reports.domain.estimators import Outcome, estimate_counted
+from services.reports.domain.figures import Figure
+from services.reports.domain.periods import Micros
+from services.reports.domain.waits import HOUR
+from services.reports.store.queries import GroupKey, Queries, Question
+
+__all__ = ["LateClocks"]
+
+_MINUTE: Final = HOUR // 60
+_MOST_SINGLE: Final = 1000
+"""So many missed clocks of a period are read one by one; of more, buckets are."""
+
+_FINE: Final = 4 * HOUR
+_ANSWERED: Final = Outcome.ANSWERED
+_Item: TypeAlias = tuple[Micros, Outcome, int]
+
+
+class LateClocks:
+    """Reads inside the caller's transaction, from the index on missed clocks alone."""
+
+    def __init__(self, queries: Queries, *, most_single: int = _MOST_SINGLE) -> None:
+        self._queries = queries
+        self._clock = queries.tables.clock_fact
+        self._most = most_single
+
+    def never_served(self, connection: Connection, question: Question) -> list[tuple[GroupKey, Figure]]:
+        """Return the share that is not done yet, for each group; without groups exactly one row."""
+        clock, groups = self._clock, self._groups(question)
+        query = select(*groups, func.count() - func.count(clock.c.stop_time), func.count())
+        rows = connection.execute(query.where(*self._missed(connection, question)).group_by(*groups))
+        return [(tuple(row[:-2]), Figure.share(row[-2], row[-1])) for row in rows]
+
+    def late_by(self, connection: Connection, question: Question) -> list[tuple[GroupKey, Figure]]:
+        """Return the median from due to done for each group, those not done still waiting."""
+        clock, groups = self._clock, self._groups(question)
+        where = self._missed(connection, question)
+        number = connection.scalar(select(func.count()).select_from(clock).where(*where)) or 0
+        due, late = clock.c.missed_due_time, clock.c.stop_time - clock.c.missed_due_time
+        if number > self._most:
+            waits_since = case((late.is_(None), due // HOUR))
+            length = case((late < _FINE, late // _MINUTE), else_=_FINE // _MINUTE + late // HOUR)
+            query = select(*groups, _middle(due), _middle(late), func.count())
+            query = query.group_by(*groups, waits_since, length)
+        else:
+            query = select(*groups, due, late, literal(1))
+        items: dict[GroupKey, list[_Item]] = {} if groups else {(): []}
+        for *group, due_time, late_by, many in connection.execute(query.where(*where)):
+            item = (question.now - due_time, Outcome.WAITING) if late_by is None else (late_by, _ANSWERED)
+            items.setdefault(tuple(group), []).append((*item, many))
+        return [(group, Figure.quantile(estimate_counted(own), 0.5)) for group, own in items.items()]
+
+    def _groups(self, question: Question) -> list[ColumnElement[Any]]:
+        return [self._clock.c[dimension.value] for dimension in question.group_by]
+
+    def _missed(self, connection: Connection, question: Question) -> list[ColumnElement[bool]]:
+        clock = self._clock
+        wanted: list[ColumnElement[bool]] = [
+            clock.c.tenant == question.tenant,
+            clock.c.missed_due_time.is_not(None),
+        ]
+        if question.period is not None:
+            days = self._queries.days(connection, question.tenant)
+            wanted.append(clock.c.missed_due_time >= days.start_of(question.period.first))
+            wanted.append(clock.c.missed_due_time < days.start_of(question.period.last))
+        if question.party:
+            wanted.append(clock.c.parties.contains(f",{question.party},"))
+        return wanted
+
+
+def _middle(time: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.min(time) + (func.max(time) - func.min(time)) // 2
