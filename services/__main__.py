@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,9 @@ _SERVICES: Final = {
     "sla": "smarketing.api.sla.v1.SlaService",
     "reports": "smarketing.api.reports.v1.ReportService",
 }
+
+_BESIDE: Final = dict.fromkeys(("backup", "restore", "verify", "refold"), "services.backups.commands")
+"""Command → the module whose `main` runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,11 @@ def environment_of(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the three services until SIGTERM or SIGINT; return the exit status."""
+    """Run the three services until SIGTERM or SIGINT, or a command beside them; return the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in _BESIDE:
+        # Imported only here: the supervisor itself needs neither the services nor their databases.
+        return import_module(_BESIDE[given[0]]).main(given[0], given[1:])  # type: ignore[no-any-return]
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of databases, keys and tokens"
@@ -84,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--print-addresses", action="store_true", help="say the addresses as one line of JSON on stdout"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     addresses = addresses_from(options.port_base)
     if options.print_addresses:
         told = {name: {"grpc": each.grpc, "http": each.http} for name, each in addresses.items()}
