@@ -14,6 +14,8 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.consumer import Consumer, EventSource
 from smarketing.eventlog.feed import Feed
 from smarketing.sql import Database, Writer
+from tests.builders.nats_servers import NatsServer
+from tests.contract.bus.carriers import FEED, Bus, FeedAlone, carried
 from tests.contract.bus.followers import Make, Noted
 from tests.contract.bus.served_log import KNOWN, NOON, OTHER_LOG_ID, ServedLog, a_database, keep
 
@@ -44,8 +46,27 @@ async def follower_writer(follower: Database) -> AsyncIterator[Writer]:
         yield writer
 
 
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def make(channel: grpc.aio.Channel, follower_writer: Writer) -> Make:
+async def bus(request: pytest.FixtureRequest, log: ServedLog) -> AsyncIterator[Bus]:
+    """What carries the log: the feed alone, or, for who asks for `BOTH`, JetStream as well."""
+    if getattr(request, "param", FEED) == FEED:
+        yield FeedAlone()
+        return
+    server: NatsServer = request.getfixturevalue("nats_server")
+    async with carried(log, [server], name="reports") as bus:
+        yield bus
+
+
+@pytest.fixture
+def make(channel: grpc.aio.Channel, follower_writer: Writer, bus: Bus) -> Make:
     def make(
         apply: Callable[[Connection, Sequence[eventlogpb.Event], datetime], None] = keep,
         *,
@@ -56,7 +77,7 @@ def make(channel: grpc.aio.Channel, follower_writer: Writer) -> Make:
     ) -> Consumer:
         return Consumer(
             "reports.leads",
-            feed=feed or Feed(channel, name="reports.leads"),
+            feed=feed or bus.source(Feed(channel, name="reports.leads")),
             writer=follower_writer,
             apply=apply,
             payload_types=[KNOWN],

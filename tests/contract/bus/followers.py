@@ -54,6 +54,12 @@ async def running(consumer: Consumer) -> AsyncIterator[Consumer]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def told_the_head(consumer: Consumer) -> None:
+    """Return when the consumer has heard from its log, and has all that it held then."""
+    while not consumer.caught_up:  # noqa: ASYNC110 -- nothing tells of it
+        await asyncio.sleep(0)
+
+
 def checkpoint(database: Database) -> Checkpoint | None:
     with database.reading() as connection:
         return find_checkpoint(connection, "reports.leads")

@@ -13,10 +13,11 @@ from smarketing.eventlog.consumer import (
     ConsumerStopped,
 )
 from smarketing.sql import Database
+from tests.contract.bus.carriers import BOTH
 from tests.contract.bus.followers import Make, Noted, checkpoint, running
 from tests.contract.bus.served_log import LOG_ID, NOON, ServedLog, keep, seen
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = [pytest.mark.timeout(40), BOTH]
 
 
 async def test_every_event_is_applied_once_in_order_and_the_checkpoint_says_so(

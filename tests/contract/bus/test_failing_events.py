@@ -13,10 +13,11 @@ from smarketing.eventlog.consumer import (
     UnknownPayload,
 )
 from smarketing.sql import Database, StorageFault, StorageUnavailable
-from tests.contract.bus.followers import Make, checkpoint, running
+from tests.contract.bus.carriers import BOTH
+from tests.contract.bus.followers import Make, checkpoint, running, told_the_head
 from tests.contract.bus.served_log import ServedLog, keep, seen
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = [pytest.mark.timeout(40), BOTH]
 
 
 async def test_an_unknown_event_that_may_be_skipped_is_passed_over(
@@ -119,9 +120,8 @@ async def test_restarting_an_idle_consumer_is_no_attempt_at_anything(
     async with running(make()) as consumer:
         await consumer.wait_until(1)
     for _ in range(5):
-        begun = log.watches_begun
-        async with running(make(max_attempts=2)):
-            await log.watched(begun + 1)
+        async with running(make(max_attempts=2)) as consumer:
+            await told_the_head(consumer)
 
     found = checkpoint(follower)
     assert found is not None

@@ -11,10 +11,11 @@ from smarketing.eventlog.checkpoints import reset_checkpoint
 from smarketing.eventlog.consumer import ConsumerStopped
 from smarketing.eventlog.feed import Feed, FeedBatch
 from smarketing.sql import Database, Writer
+from tests.contract.bus.carriers import BOTH
 from tests.contract.bus.followers import Make, Noted, Scripted, deliveries, running
 from tests.contract.bus.served_log import LOG_ID, NOON, ServedLog, seen
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = [pytest.mark.timeout(40), BOTH]
 
 
 async def test_of_many_replicas_that_are_given_every_event_one_applies_it(

@@ -13,10 +13,11 @@ from smarketing.eventlog.checkpoints import reset_checkpoint
 from smarketing.eventlog.feed import Feed, FeedBatch
 from smarketing.eventlog.reading import LogRegressed
 from smarketing.sql import Database, Writer
+from tests.contract.bus.carriers import BOTH
 from tests.contract.bus.followers import Make, Noted, Scripted, deliveries, running
 from tests.contract.bus.served_log import LOG_ID, NOON, OTHER_LOG_ID, ServedLog, seen
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = [pytest.mark.timeout(40), BOTH]
 
 
 async def test_a_restored_log_stops_the_consumer_until_an_operator_resets_it(

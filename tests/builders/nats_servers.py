@@ -1,0 +1,115 @@
+"""Real NATS servers on loopback, one or a cluster, with their stores in a folder of the test's."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+_BINARY = Path(sys.executable).parent / "nats-server"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in held]
+
+
+class NatsServer:
+    """One server; it may be killed, paused and started again on its port, with or without its store."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "one",
+        ports: Sequence[int] = (),
+        routes: Sequence[int] = (),
+        synced: bool = True,
+        max_payload: int = 1024 * 1024,
+    ) -> None:
+        self.name = name
+        self.store = folder / name
+        self.port, self.monitor_port, self.cluster_port = ports or free_ports(3)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = folder / f"{name}.conf"
+        self._log = folder / f"{name}.log"
+        cluster = ""
+        if routes:
+            urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+            cluster = f'cluster {{ name: test, listen: "127.0.0.1:{self.cluster_port}", routes: [{urls}] }}'
+        self._config.write_text(
+            f"""
+            server_name: {name}
+            listen: "127.0.0.1:{self.port}"
+            http: "127.0.0.1:{self.monitor_port}"
+            max_payload: {max_payload}
+            jetstream {{ store_dir: "{self.store}", max_file_store: 512MB, max_memory_store: 16MB
+              {"sync_interval: always" if synced else ""} }}
+            {cluster}
+            """,
+            encoding="utf-8",
+        )
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def monitor(self) -> str:
+        """Where it says how it is."""
+        return f"http://127.0.0.1:{self.monitor_port}"
+
+    def start(self) -> None:
+        """Start it; return when it takes connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([_BINARY, "-c", self._config], stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(self._log.read_text()[-2000:]) from None
+                time.sleep(0.01)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End it as a power cut ends a process."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Let it do nothing, and its connections stay."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+            process.wait(timeout=20)
+
+
+def cluster(folder: Path, size: int = 3) -> list[NatsServer]:
+    """Return the servers of a cluster, not started."""
+    ports = free_ports(3 * size)
+    routes = ports[2::3]
+    return [
+        NatsServer(folder, name=f"node{n}", ports=ports[3 * n : 3 * n + 3], routes=routes)
+        for n in range(size)
+    ]
