@@ -42,6 +42,8 @@ _RECORD_TIME_IN_TENANT: Final = text(
 )
 _HEAD: Final = text("SELECT i.log_id, h.position FROM log_identity i LEFT JOIN log_head h ON h.view = :view")
 
+_LAST_RECORD_TIME: Final = select(_tables.log_head.c.record_time).where(_tables.log_head.c.view == WHOLE_LOG)
+
 
 class LogRegressed(Exception):
     """A reader knows more than the log holds, or knows another log: the log was restored or replaced.
@@ -88,6 +90,11 @@ def head(connection: Connection, view: str) -> tuple[str, int]:
     """Return the view's log id and the position of its newest event; 0 when it has none."""
     log_id, position = connection.execute(_HEAD, {"view": view}).one()
     return view_log_id(log_id, view), position or 0
+
+
+def last_record_time(connection: Connection) -> datetime | None:
+    """Return when the newest event was recorded, which no transaction's instant may lie before."""
+    return connection.execute(_LAST_RECORD_TIME).scalar()
 
 
 def read(

@@ -5,9 +5,9 @@ PostgreSQL is `postgres.py`, behind the same `Database`.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -61,12 +61,14 @@ class Database:
         reader_count: int,
         lock_patience: timedelta = timedelta(0),
         ownership: Ownership | None = None,
+        server: postgres.Server | None = None,
     ) -> None:
         self.writer_engine = writer_engine
         self.reader_engine = reader_engine
         self.reader_count = reader_count
         self.lock_patience = lock_patience
         self._ownership = ownership
+        self._server = server
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -97,7 +99,18 @@ class Database:
     @property
     def is_remote(self) -> bool:
         """Whether a server holds the database: it comes and goes, and other processes write to it too."""
-        return self.dialect_name == "postgresql"
+        return self._server is not None
+
+    def clock(self, now: Callable[[], datetime]) -> Callable[[], datetime]:
+        """Return the clock that decides: the server's, which several processes share, else `now`."""
+        return now if self._server is None else self._server.clock.instead_of(now)
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection in the one transaction that may change the schema, and commit it at the end."""
+        begun = self.writer_engine.begin() if self._server is None else self._server.migrating()
+        with begun as connection:
+            yield connection
 
     def forget_connections(self) -> None:
         """Let go of every pooled connection: the server they led to was away, the next ones are new."""
@@ -234,23 +247,21 @@ def sqlite_driver() -> Any:
 def _open_postgres(
     url: URL, reader_count: int, busy_timeout: timedelta, statement_timeout: timedelta
 ) -> Database:
-    # Besides the writer's one, a connection for whoever asks at a start: migrations, the log's identity.
+    server = postgres.Server(
+        url, reader_count=reader_count, lock_timeout=busy_timeout, statement_timeout=statement_timeout
+    )
     database = Database(
-        writer_engine=postgres.writing_engine(
-            url, lanes=2, lock_timeout=busy_timeout, statement_timeout=statement_timeout
-        ),
-        reader_engine=postgres.reading_engine(
-            url, size=reader_count + 2, statement_timeout=statement_timeout
-        ),
+        writer_engine=server.writer_engine,
+        reader_engine=server.reader_engine,
         reader_count=reader_count,
         lock_patience=busy_timeout,
+        server=server,
     )
     try:
-        with database.reading():
-            pass
-    except BaseException:
+        server.check()
+    except BaseException as error:
         database.close()
-        raise
+        raise storage_error_of(error) or error from error
     return database
 
 

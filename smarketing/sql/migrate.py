@@ -28,7 +28,8 @@ def migrate(database: Database, package: str) -> str:
 
     `package` holds numbered files, as `services.leads.store.migrations`: each declares `revision`,
     `down_revision` and `upgrade()`, which uses `alembic.op`. All run in one transaction, so a process
-    killed in between leaves the schema as it was. Forward only: there is no downgrade.
+    killed in between leaves the schema as it was, and of several that start together one does it while
+    the others wait. Forward only: there is no downgrade.
 
     Raises:
         SchemaTooNew: when the database has a revision that the package does not.
@@ -44,7 +45,11 @@ def migrate(database: Database, package: str) -> str:
     if head is None:
         raise LookupError(f"{package} holds no migration")
     try:
-        with database.writer_engine.begin() as connection:
+        with database.reading() as connection:
+            # Of many replicas that start, only those that find something missing wait for a turn.
+            if schema_revision(connection) == head:
+                return head
+        with database.migrating() as connection:
             _upgrade(connection, config, script, head)
     except Exception as error:
         raise storage_error_of(error) or error from error

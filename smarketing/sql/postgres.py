@@ -6,6 +6,8 @@ was committed before, on whatever replica. Readers see one state, and cannot wri
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,9 +15,13 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from smarketing.sql.clocks import ServerClock
 from smarketing.sql.errors import DatabaseUnsupported, StorageFault, StorageUnavailable, storage_error_of
 
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_MIGRATION_PATIENCE: Final = "10min"
+_TABLE_PATIENCE: Final = "5s"
+_BEGINS: Final = "smarketing_begins"
 _MOST_PREPARED: Final = 400
 """Statements that a connection keeps prepared; a wide one takes the server about a megabyte."""
 
@@ -32,27 +38,60 @@ _OLDEST: Final = 150_000
 """Version 15, as the server numbers it."""
 
 
-def writing_engine(url: URL, *, lanes: int, lock_timeout: timedelta, statement_timeout: timedelta) -> Engine:
-    """Return an engine whose every transaction may write, and waits for its turn among the service's."""
-    schema, url = _schema_of(url)
-    engine = _engine(
-        url,
-        size=lanes,
-        name="writer",
-        session=_session(schema, lock_timeout=lock_timeout, statement_timeout=statement_timeout),
-    )
-    # One round trip; the lock is a statement of its own, so that the next one's snapshot is taken behind it.
-    _begin_with(engine, f"BEGIN; SELECT pg_advisory_xact_lock({lock_key('writer', schema)})")
-    return engine
+class Server:
+    """Two ways into one database: a writing engine, whose transactions take turns, and a reading one."""
 
+    def __init__(
+        self, url: URL, *, reader_count: int, lock_timeout: timedelta, statement_timeout: timedelta
+    ) -> None:
+        self._schema, url = _schema_of(url)
+        session = _session(self._schema, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+        self.clock = ServerClock()
+        # Besides the writer's one, a connection for whoever asks at a start: the log's identity, migrations.
+        self.writer_engine = _engine(url, size=2, name="writer", session=session)
+        # A statement of its own, so that the next one's snapshot is taken behind the lock.
+        _begin_with(self.writer_engine, f"BEGIN; {self._turn('writer')}", self.clock)
+        # Two spare connections serve metrics and checks.
+        self.reader_engine = _engine(url, size=reader_count + 2, name="reader", session=session)
+        _begin_with(self.reader_engine, _BEGIN_READING, self.clock)
 
-def reading_engine(url: URL, *, size: int, statement_timeout: timedelta) -> Engine:
-    """Return an engine whose transactions see one state each, and are refused every write."""
-    schema, url = _schema_of(url)
-    session = _session(schema, lock_timeout=timedelta(seconds=2), statement_timeout=statement_timeout)
-    engine = _engine(url, size=size, name="reader", session=session)
-    _begin_with(engine, _BEGIN_READING)
-    return engine
+    def check(self) -> None:
+        """Refuse a database whose order of texts is not that of their bytes: pages and keys rely on it.
+
+        Raises:
+            DatabaseUnsupported: then, or when it keeps texts otherwise than in UTF-8.
+        """
+        with self.reader_engine.begin() as connection:
+            ordered, encoding = connection.exec_driver_sql(
+                "SELECT 'B' < 'a' AND 'a-c' < 'ab', current_setting('server_encoding')"
+            ).one()
+        if not ordered or encoding != "UTF8":
+            raise DatabaseUnsupported(
+                "the database sorts texts by a language's rules: create it with "
+                "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+            )
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection in a transaction in which nobody else migrates or writes; commit it at the end.
+
+        Of replicas that start together one works here while the others wait, longer than for any other
+        lock. A table is waited for only a moment: behind whoever waits for it wait all who would read it.
+        """
+        begins = (
+            "BEGIN",
+            f"SET LOCAL lock_timeout TO '{_MIGRATION_PATIENCE}'",
+            f"SET LOCAL statement_timeout TO '{_MIGRATION_PATIENCE}'",
+            self._turn("schema"),
+            self._turn("writer"),
+            f"SET LOCAL lock_timeout TO '{_TABLE_PATIENCE}'",
+        )
+        with self.writer_engine.execution_options(**{_BEGINS: "; ".join(begins)}).begin() as connection:
+            connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            yield connection
+
+    def _turn(self, purpose: str) -> str:
+        return f"SELECT pg_advisory_xact_lock({lock_key(purpose, self._schema)})"
 
 
 def lock_key(purpose: str, schema: str) -> int:
@@ -116,11 +155,17 @@ def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
     return engine
 
 
-def _begin_with(engine: Engine, statements: str) -> None:
+def _begin_with(engine: Engine, statements: str, clock: ServerClock) -> None:
+    """Begin each transaction with these statements, in one round trip that also tells the server's time."""
+
     def begin(connection: Connection) -> None:
         driver_connection: Any = connection.connection.driver_connection
+        asked = connection.get_execution_options().get(_BEGINS, statements)
         try:
-            driver_connection.execute(statements)
+            answers = driver_connection.execute(f"{asked}; SELECT clock_timestamp()")
+            while answers.nextset():
+                pass
+            clock.note(answers.fetchone()[0])
         except Exception as error:
             raise storage_error_of(error) or error from error
 

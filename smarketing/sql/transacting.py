@@ -54,6 +54,9 @@ An answer that is an exception refuses its request: the unit wrote nothing for i
 A unit may be given the requests of several callers at once, and may be run again after a rollback.
 """
 
+NotBefore: TypeAlias = Callable[[Connection], datetime | None]
+"""Finds the latest instant that the database remembers; None when it remembers none."""
+
 
 class StorageObserver(Protocol):
     """Is told what the writer and the readers do. Called from their threads: be quick, never raise."""
@@ -107,9 +110,17 @@ class Decided:
 class Transactor:
     """Decides jobs and commits them; every failure becomes the result of the jobs it belongs to."""
 
-    def __init__(self, database: Database, *, now: Callable[[], datetime], observer: StorageObserver) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime],
+        observer: StorageObserver,
+        not_before: NotBefore | None = None,
+    ) -> None:
         self._database = database
         self._now = now
+        self._not_before = not_before
         self._observer = observer
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._is_outside = database.is_remote or database.path is not None
@@ -125,7 +136,7 @@ class Transactor:
         try:
             connection = self._database.writer_engine.connect()
             transaction = connection.begin()
-            now = self._instant()
+            now = self._instant(connection)
             with _garbage_left():
                 for unit, its_jobs in _by_unit(jobs).items():
                     _run_unit(unit, its_jobs, connection, now)
@@ -221,10 +232,16 @@ class Transactor:
         except Exception as error:  # noqa: BLE001 -- the transaction's own outcome is known already
             _log.warning("connection_not_given_back", fault=str(error))
 
-    def _instant(self) -> datetime:
+    def _instant(self, connection: Connection) -> datetime:
         """Return the transaction's one instant, which never lies before the last transaction's."""
-        self._latest = max(self._latest, self._now())
-        return self._latest
+        instant = max(self._latest, self._now())
+        if self._not_before is not None:
+            # Asked behind the lock, so nobody else can write anything later than what is found.
+            instant = max(instant, self._not_before(connection) or instant)
+            if not self._database.is_remote:
+                self._not_before = None  # the one process that writes remembers from now on
+        self._latest = instant
+        return instant
 
     def _blame(self, error: Exception, connection: Connection | None) -> Exception:
         fault = storage_error_of(error)

@@ -36,6 +36,7 @@ from smarketing.sql.transacting import (
     AnyJob,
     Decided,
     Job,
+    NotBefore,
     StorageObserver,
     Transactor,
     Unit,
@@ -75,6 +76,8 @@ class Writer:
     Belongs to the event loop that first calls it. `max_waiting` bounds the requests taken on and
     not yet answered; `max_batch` those of one transaction (a single larger `run` goes alone).
     `on_death` is called, on the writer's thread, when that thread cannot go on.
+    `not_before` finds the latest instant that the database remembers: no transaction's `now` lies before
+    it, whichever process wrote it.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Writer:
         max_reading: int = 512,
         observer: StorageObserver | None = None,
         on_death: Callable[[BaseException], None] = end_process,
+        not_before: NotBefore | None = None,
     ) -> None:
         self._database = database
         self._max_waiting = max_waiting
@@ -95,7 +99,7 @@ class Writer:
         self._observer: StorageObserver = observer or Unobserved()
         self._on_death = on_death
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._transactor = Transactor(database, now=now, observer=self._observer)
+        self._transactor = Transactor(database, now=now, observer=self._observer, not_before=not_before)
         self._gathered: deque[AnyJob] = deque()
         self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
         self._pacing = False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -40,7 +41,8 @@ from services.leads.store.transaction import By
 from services.leads.usecases.asking import Asker
 from services.leads.usecases.submit import SubmitLead, Submitted, submit
 from smarketing.eventlog.reading import ensure_identity
-from smarketing.sql import Database, Writer
+from smarketing.sql import Writer
+from tests.builders.stores import a_database
 
 A = TypeVar("A")
 Q = TypeVar("Q")
@@ -188,19 +190,22 @@ def a_desk(
     )
 
 
+def _make_tables(connection: Connection) -> None:
+    SCHEMA.metadata.create_all(connection)
+    ensure_identity(connection, new_log_id=lambda: "00000000-0000-4000-8000-000000000001")
+
+
 class House:
-    """The service's store in memory, with a clock that stands still until it is moved."""
+    """The service's store, empty, with a clock that stands still until it is moved."""
 
     def __init__(self, *directories: Directory) -> None:
         self.now = NOON
         self._ids = count(1)
-        self.database = Database.in_memory()
         self._given = directories or (a_directory(),)
+        self._stack = ExitStack()
 
     async def __aenter__(self) -> Self:
-        with self.database.writer_engine.begin() as connection:
-            SCHEMA.metadata.create_all(connection)
-            ensure_identity(connection, new_log_id=lambda: "00000000-0000-4000-8000-000000000001")
+        self.database = self._stack.enter_context(a_database("leads_tables", _make_tables))
         self.writer = Writer(self.database, now=lambda: self.now)
         directories = Directories(SCHEMA.directory.directory)
         self.directory_store = DirectoryStore(self.writer, SCHEMA.directory, directories)
@@ -216,7 +221,7 @@ class House:
 
     async def __aexit__(self, *_: object) -> None:
         await self.writer.close()
-        self.database.close()
+        self._stack.close()
 
     async def apply(self, directory: Directory) -> None:
         """Make this the tenant's directory."""

@@ -25,6 +25,7 @@ SERVICE: Final = "smarketing"
 _ROOM_BYTES: Final = 2 * 1024**3
 """Free memory that files may take: each database is a copy of some 8 MB."""
 
+_templates: set[str] = set()
 _numbers = itertools.count(1)
 
 
@@ -59,12 +60,13 @@ def database(template: str = "template0") -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@cache
 def template(name: str, prepare: Callable[[str], None]) -> str:
-    """Return the name of a template that `prepare`, given its URL, fills the first time it is asked for."""
-    with _administering() as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER {SERVICE} TEMPLATE template0 STRATEGY FILE_COPY")
-    prepare(url_of(name))
+    """Return the name of a template, which `prepare`, given its URL, fills when it is first asked for."""
+    if name not in _templates:
+        with _administering() as connection:
+            connection.execute(f"CREATE DATABASE {name} OWNER {SERVICE} TEMPLATE template0")
+        prepare(url_of(name))
+        _templates.add(name)
     return name
 
 

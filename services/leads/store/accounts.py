@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, false, select
 
 from services.leads.domain.states import HandoffState
 from services.leads.store.schema import SCHEMA
@@ -33,7 +33,7 @@ def _owners(*conditions: Any, latest: Any) -> Select[Any]:
 
 
 _OF_OPEN: Final = _owners(
-    _h.state.between(_FIRST_OWNED, _LAST_OWNED), _h.archived == 0, latest=_h.accept_time
+    _h.state.between(_FIRST_OWNED, _LAST_OWNED), _h.archived == false(), latest=_h.accept_time
 )
 _OF_WON: Final = _owners(_h.state == HandoffState.WON.value, latest=_h.close_time)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, false, select
 
 from services.leads.domain.feedback import Feedback, FeedbackStatus, FeedbackType
 from services.leads.domain.handoff import Handoff
@@ -221,7 +221,7 @@ def held_by(tenant: str, person: str) -> Callable[[Connection], list[Handoff]]:
             # Said twice, so that SQLite sees that the partial index holds them all.
             _h.owner != "",
             _h.state.in_([state.value for state in OPEN_STATES]),
-            _h.archived == 0,
+            _h.archived == false(),
         )
         .limit(MOST_RANKED)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, false, func, select
 
 from services.leads.domain.states import HandoffState
 from services.leads.store.schema import NOBODYS, SCHEMA
@@ -78,7 +78,7 @@ def _of_tenant(connection: Connection, tenant: str) -> TenantFigures:
     handoffs = {state.name.lower(): 0 for state in HandoffState} | {"archived": 0}
     for state, archived, count in connection.execute(by_state):
         handoffs["archived" if archived else HandoffState(state).name.lower()] += count
-    waiting = (_h.tenant == tenant, _h.archived == 0)
+    waiting = (_h.tenant == tenant, _h.archived == false())
     unrouted = select(func.min(_h.submit_time)).where(*waiting, _h.state == HandoffState.SUBMITTED.value)
     offered = select(func.min(_h.offer_time)).where(*waiting, _h.offer_state == 1)
     return TenantFigures(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select, tuple_
+from sqlalchemy import Connection, false, or_, select, tuple_
 
 from services.leads.domain.claims import ClaimOrder, claim_place
 from services.leads.domain.handoff_id import HandoffId
@@ -94,7 +94,7 @@ def open_after(tenant: str, after: tuple[str, int], *, limit: int) -> Callable[[
     query = (
         select(_h.lead, _h.number)
         .where(_h.tenant == tenant, tuple_(_h.lead, _h.number) > tuple_(*after))
-        .where(_h.state.between(_FIRST_OPEN, _LAST_OPEN), _h.archived == 0)
+        .where(_h.state.between(_FIRST_OPEN, _LAST_OPEN), _h.archived == false())
         .order_by(_h.lead, _h.number)
         .limit(limit)
     )

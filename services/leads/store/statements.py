@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, false, select, text
 
 from services.leads.domain.claims import ClaimPlace
 from services.leads.domain.handoff import Handoff
@@ -64,7 +64,7 @@ _all_waiting: Final = select(*_ID).where(_h.tenant == bindparam("tenant"), _WAIT
 _owned: Final = (
     select(*_ID)
     .where(_h.tenant == bindparam("tenant"), _h.owner == bindparam("person"), _h.owner != "")
-    .where(_h.state.between(3, 6), _h.archived == 0)
+    .where(_h.state.between(3, 6), _h.archived == false())
     .order_by(_h.lead, _h.number)
     .limit(bindparam("most"))
 )

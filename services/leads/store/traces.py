@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from services.leads.domain.privacy import Erasure
 from services.leads.store.schema import SCHEMA
@@ -15,6 +15,7 @@ from smarketing import names
 from smarketing.server.audit import AuditEntry, append_entries
 from smarketing.sql import Writer
 from smarketing.sql.engine import sqlite_driver
+from smarketing.sql.expressions import holds_bytes
 
 __all__ = ["answers_about", "append_audit", "rewrite_file", "unfinished"]
 
@@ -41,7 +42,7 @@ def answers_about(erasures: Sequence[Erasure]) -> Callable[[Connection], list[An
     def query(connection: Connection) -> list[AnswerKey]:
         found: list[AnswerKey] = []
         for tenant, leads in by_tenant.items():
-            names_one = or_(*(func.instr(_answer.c.response, lead.encode()) > 0 for lead in leads))
+            names_one = or_(*(holds_bytes(_answer.c.response, lead.encode()) for lead in leads))
             wanted = select(*(_answer.c[name] for name in ANSWER_KEY))
             rows = connection.execute(wanted.where(_answer.c.tenant == tenant, names_one))
             found += [tuple(row) for row in rows]

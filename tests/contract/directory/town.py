@@ -48,6 +48,7 @@ from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
 from smarketing.sql import Database, Writer, open_database
 from tests.builders.engines import engine
+from tests.builders.stores import a_url
 
 _LOG = "/smarketing.api.eventlog.v1.EventLogService"
 LOG_POLICY: Policy = {
@@ -119,10 +120,10 @@ def open_store(
 
 @asynccontextmanager
 async def a_town(
-    data_dir: Path, *, now: Callable[[], datetime] = wallclock.utc_now, url: str = "sqlite://"
+    data_dir: Path, *, now: Callable[[], datetime] = wallclock.utc_now, url: str = ""
 ) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
-        database = stack.enter_context(open_database(url))
+        database = stack.enter_context(open_database(url or stack.enter_context(a_url())))
         writer, tables, store = open_store(database, now)
         await stack.enter_async_context(writer)
         await bootstrap(store, data_dir)
@@ -171,7 +172,7 @@ async def a_follower(town: Town, *, batch_events: int = 500) -> AsyncIterator[Fo
         metadata = MetaData()
         mirror = define_directory(metadata)
         define_log_tables(metadata)
-        database = stack.enter_context(open_database("sqlite://"))
+        database = stack.enter_context(open_database(stack.enter_context(a_url())))
         with database.writer_engine.begin() as connection:
             metadata.create_all(connection)
         writer = await stack.enter_async_context(Writer(database, now=wallclock.utc_now))

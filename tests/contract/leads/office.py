@@ -23,6 +23,7 @@ from smarketing.api.leads.v1.directory_pb2_grpc import DirectoryServiceStub
 from smarketing.api.leads.v1.leads_pb2_grpc import LeadServiceStub
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.builders.engines import engine
+from tests.builders.stores import a_url
 
 TENANT = "tenants/acme"
 TEAM = f"{TENANT}/teams/inside"
@@ -136,35 +137,43 @@ async def an_office(
     principals: Sequence[str] = (FORM, ANNA, BEN, MIA, LEA, MAX, DIALLER),
     **settings: Any,
 ) -> AsyncIterator[Office]:
-    """Start the service as its process does, with its database in memory, and take on the staff."""
+    """Start the service as its process does, with a new database, and take on the staff."""
+    async with AsyncExitStack() as stack:
+        if "database_url" not in settings:
+            settings["database_url"] = stack.enter_context(a_url("services.leads.store.migrations"))
+        yield await _opened(data_dir, principals, settings, stack)
+
+
+async def _opened(
+    data_dir: Path, principals: Sequence[str], settings: dict[str, Any], stack: AsyncExitStack
+) -> Office:
     config = LeadsConfig(
         listen="127.0.0.1:0",
         http_listen="127.0.0.1:0",
         grpc_engine=engine(),
         data_dir=data_dir,
         stop_grace=timedelta(seconds=1),
-        **{"database_url": "sqlite://", **settings},
+        **settings,
     )
-    async with AsyncExitStack() as stack:
-        leads = await start(config, stack)
-        serving = asyncio.create_task(leads.http.run())
-        stack.push_async_callback(_ended, serving)
-        stack.push_async_callback(leads.running.drain)
-        address = f"127.0.0.1:{leads.running.port}"
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        operator = (("authorization", f"Bearer {token_file(data_dir, 'operator').read_text().strip()}"),)
-        directories = DirectoryServiceStub(channel)
-        await directories.ApplyDirectory(
-            directorypb.ApplyDirectoryRequest(
-                parent=TENANT, request_id=wallclock.new_uuid(), directory=_directory()
-            ),
+    leads = await start(config, stack)
+    serving = asyncio.create_task(leads.http.run())
+    stack.push_async_callback(_ended, serving)
+    stack.push_async_callback(leads.running.drain)
+    address = f"127.0.0.1:{leads.running.port}"
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
+    operator = (("authorization", f"Bearer {token_file(data_dir, 'operator').read_text().strip()}"),)
+    directories = DirectoryServiceStub(channel)
+    await directories.ApplyDirectory(
+        directorypb.ApplyDirectoryRequest(
+            parent=TENANT, request_id=wallclock.new_uuid(), directory=_directory()
+        ),
+        metadata=operator,
+    )
+    office = Office(leads, LeadServiceStub(channel), channel)
+    for principal in principals:
+        issued = await directories.IssueToken(
+            directorypb.IssueTokenRequest(parent=principal, request_id=wallclock.new_uuid()),
             metadata=operator,
         )
-        office = Office(leads, LeadServiceStub(channel), channel)
-        for principal in principals:
-            issued = await directories.IssueToken(
-                directorypb.IssueTokenRequest(parent=principal, request_id=wallclock.new_uuid()),
-                metadata=operator,
-            )
-            office.tokens[principal] = issued.bearer
-        yield office
+        office.tokens[principal] = issued.bearer
+    return office

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from tests.builders.many_handoffs import (
     put_follow_ups,
     put_handoffs,
 )
+from tests.builders.stores import a_database
 
 # In one worker, so that the shelves are filled once.
 
@@ -39,14 +41,14 @@ Query = Callable[[Any], Any]
 """Given where the page begins, the query for it."""
 
 
-def a_shelf(count: int) -> Database:
-    database = Database.in_memory()
-    with database.writer_engine.begin() as connection:
-        SCHEMA.metadata.create_all(connection)
-        put_handoffs(connection, many_handoffs(SOME))
-        put_copies(connection, count // SOME - 1)
-        put_follow_ups(connection, many_follow_ups(HANDOFF, count // 20))
-    return database
+@contextmanager
+def a_shelf(count: int) -> Iterator[Database]:
+    with a_database("leads_shelf", SCHEMA.metadata.create_all) as database:
+        with database.writer_engine.begin() as connection:
+            put_handoffs(connection, many_handoffs(SOME))
+            put_copies(connection, count // SOME - 1)
+            put_follow_ups(connection, many_follow_ups(HANDOFF, count // 20))
+        yield database
 
 
 @pytest.fixture(scope="module")

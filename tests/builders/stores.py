@@ -1,0 +1,74 @@
+"""Which database the services of a test store in: SQLite in memory, or PostgreSQL with STORE=postgresql.
+
+Suites about what is stored run on both; all others on SQLite, unless the environment says otherwise.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+
+from smarketing.sql import Database, migrate, open_database
+from tests.builders import postgres
+
+STORE_VARIABLE: Final = "STORE"
+
+
+class Store(StrEnum):
+    """A kind of database."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+def store() -> Store:
+    """Return the store that the environment names."""
+    return Store(os.environ.get(STORE_VARIABLE) or Store.SQLITE)
+
+
+@contextmanager
+def a_url(migrations: str = "") -> Iterator[str]:
+    """Give the URL of a new database: an empty one, or one at the newest schema of a service's `migrations`.
+
+    In memory there is nothing to prepare: whoever opens it migrates it.
+    """
+    if store() is Store.SQLITE:
+        yield "sqlite://"
+        return
+    template = "template0"
+    if migrations:
+        template = postgres.template(migrations.replace(".", "_"), partial(_migrated, migrations))
+    with postgres.database(template) as url:
+        yield url
+
+
+@contextmanager
+def a_database(name: str, prepare: Callable[[Connection], None]) -> Iterator[Database]:
+    """Give a new database in which `prepare` made tables; what goes by one `name` is always made alike."""
+    if store() is Store.SQLITE:
+        with Database.in_memory() as database:
+            _prepared(database, prepare)
+            yield database
+        return
+    template = postgres.template(name, partial(_prepared_at, prepare))
+    with postgres.database(template) as url, open_database(url) as database:
+        yield database
+
+
+def _migrated(migrations: str, url: str) -> None:
+    with open_database(url) as database:
+        migrate(database, migrations)
+
+
+def _prepared_at(prepare: Callable[[Connection], None], url: str) -> None:
+    with open_database(url) as database:
+        _prepared(database, prepare)
+
+
+def _prepared(database: Database, prepare: Callable[[Connection], None]) -> None:
+    with database.writer_engine.begin() as connection:
+        prepare(connection)
