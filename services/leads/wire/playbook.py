@@ -35,7 +35,9 @@ def playbook_name(tenant: str) -> str:
 
 def playbook_message(tenant: str, playbook: Playbook) -> playbookpb.Playbook:
     """Return the playbook as its resource, with every default."""
-    message = _message(playbook, playbook.reason_codes, playbook.stages)
+    # Codes for voiding are nobody's to change, so what is shown can be applied again as it stands.
+    reasons = tuple(reason for reason in playbook.reason_codes if reason.use is not ReasonUse.VOID)
+    message = _message(playbook, reasons, playbook.stages)
     message.name = playbook_name(tenant)
     message.etag = str(playbook.version)
     for action in DEFAULT_ACTION_TIMES:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from services.leads.domain.lead import Qualification
-from services.leads.domain.playbook import Playbook
+from services.leads.domain.playbook import THE_DEFAULTS, Playbook, faults_of_playbook
 from services.leads.domain.terms import SourceChannel
 from services.leads.domain.vocabulary import OfflineSource, Segment, Vocabulary
-from services.leads.wire.playbook import playbook_bytes, playbook_from_bytes
+from services.leads.wire.playbook import playbook_bytes, playbook_from_bytes, playbook_message, playbook_of
 from tests.builders.desk import with_playbook
-from tests.builders.leads import NOON, House, a_submission
+from tests.builders.leads import NOON, House, a_directory, a_submission
 
 MID = Segment("mid-market", "Fifty to five hundred people", ("midmarket", "MM"))
 RADIO = OfflineSource(
@@ -93,6 +93,13 @@ def test_a_tenants_words_are_kept_as_they_were_said() -> None:
     kept = playbook_from_bytes(playbook_bytes(Playbook(vocabulary=WORDS)), version=0)
 
     assert kept.vocabulary == WORDS
+
+
+def test_a_playbook_as_it_is_shown_can_be_applied_again() -> None:
+    shown = playbook_of(playbook_message("default", Playbook(vocabulary=WORDS)), version=1)
+
+    assert faults_of_playbook(shown, a_directory()) == ()
+    assert set(shown.reason_codes) == set(THE_DEFAULTS.reason_codes)
 
 
 @pytest.mark.parametrize(
