@@ -9,7 +9,6 @@ silent, away, or says two things of one position. A consumer over this is theref
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -201,7 +200,7 @@ class JetStream:
             event = self._event_in(message, place.log_id)
             if event is None:
                 continue
-            if place.contradicts(event):
+            if place.contradicts(event) or fresh.get(event.position, event) != event:
                 event = await self._settled(event, place)
             if event is not None:
                 fresh[event.position] = event
@@ -235,7 +234,11 @@ class JetStream:
         return event
 
     async def _settled(self, event: eventlogpb.Event, place: "_Place") -> eventlogpb.Event | None:
-        """Return the owner's event for a position of which the bus said two things."""
+        """Return the owner's event for a position of which two bodies came; None when it cannot be asked.
+
+        Raises:
+            LogRegressed: what was applied there is not what the owner has.
+        """
         self._observer.event_refused(self._name, "mismatch")
         _log.error("bus_contradicts_itself", consumer=self._name, position=event.position)
         try:
@@ -243,14 +246,13 @@ class JetStream:
         except grpc.aio.AioRpcError:
             return None
         found = page.events[0] if page.events else None
-        if event.position <= place.position and (found is None or place.contradicts(found)):
+        if found is None or place.contradicts(found):
             raise LogRegressed(
                 wanted_log_id=place.log_id,
                 wanted_position=event.position,
                 log_id=page.log_id,
                 head_position=page.head_position,
             )
-        place.believe(found)
         return found
 
     def _refuse(self, reason: str, message: Msg) -> None:
@@ -267,26 +269,21 @@ class _Place:
         self.head = position
         self.record_time: Timestamp | None = None
         """Of the event at `position`, if that was seen here."""
-        self._digests: OrderedDict[int, bytes] = OrderedDict()
+        self._digests: dict[int, bytes] = {}
 
     def passed(self, batch: FeedBatch) -> None:
         """Note that a batch was taken, and whatever stood before it."""
-        last = max(batch.events, key=lambda event: event.position, default=None)
-        if last is not None and last.position > self.position:
-            self.position, self.record_time = last.position, last.record_time
+        for event in batch.events:
+            self._digests[event.position] = _digest(event)
+            if event.position > self.position:
+                self.position, self.record_time = event.position, event.record_time
+        while len(self._digests) > _REMEMBERED_EVENTS:
+            del self._digests[next(iter(self._digests))]
 
     def contradicts(self, event: eventlogpb.Event) -> bool:
-        """Tell whether another body was seen at the event's position; remember this one if none was."""
-        digest = _digest(event)
-        known = self._digests.setdefault(event.position, digest)
-        if len(self._digests) > _REMEMBERED_EVENTS:
-            self._digests.popitem(last=False)
-        return known != digest
-
-    def believe(self, event: eventlogpb.Event | None) -> None:
-        """Remember this body at the event's position, whatever was seen there."""
-        if event is not None:
-            self._digests[event.position] = _digest(event)
+        """Tell whether another body was taken at the event's position, as far as is remembered."""
+        known = self._digests.get(event.position)
+        return known is not None and known != _digest(event)
 
 
 class _Pull:

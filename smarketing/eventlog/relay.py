@@ -72,6 +72,7 @@ class Relay:
         poll_seconds: float = 0.25,
         ack_seconds: float = 5.0,
         store_seconds: float = 0.5,
+        longest_pause_seconds: float = 5.0,
     ) -> None:
         self._link = link
         self._writer = writer
@@ -84,12 +85,14 @@ class Relay:
         self._poll_seconds = poll_seconds
         self._ack_seconds = ack_seconds
         self._store_seconds = store_seconds
+        self._longest_pause_seconds = longest_pause_seconds
         self._loop_time = asyncio.get_running_loop().time
         self._woken = asyncio.Event()
         self._log_id = ""
         self._position = 0
         self._stored = 0
         self._stored_at = 0.0
+        self._unsure = True
 
     @property
     def position(self) -> int:
@@ -112,7 +115,7 @@ class Relay:
                             "relay_interrupted", log=self._log, position=self._position, error=str(error)
                         )
                 heed_cancellation()
-                await asyncio.sleep(backoff_seconds(self._name, attempt))
+                await asyncio.sleep(min(backoff_seconds(self._name, attempt), self._longest_pause_seconds))
         finally:
             forget()
 
@@ -125,12 +128,16 @@ class Relay:
             await self._admit()
         stream = client.jetstream(timeout=self._ack_seconds)
         await self._begin()
+        # The newest may be there already. One by one until one was not: a window would break at each that
+        # is, and the bus forgets an id that it refused.
+        self._unsure = True
         sent = await self._ensure_stream(stream)
         while self._may_run() and not client.is_closed:
             heed_cancellation()
             self._woken.clear()
+            limit = 1 if self._unsure else self._window_events
             page = await self._writer.read(
-                partial(reading.read, view=WHOLE_LOG, after=self._position, limit=self._window_events)
+                partial(reading.read, view=WHOLE_LOG, after=self._position, limit=limit)
             )
             if page.events:
                 sent = await self._send(stream, page.events, sent)
@@ -183,21 +190,20 @@ class Relay:
         return int(info.state.last_seq)
 
     async def _send(self, stream: JetStreamContext, events: Sequence[eventlogpb.Event], sent: int) -> int:
-        """Publish events at once, each expecting the one before it; return the stream's last number.
+        """Publish events together, each expecting the one before it; return the stream's last number.
 
         Raises:
             Exception: why the first that failed did, once every one before it is counted.
         """
         answers = await self._in_flight(stream, events, sent)
-        clean = True
         for event, answer in zip(events, answers, strict=True):
             if answer is not None:
                 ack = _outcome(answer)
-                clean = clean and not ack.duplicate
-                sent = ack.seq if clean else sent
+                self._unsure = bool(ack.duplicate)
+                sent = ack.seq
             self._position = event.position
-        # What had been published before did not move the stream: ask it where it is.
-        return sent if clean else await self._ensure_stream(stream)
+        # What had been published before did not move the stream on: ask it where it is.
+        return await self._ensure_stream(stream) if self._unsure else sent
 
     async def _in_flight(
         self, stream: JetStreamContext, events: Sequence[eventlogpb.Event], sent: int

@@ -1,16 +1,17 @@
 """What carries a log to its followers in these tests: the feed alone, or JetStream beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Final, Protocol
 
 import pytest
+from nats.js.api import ConsumerInfo, StreamInfo
 
 from smarketing.eventlog.consumer import EventSource
 from smarketing.eventlog.jetstream import BusObserver, JetStream, Pace
-from smarketing.eventlog.link import BUS_REFUSALS, Link, LinkSettings, stream_of
+from smarketing.eventlog.link import BUS_REFUSALS, Link, LinkSettings, durable_of, stream_of
 from smarketing.eventlog.relay import Relay, StreamSettings
 from tests.builders.nats_servers import NatsServer
 from tests.contract.bus.served_log import ServedLog
@@ -22,6 +23,7 @@ BOTH: Final = pytest.mark.parametrize("bus", [FEED, JETSTREAM], indirect=True)
 
 QUICK: Final = Pace(check_seconds=0.3, poll_seconds=0.1, heartbeat_seconds=0.2)
 
+_PATIENCE_SECONDS: Final = 30
 _numbers: Final = count()
 
 
@@ -60,13 +62,17 @@ class Carried:
     """A log on JetStream: its relay, and the links of both ends."""
 
     def __init__(
-        self, log: ServedLog, servers: Sequence[NatsServer], *, name: str, replicas: int = 1
+        self,
+        log: ServedLog,
+        servers: Sequence[NatsServer],
+        *,
+        name: str,
+        replicas: int = 1,
+        max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self.log = log
         self.name = f"log{next(_numbers)}"
-        self.stream = StreamSettings(
-            replicas=replicas, max_bytes=64 * 1024 * 1024, duplicate_window_seconds=0.5
-        )
+        self.stream = StreamSettings(replicas=replicas, max_bytes=max_bytes, duplicate_window_seconds=1.5)
         urls = [server.url for server in servers]
         self.owners_link = Link(LinkSettings(servers=urls, name="leads"))
         self.link = Link(LinkSettings(servers=urls, name=name))
@@ -86,9 +92,75 @@ class Carried:
             observer=observer or self.observer,
         )
 
+    async def ready(self) -> None:
+        """Return when the stream is there."""
+        await self._until(lambda _info: True)
+
+    async def stream_info(self) -> StreamInfo | None:
+        """Return how the stream is; None when nobody says."""
+        try:
+            client = await self.owners_link.client()
+            return await client.jetstream(timeout=1).stream_info(stream_of(self.name))
+        except BUS_REFUSALS:
+            return None
+
+    async def subscribed(self) -> None:
+        """Return when the consumer waits for messages."""
+        await self._until_consumer(lambda info: info.num_waiting > 0)
+
+    async def acknowledged(self, count: int) -> None:
+        """Return when the consumer has acknowledged what is up to a number in the stream."""
+        await self._until_consumer(lambda info: info.ack_floor.stream_seq >= count)
+
+    async def refused(self, count: int) -> None:
+        """Return when so many deliveries were refused."""
+        await self.when(lambda: len(self.observer.refused) >= count)
+
+    async def resubscribed(self, count: int) -> None:
+        """Return when the subscription was made anew so often."""
+        await self.when(lambda: self.observer.resubscriptions >= count)
+
+    async def _until(self, is_so: Callable[[StreamInfo], bool]) -> None:
+        async def ask() -> bool:
+            client = await self.owners_link.client()
+            return is_so(await client.jetstream(timeout=1).stream_info(stream_of(self.name)))
+
+        await self._asking(ask)
+
+    async def _until_consumer(self, is_so: Callable[[ConsumerInfo], bool]) -> None:
+        async def ask() -> bool:
+            client = await self.owners_link.client()
+            stream = client.jetstream(timeout=1)
+            return is_so(await stream.consumer_info(stream_of(self.name), durable_of("reports.leads")))
+
+        await self._asking(ask)
+
+    async def when(self, is_so: Callable[[], bool]) -> None:
+        """Return when it is so."""
+
+        async def ask() -> bool:
+            return is_so()
+
+        await self._asking(ask)
+
+    @staticmethod
+    async def _asking(ask: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                with suppress(*BUS_REFUSALS):
+                    if await ask():
+                        return
+                await asyncio.sleep(0.02)
+
     def start_relay(self, **settings: Any) -> Relay:
         """Publish the log from now on."""
-        settings = {"ack_seconds": 2.0, "poll_seconds": 0.1, "store_seconds": 0.0, **settings}
+        settings = {
+            "ack_seconds": 2.0,
+            "poll_seconds": 0.1,
+            "store_seconds": 0.0,
+            "longest_pause_seconds": 0.5,
+            **settings,
+        }
         relay = Relay(self.owners_link, self.log.writer, log=self.name, stream=self.stream, **settings)
         self.relaying = asyncio.create_task(relay.run())
         return relay
@@ -110,6 +182,10 @@ class Carried:
             pass
         await self.link.close()
         await self.owners_link.close()
+
+
+ABus = Callable[..., Carried]
+"""Makes a bus over some servers for the log under test; it is closed when the test ends."""
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +16,7 @@ from smarketing.eventlog.consumer import Consumer, EventSource
 from smarketing.eventlog.feed import Feed
 from smarketing.sql import Database, Writer
 from tests.builders.nats_servers import NatsServer
-from tests.contract.bus.carriers import FEED, Bus, FeedAlone, carried
+from tests.contract.bus.carriers import FEED, ABus, Bus, Carried, FeedAlone, carried
 from tests.contract.bus.followers import Make, Noted
 from tests.contract.bus.served_log import KNOWN, NOON, OTHER_LOG_ID, ServedLog, a_database, keep
 
@@ -63,6 +64,19 @@ async def bus(request: pytest.FixtureRequest, log: ServedLog) -> AsyncIterator[B
     server: NatsServer = request.getfixturevalue("nats_server")
     async with carried(log, [server], name="reports") as bus:
         yield bus
+
+
+@pytest.fixture
+async def a_bus(log: ServedLog) -> AsyncIterator[ABus]:
+    made: list[Carried] = []
+
+    def a_bus(servers: Sequence[NatsServer], **settings: Any) -> Carried:
+        made.append(Carried(log, servers, **settings))
+        return made[-1]
+
+    yield a_bus
+    for bus in made:
+        await bus.close()
 
 
 @pytest.fixture

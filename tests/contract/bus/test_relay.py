@@ -1,0 +1,225 @@
+"""Rules of the one publisher of a log: in order, at least once, from a stored place (F24, F25)."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.eventlog.checkpoints import find_checkpoint
+from smarketing.eventlog.feed import Feed
+from smarketing.eventlog.link import stream_of
+from smarketing.eventlog.relay import relay_name
+from smarketing.sql import Database
+from tests.builders.nats_servers import NatsServer
+from tests.contract.bus.carriers import ABus, Carried
+from tests.contract.bus.followers import Make, Noted, running, told_the_head
+from tests.contract.bus.served_log import LOG_ID, ServedLog, seen
+
+pytestmark = pytest.mark.timeout(40)
+
+
+@pytest.fixture
+async def carried(a_bus: ABus, nats_server: NatsServer) -> Carried:
+    """A stream with a witness, who is given whatever is published, and no relay yet."""
+    carried = a_bus([nats_server], name="witness")
+    await witnessed(carried)
+    return carried
+
+
+async def witnessed(carried: Carried) -> None:
+    carried.start_relay()
+    await carried.ready()
+    await carried.stop_relay()
+    client = await carried.owners_link.client()
+    config = ConsumerConfig(durable_name="witness", ack_policy=AckPolicy.NONE)
+    await client.jetstream().add_consumer(stream_of(carried.name), config)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that the test may ill-treat."""
+    server = NatsServer(tmp_path, max_payload=8192)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def told(carried: Carried) -> list[tuple[str, int]]:
+    """Return the id and position of each message on the stream, in the stream's order."""
+    client = await carried.link.client()
+    stream = client.jetstream()
+    info = await stream.stream_info(stream_of(carried.name))
+    found = []
+    for number in range(info.state.first_seq, info.state.last_seq + 1):
+        message = await stream.get_msg(stream_of(carried.name), number)
+        event = eventlogpb.Event.FromString(message.data or b"")
+        found.append(((message.headers or {})["Nats-Msg-Id"], event.position))
+    return found
+
+
+def place(log: ServedLog, carried: Carried) -> int:
+    with log.database.reading() as connection:
+        found = find_checkpoint(connection, relay_name(carried.name))
+    return -1 if found is None else found.position
+
+
+async def published(log: ServedLog, carried: Carried, position: int) -> None:
+    """Return when the relay's stored place is there."""
+    async with asyncio.timeout(20):
+        while place(log, carried) < position:  # noqa: ASYNC110 -- it is a row
+            await asyncio.sleep(0.02)
+
+
+async def test_every_event_is_published_in_order_under_an_id_of_its_own(
+    log: ServedLog, carried: Carried
+) -> None:
+    carried.start_relay(window_events=7)
+    await log.record(*(str(number) for number in range(30)))
+    await published(log, carried, 30)
+
+    assert await told(carried) == [(f"{LOG_ID}:{number}", number) for number in range(1, 31)]
+
+
+async def test_a_relay_goes_on_where_the_last_one_was(log: ServedLog, carried: Carried) -> None:
+    carried.start_relay()
+    await log.record("a", "b")
+    await published(log, carried, 2)
+    await carried.stop_relay()
+    await log.record("c")
+    carried.start_relay()
+    await published(log, carried, 3)
+
+    assert [position for _, position in await told(carried)] == [1, 2, 3]
+
+
+async def test_a_log_that_is_put_on_the_bus_late_is_carried_from_its_head(
+    log: ServedLog, nats_server: NatsServer, a_bus: ABus
+) -> None:
+    await log.record("a", "b")
+    carried = a_bus([nats_server], name="witness")
+    await witnessed(carried)
+    carried.start_relay()
+    await log.record("c")
+    await published(log, carried, 3)
+
+    assert [position for _, position in await told(carried)] == [3]
+
+
+async def set_back(log: ServedLog, carried: Carried, position: int) -> None:
+    """Leave the relay's place as a crash between publishing and storing would."""
+    with log.database.writer_engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE consumer_checkpoint SET position = ? WHERE consumer = ?",
+            (position, relay_name(carried.name)),
+        )
+
+
+async def test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer(
+    log: ServedLog, follower: Database, channel: grpc.aio.Channel, make: Make, carried: Carried
+) -> None:
+    observer = Noted()
+    async with running(make(feed=carried.source(Feed(channel, name="again")), observer=observer)) as consumer:
+        await told_the_head(consumer)
+        await carried.subscribed()
+        carried.start_relay()
+        await log.record("a", "b")
+        await carried.acknowledged(2)
+        await carried.stop_relay()
+
+        await set_back(log, carried, 0)
+        carried.start_relay()
+        await published(log, carried, 2)
+        assert [position for _, position in await told(carried)] == [1, 2]
+        await carried.stop_relay()
+
+        await asyncio.sleep(carried.stream.duplicate_window_seconds + 0.3)
+        await set_back(log, carried, 0)
+        carried.start_relay()
+        await carried.acknowledged(4)
+        await log.record("c")
+        await consumer.wait_until(3)
+
+    assert [position for _, position in await told(carried)] == [1, 2, 1, 2, 3]
+    assert (seen(follower), observer.handled["duplicate"]) == ([(1, "a"), (2, "b"), (3, "c")], 2)
+
+
+async def test_of_two_relays_at_once_each_event_comes_once_and_in_order(
+    log: ServedLog, carried: Carried
+) -> None:
+    second = Carried(log, [], name="other")
+    second.name, second.owners_link = carried.name, carried.link
+    carried.start_relay(window_events=5)
+    second.start_relay(window_events=3)
+    for first in range(0, 60, 6):
+        await log.record(*(str(number) for number in range(first, first + 6)))
+    await published(log, carried, 60)
+    await second.stop_relay()
+
+    assert [position for _, position in await told(carried)] == list(range(1, 61))
+
+
+async def test_an_event_that_the_bus_cannot_carry_is_left_to_the_owner(  # noqa: PLR0917 -- fixtures
+    log: ServedLog,
+    follower: Database,
+    channel: grpc.aio.Channel,
+    make: Make,
+    own_server: NatsServer,
+    a_bus: ABus,
+) -> None:
+    carried = a_bus([own_server], name="large")
+    carried.start_relay()
+    observer = Noted()
+    async with running(make(feed=carried.source(Feed(channel, name="large")), observer=observer)) as consumer:
+        await told_the_head(consumer)
+        await carried.subscribed()
+        await log.record("a", "b" * 20_000, "c")
+        await consumer.wait_until(3)
+
+    assert [content[:1] for _, content in seen(follower)] == ["a", "b", "c"]
+
+
+async def test_a_full_bus_makes_the_relay_wait_and_nobody_else(  # noqa: PLR0917 -- fixtures
+    log: ServedLog,
+    follower: Database,
+    channel: grpc.aio.Channel,
+    make: Make,
+    nats_server: NatsServer,
+    a_bus: ABus,
+) -> None:
+    carried = a_bus([nats_server], name="full", max_bytes=6_000)
+    await witnessed(carried)
+    relay = carried.start_relay()
+    async with running(make(feed=carried.source(Feed(channel, name="full")))) as consumer:
+        await log.record(*(f"{number}" + "x" * 400 for number in range(30)))
+        await consumer.wait_until(30)
+        await carried.when(lambda: relay.position > 0)
+        assert relay.position < 30
+
+        client = await carried.link.client()
+        await client.jetstream().delete_consumer(stream_of(carried.name), "witness")
+        await published(log, carried, 30)
+
+    assert len(seen(follower)) == 30
+
+
+async def test_a_bus_that_dies_among_many_messages_has_them_all_in_order_afterwards(
+    log: ServedLog, own_server: NatsServer, a_bus: ABus
+) -> None:
+    carried = a_bus([own_server], name="killed")
+    await witnessed(carried)
+    relay = carried.start_relay(window_events=200)
+    await log.record(*(str(number) for number in range(1500)))
+    for number in range(2):
+        async with asyncio.timeout(20):
+            while relay.position < 300 + 500 * number:  # noqa: ASYNC110 -- nothing tells of it
+                await asyncio.sleep(0)
+        own_server.kill()
+        own_server.start()
+    await published(log, carried, 1500)
+
+    positions = [position for _, position in await told(carried)]
+    assert list(dict.fromkeys(positions)) == list(range(1, 1501))
