@@ -18,6 +18,7 @@ from services.reports.store.inputs import InputStore
 from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.schema import Tables, define_tables
 from smarketing.sql.engine import Database
+from tests.builders.stores import a_database
 
 TENANT = "tenants/default"
 # The model holds no data, only statements, which are rendered once for all ledgers.
@@ -34,6 +35,8 @@ _OF_SUBMISSION = (
     "conforming",
     "required_fields",
     "valid_fields",
+    "band",
+    "score",
 )
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -129,9 +132,7 @@ class Ledger:
 @contextmanager
 def a_ledger() -> Iterator[Ledger]:
     """Give an empty read model."""
-    with Database.in_memory() as database:
-        with database.writer_engine.begin() as connection:
-            _TABLES.metadata.create_all(connection, checkfirst=False)
+    with a_database("reports_read_model", _TABLES.metadata.create_all) as database:
         yield Ledger(database, _TABLES, _MODEL)
 
 

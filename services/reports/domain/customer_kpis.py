@@ -9,14 +9,14 @@ from services.reports.domain.kpi_kinds import Kpi
 from services.reports.domain.money_kpis import money_for_each, quotient_of_sums
 from services.reports.domain.signal_kpis import signal
 
-__all__ = ["CUSTOMER_KPIS"]
+__all__ = ["CUSTOMER_KPIS", "LIFETIME_KINDS"]
 
 _NPS_PROMOTER: Final = 9
 _NPS_DETRACTOR: Final = 6
 _CSAT_SATISFIED: Final = 4
 _BOTH: Final = ("marketing", "sales")
 _REVENUE: Final = (InputKind.REVENUE,)
-_LIFETIME: Final = (InputKind.REVENUE, InputKind.COUNT)
+LIFETIME_KINDS: Final = (InputKind.REVENUE, InputKind.COUNT)
 
 
 def _kept(view: InputView) -> tuple[int, int] | None:
@@ -166,7 +166,7 @@ CUSTOMER_KPIS: Final[tuple[Kpi, ...]] = (
         _lifetime_value,
         unit="money",
         edge_cases="ZM",
-        kinds=_LIFETIME,
+        kinds=LIFETIME_KINDS,
         parties=_BOTH,
     ),
     signal(
@@ -175,7 +175,7 @@ CUSTOMER_KPIS: Final[tuple[Kpi, ...]] = (
         "U4 / U6",
         _value_per_cost,
         edge_cases="ZM",
-        kinds=(*_LIFETIME, InputKind.COST),
+        kinds=(*LIFETIME_KINDS, InputKind.COST),
         parties=_BOTH,
         beside=("won_count",),
     ),

@@ -32,6 +32,10 @@ class Beside:
     """What is to be booked (V4), or, of marketing's figures, to be handed over."""
     elapsed: tuple[Micros, Micros] | None = None
     """Open time of the agreement's calendar: of the period until now, and of all of it."""
+    submitted_count: int = 0
+    """Handoffs submitted in the period."""
+    referred_count: int = 0
+    """Of these, those that customers brought."""
     pipeline: Figure | None = None
     """Open opportunities that are to close in the period."""
 

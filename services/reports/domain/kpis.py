@@ -6,11 +6,13 @@ What is not listed is not computed. What is listed follows the ids of `docs/kpis
 from collections.abc import Mapping
 from typing import Final
 
+from services.reports.domain.alignment_kpis import ALIGNMENT_KPIS
 from services.reports.domain.clocks import ClockTally
 from services.reports.domain.customer_kpis import CUSTOMER_KPIS
 from services.reports.domain.cycle_kpis import CYCLE_KPIS
 from services.reports.domain.errors import KpiUnknown
 from services.reports.domain.figures import Figure
+from services.reports.domain.forecast_kpis import FORECAST_KPIS
 from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, FunnelTally, Stage
 from services.reports.domain.handover_kpis import HANDOVER_KPIS
 from services.reports.domain.kpi_kinds import (
@@ -27,10 +29,12 @@ from services.reports.domain.kpi_kinds import (
     UnattendedKpi,
 )
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
+from services.reports.domain.lead_kpis import LEAD_KPIS
 from services.reports.domain.money_kpis import MONEY_KPIS
 from services.reports.domain.pipeline_kpis import PIPELINE_KPIS
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS, PROMISE_KPIS
 from services.reports.domain.responses import Measure
+from services.reports.domain.return_kpis import RETURN_KPIS
 from services.reports.domain.signal_kpis import SIGNAL_KPIS
 
 __all__ = ["KPIS", "find_kpi"]
@@ -333,6 +337,18 @@ _LISTED: Final[tuple[Kpi, ...]] = (
         dimensions=(),
         parties=("system",),
     ),
+    ClockKpi(
+        kpi_id="U15",
+        title="Reviews with customers on time",
+        formula="S1 over commitments to review with customers every so often",
+        unit="ratio",
+        dimensions=CLOCK_DIMENSIONS,
+        logs=("leads", "sla"),
+        edge_cases="ZO",
+        parties=_SALES,
+        kind="review",
+        value=_s1,
+    ),
     FunnelKpi(
         kpi_id="P6",
         title="Win rate",
@@ -386,6 +402,10 @@ _ALL: Final = (
     *SIGNAL_KPIS,
     *CUSTOMER_KPIS,
     *CYCLE_KPIS,
+    *LEAD_KPIS,
+    *FORECAST_KPIS,
+    *ALIGNMENT_KPIS,
+    *RETURN_KPIS,
 )
 
 KPIS: Final[Mapping[str, Kpi]] = {kpi.kpi_id: kpi for kpi in sorted(_ALL, key=lambda kpi: kpi.kpi_id)}

@@ -10,7 +10,10 @@ from services.reports.domain.kpi_kinds import Deal, DealView, Kpi, PipelineKpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Days
 
-__all__ = ["PIPELINE_KPIS", "closing_in_period"]
+__all__ = ["PIPELINE_KPIS", "STALE_DAYS", "closing_in_period"]
+
+STALE_DAYS: Final = 90
+"""An open opportunity that stood in one stage for longer has no velocity."""
 
 _DAY: Final = 86_400_000_000
 _DIMENSIONS: Final = (Dimension.OPPORTUNITY_STAGE, Dimension.CLOSE_MONTH, *HANDOFF_DIMENSIONS)
@@ -74,7 +77,16 @@ def _cycle_item(deal: Deal, view: DealView) -> tuple[int, Outcome]:
     return max(0, deal.close_time - deal.create_time), outcome
 
 
-def _velocity(view: DealView) -> Figure:
+def _is_stale(deal: Deal, view: DealView) -> bool:
+    """Say whether nobody believes in an open deal any more: past its close date, or long in its stage."""
+    if deal.state != "open":
+        return False
+    is_past = deal.close_day is not None and deal.close_day < view.today
+    return is_past or view.now - deal.stage_time > STALE_DAYS * _DAY
+
+
+def _velocity(whole: DealView) -> Figure:
+    view = whole._replace(deals=[deal for deal in whole.deals if not _is_stale(deal, whole)])
     won = [deal for deal in view.deals if deal.state == "won"]
     lost = sum(deal.state == "lost" for deal in view.deals)
     mean = Figure.mean_of(_sums(won))
@@ -165,7 +177,8 @@ PIPELINE_KPIS: Final[tuple[Kpi, ...]] = (
         kpi_id="P9",
         title="Pipeline velocity",
         formula="open opportunities × won / (won + lost) in the period × mean amount won / median "
-        "days to win",
+        "days to win; open ones past their close date, or in one stage for more than "
+        f"{STALE_DAYS} days, are left out of all four",
         unit="money a day",
         dimensions=_DIMENSIONS,
         edge_cases="ZMC",

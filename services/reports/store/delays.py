@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -14,6 +14,8 @@ from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.queries import GroupKey, Queries, Question
 
 __all__ = ["DelayQueries"]
+
+_SECOND: Final = 1_000_000
 
 
 class DelayQueries:
@@ -77,9 +79,11 @@ class DelayQueries:
             rest = tuple(getattr(row, dimension.value) for dimension in others)
             for part, length in enumerate(self._parts_of(connection, row, question.now)):
                 sums[rest][part] += length
+        # In whole seconds: microseconds of many missed clocks outgrow the wire's numbers.
+        seconds = {rest: [length // _SECOND for length in lengths] for rest, lengths in sums.items()}
         return [
             ((*rest[:at], part, *rest[at:]), Figure.quotient(lengths[number], sum(lengths)))
-            for rest, lengths in sums.items()
+            for rest, lengths in seconds.items()
             for number, part in enumerate(PARTS)
         ]
 

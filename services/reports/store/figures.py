@@ -30,6 +30,7 @@ from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Period
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS
 from services.reports.domain.responses import Measure, ResponseItems
+from services.reports.store.further import FurtherReadings
 from services.reports.store.input_readings import InputReadings
 from services.reports.store.pipeline import PipelineQueries
 from services.reports.store.queries import CommitmentTerms, GroupKey, Queries, Question
@@ -135,6 +136,7 @@ class Figures:
         self.queries = queries
         self._responses = responses or ResponseQueries(queries)
         self._readings = Readings(queries)
+        self._further = FurtherReadings(queries, self._responses)
         self._pipeline = PipelineQueries(queries)
         self.inputs = InputReadings(queries, self._pipeline)
         """Figures of what people and systems recorded."""
@@ -254,6 +256,8 @@ class Figures:
 
     def _rows(self, connection: Connection, kpi: Kpi, question: Question, basis: Basis) -> list[FigureRow]:
         recorded = self.inputs.rows(connection, kpi, question, basis)
+        if recorded is None:
+            recorded = self._further.rows(connection, kpi, question)
         if recorded is not None:
             figures = dict(recorded)
             return [FigureRow(group, figures[group]) for group in _ordered(figures)]

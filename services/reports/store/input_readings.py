@@ -268,6 +268,22 @@ class _Logs:
         self._found["won_count"] = {group: tally.items for group, tally in tallies.items()}
         self._everywhere |= {} if self.question.group_by or tallies else {"won_count": 0}
 
+    def submitted_count(self) -> None:
+        """Find how many handoffs were submitted in it."""
+        self._count_submitted("submitted_count", "")
+
+    def referred_count(self) -> None:
+        """Find how many of these customers brought."""
+        self._count_submitted("referred_count", "customer_referral")
+
+    def _count_submitted(self, name: str, channel: str) -> None:
+        queries = self.readings.queries
+        table = queries.tables.handoff_rollup
+        where = [table.c.source_channel == channel] if channel else []
+        anchors = [Stage.SUBMITTED.value]
+        sums = queries.sums(self.connection, self.question, table, anchors, counters=("items",), where=where)
+        self._found[name] = {group: items for (_, group), (items,) in sums.items()}
+
     def earlier(self) -> None:
         """Find what became of those who came long enough before it."""
         queries = self.readings.queries
@@ -321,6 +337,8 @@ class _Logs:
 _READERS: Final[dict[str, Callable[[_Logs], None]]] = {
     "won": _Logs.won,
     "won_count": _Logs.won_count,
+    "submitted_count": _Logs.submitted_count,
+    "referred_count": _Logs.referred_count,
     "earlier": _Logs.earlier,
     "delivered": _Logs.delivered,
     "quota": _Logs.quota,

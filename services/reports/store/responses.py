@@ -64,6 +64,12 @@ class ResponseQueries:
             return self._counted(connection, question, of)
         return self._single(connection, question, of, days)
 
+    def counted(
+        self, connection: Connection, question: Question, of: Measure
+    ) -> dict[GroupKey, ResponseItems]:
+        """Return the items as buckets hold them, however few there are."""
+        return dict(self._counted(connection, question, of))
+
     def items_so_old(
         self, connection: Connection, question: Question, of: Measure, horizon: Micros
     ) -> dict[GroupKey, ResponseItems]:

@@ -17,7 +17,7 @@ Generated from the registry, `services/reports/domain/*kpis.py`; edit that, then
 `python -m services.reports.web.definitions > docs/kpis.md`.
 
 Every figure that `QueryKpi` answers is here, under the id by which it is asked for.
-What is not listed is not computed; [inputs.md](inputs.md) says what is missing.
+What is not listed is not computed; what was left out, and why, is at the end.
 A figure that has no value says why: there is no zero in its place.
 
 A clock counts on the day it is due, also when it was met earlier.
@@ -63,11 +63,25 @@ _CODES = """
 | Z | Nothing to divide by is undefined. |
 """
 
+_LEFT_OUT = """
+## Left out
+
+| id | figure | why |
+| --- | --- | --- |
+| S34 | Owner load balance | it divides by each person's available hours, and no log that is read here tells them |
+| S35 | Capacity utilisation | nobody says how many hours the work on a handoff takes |
+| F7 | Strategic value beside return | no figure of its own: G6, U8 and U4 stand beside F1 and are never added to it |
+| U14 | Waiting for help | requests are counted, single ones are not told, so that no waiting can be estimated |
+| S28 | Delay of a message outside | mail and chat say nothing of when a person got them; S28 ends with the alert |
+| K8 | Reachable leads as submitted | addresses are sealed and no log tells them; K8 is what follow-ups found |
+| F4 | Margin brought forward | a shorter cycle brings money earlier, and no rate is agreed for that |
+"""
+
 
 def definitions_page() -> str:
     """Return the page in Markdown."""
     rows = "".join(_row(kpi) for kpi in KPIS.values())
-    return f"{_HEAD}{rows}{_DIMENSIONS}{_groupings()}{_CODES}"
+    return f"{_HEAD}{rows}{_DIMENSIONS}{_groupings()}{_CODES}{_LEFT_OUT}"
 
 
 def _row(kpi: Kpi) -> str:

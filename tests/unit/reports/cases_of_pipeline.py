@@ -3,6 +3,7 @@
 from datetime import date
 
 from services.reports.domain.agreements import TenantSet
+from services.reports.domain.figures import Undefined
 from tests.builders.kpi_case import APRIL, DAY, MARCH, Case, deal
 from tests.builders.reports import TENANT, at, submitted
 
@@ -65,15 +66,17 @@ CASES = {
         wrong=10 * DAY,
     ),
     "P9": Case(
-        wrongly="one that is won is counted among those open",
+        wrongly="one whose close date is past is taken for one that still moves",
         leads=(
             *_LEADS,
             deal(1, "opened"),
             deal(2, "opened"),
             deal(2, "won", days=10, amount=1000),
+            deal(3, "opened", close_day=_EARLY_MARCH),
         ),
+        now=at(days=50),
         right=("EUR", 100),
-        wrong=("EUR", 200),
+        wrong=Undefined.QUANTILE_NOT_REACHED,
     ),
     "P14": Case(
         wrongly="an open one is taken for lost",

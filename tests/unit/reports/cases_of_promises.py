@@ -204,7 +204,7 @@ CASES = {
         ),
         sla=(*_missed(1), _done(1, hours=2), *_missed(2), _done(2, hours=9)),
         group=("offered",),
-        right=(2 * HOUR, 11 * HOUR),
+        right=(2 * 3600, 11 * 3600),
         wrong=(11, 36),
     ),
     "S29": Case(

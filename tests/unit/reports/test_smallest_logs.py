@@ -8,11 +8,15 @@ from services.reports.store.queries import Queries, Question
 from tests.builders.kpi_case import shown
 from tests.builders.reports import TENANT, a_ledger
 from tests.unit.reports import (
+    cases_of_agreed,
     cases_of_customers,
+    cases_of_forecasts,
     cases_of_handoffs,
+    cases_of_leads,
     cases_of_money,
     cases_of_pipeline,
     cases_of_promises,
+    cases_of_returns,
     cases_of_signals,
 )
 
@@ -23,6 +27,10 @@ CASES = (
     | cases_of_money.CASES
     | cases_of_signals.CASES
     | cases_of_customers.CASES
+    | cases_of_leads.CASES
+    | cases_of_forecasts.CASES
+    | cases_of_agreed.CASES
+    | cases_of_returns.CASES
 )
 
 
