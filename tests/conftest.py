@@ -6,6 +6,8 @@ import shutil
 import pytest
 from hypothesis import Phase, settings
 
+from tests.builders.stores import STORE_VARIABLE, Store
+
 # Explaining a failure traces every line from the first example on, which makes all of them much slower.
 settings.register_profile("plain", phases=[phase for phase in Phase if phase is not Phase.explain])
 settings.load_profile("plain")
@@ -20,6 +22,20 @@ _PROGRAMS = {
     "strace": "strace",
 }
 """Program → the Debian package that brings it."""
+
+
+@pytest.fixture(params=list(Store))
+def each_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Run the test once on each kind of database: the builders make theirs of it."""
+    store: Store = request.param
+    monkeypatch.setenv(STORE_VARIABLE, store)
+    return store
+
+
+@pytest.fixture
+def on_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test on SQLite whatever the environment names: it asks the database about itself."""
+    monkeypatch.setenv(STORE_VARIABLE, Store.SQLITE)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,6 +26,7 @@ from services.demo.running import (
     wait_until_ready,
 )
 from services.demo.show import Screen
+from services.demo.storing import Shape, Storage, StorageMissing, storage_in
 from smarketing import wallclock
 from smarketing.client import CallError, ClientSettings, LeadsClient, ReportsClient, SlaClient
 from smarketing.logs import LogFormat, configure_logs
@@ -33,6 +34,7 @@ from smarketing.logs import LogFormat, configure_logs
 _SEED: Final = 20
 _PORT_BASE: Final = 7001
 _CATCH_UP_SECONDS: Final = 60.0
+_FOLDERS: Final = {Shape.EMBEDDED: Path("data/demo"), Shape.POSTGRES: Path("data/demo-postgres")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,22 +42,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.demo", description=__doc__)
     parser.add_argument("--exit", action="store_true", help="stop after printing")
     parser.add_argument(
-        "--data", type=Path, default=Path("data/demo"), help="the demo's folder (default data/demo)"
+        "--data", type=Path, help="the demo's folder (default data/demo, or data/demo-postgres)"
+    )
+    parser.add_argument(
+        "--shape",
+        type=Shape,
+        default=Shape.EMBEDDED,
+        choices=list(Shape),
+        help="what the services store in (default embedded: SQLite files)",
     )
     parser.add_argument("--port-base", type=int, default=_PORT_BASE, help="first of its ports (default 7001)")
     options = parser.parse_args(arguments)
     places = Places(options.port_base)
+    data_dir = options.data or _FOLDERS[options.shape]
     screen = Screen()
     try:
         places.check_free()
-        with owned(options.data):
-            _prepare(options.data, screen)
-            asyncio.run(_Demo(options.data, places, screen).run(stays=not options.exit))
-    except (FolderRefused, DidNotStart) as refused:
+        with owned(data_dir):
+            _prepare(data_dir, options.shape, screen)
+            with storage_in(data_dir, options.shape) as storage:
+                asyncio.run(_Demo(data_dir, storage, places, screen).run(stays=not options.exit))
+    except (FolderRefused, DidNotStart, StorageMissing) as refused:
         sys.stderr.write(f"{refused}\n")
         return 1
     except CallError as failed:
-        sys.stderr.write(f"A call failed ({failed}); {log_of(options.data)} says why.\n")
+        sys.stderr.write(f"A call failed ({failed}); {log_of(data_dir)} says why.\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted before it was ready; the next start begins anew.\n")
@@ -63,22 +74,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _prepare(data_dir: Path, screen: Screen) -> None:
+def _prepare(data_dir: Path, shape: Shape, screen: Screen) -> None:
     configure_logs(LogFormat.CONSOLE, level="ERROR")
-    if has_month(data_dir):
+    if has_month(data_dir, shape):
         screen.say(f"Going on with what is in {data_dir}.")
         return
     began = wallclock.monotonic()
     with screen.progress("Playing thirty days of a small company through the services") as told:
-        make_month(data_dir, seed=_SEED, end=wallclock.utc_now(), said=told)
+        make_month(data_dir, seed=_SEED, end=wallclock.utc_now(), said=told, shape=shape)
     screen.say(f"Thirty days were played in {wallclock.monotonic() - began:.0f} s; they are in {data_dir}.")
 
 
 class _Demo:
     """One run on a folder that has its month."""
 
-    def __init__(self, data_dir: Path, places: Places, screen: Screen) -> None:
+    def __init__(self, data_dir: Path, storage: Storage, places: Places, screen: Screen) -> None:
         self._data_dir = data_dir
+        self._storage = storage
         self._places = places
         self._screen = screen
 
@@ -101,7 +113,9 @@ class _Demo:
 
     async def _session(self, *, stays: bool) -> None:
         async with AsyncExitStack() as stack:
-            services = await stack.enter_async_context(services_on(self._data_dir, self._places))
+            services = await stack.enter_async_context(
+                services_on(self._data_dir, self._places, self._storage)
+            )
             await wait_until_ready(self._as("operator"), services, log_of(self._data_dir))
             before = await self._count_handoffs()
             self._screen.say(f"The services run; {before:,} handoffs were there before this start.")

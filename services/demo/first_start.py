@@ -16,12 +16,13 @@ from services.demo.houses import Clock, open_houses
 from services.demo.month import month
 from services.demo.player import Player
 from services.demo.setting_up import set_up
+from services.demo.storing import Shape, Storage, home_for, storage_in
 
 __all__ = ["MONTH", "FolderRefused", "has_month", "make_month", "owned", "play_month"]
 
 MONTH: Final = timedelta(days=30)
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_MADE: Final = "leads.db"
+_MADE: Final = {Shape.EMBEDDED: "leads.db", Shape.POSTGRES: "postgres.home"}
 
 
 class FolderRefused(Exception):
@@ -46,16 +47,18 @@ def owned(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def has_month(data_dir: Path) -> bool:
+def has_month(data_dir: Path, shape: Shape = Shape.EMBEDDED) -> bool:
     """Whether the folder was made by an earlier start.
 
     Raises:
         FolderRefused: it holds something else.
     """
-    if (data_dir / _MADE).is_file():
+    if (data_dir / _MADE[shape]).is_file():
         return True
     if data_dir.exists() and any(data_dir.iterdir()):
-        raise FolderRefused(f"{data_dir} holds something that is no demo's: name another --data.")
+        raise FolderRefused(
+            f"{data_dir} holds something that is no demo's of this shape: name another --data."
+        )
     return False
 
 
@@ -66,6 +69,7 @@ def make_month(
     end: datetime,
     said: Callable[[float], None],
     length: timedelta = MONTH,
+    shape: Shape = Shape.EMBEDDED,
 ) -> None:
     """Play the month up to `end`; `said` is told the share that is done.
 
@@ -74,7 +78,10 @@ def make_month(
     unfinished = data_dir.parent / f"{data_dir.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    asyncio.run(play_month(unfinished, seed=seed, start=end - length, end=end, said=said))
+    home = home_for(unfinished, data_dir) if shape is Shape.POSTGRES else unfinished
+    with storage_in(unfinished, shape, durable=False) as storage:
+        asyncio.run(play_month(unfinished, storage, seed=seed, start=end - length, end=end, said=said))
+    _to_disk(home)
     _to_disk(unfinished)
     if data_dir.exists():
         data_dir.rmdir()
@@ -83,13 +90,19 @@ def make_month(
 
 
 async def play_month(
-    data_dir: Path, *, seed: int, start: datetime, end: datetime, said: Callable[[float], None]
+    data_dir: Path,
+    storage: Storage,
+    *,
+    seed: int,
+    start: datetime,
+    end: datetime,
+    said: Callable[[float], None],
 ) -> None:
     """Play what happens between two instants into an empty folder."""
     company = read_company(start=start, end=end)
     clock = Clock(start)
     new_id = _ids(seed, clock)
-    async with open_houses(data_dir, clock, new_id=new_id) as houses:
+    async with open_houses(data_dir, clock, storage=storage, new_id=new_id) as houses:
         await set_up(houses, company, data_dir, new_id=new_id)
         player = Player(
             houses,

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
+from services.demo.storing import Storage
 from services.leads.consumers import sla_events
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.key_ring import load_keys
@@ -139,11 +140,13 @@ class Houses:
 
 
 @asynccontextmanager
-async def open_houses(data_dir: Path, clock: Clock, *, new_id: Callable[[], str]) -> AsyncIterator[Houses]:
+async def open_houses(
+    data_dir: Path, clock: Clock, *, storage: Storage, new_id: Callable[[], str]
+) -> AsyncIterator[Houses]:
     """Open both services on a folder that nobody else uses yet; close them at the end."""
     async with (
-        _a_database(data_dir / "leads.db", "services.leads.store.migrations") as leads_database,
-        _a_database(data_dir / "sla.db", "services.sla.store.migrations") as sla_database,
+        _a_database(storage.url_of("leads"), "services.leads.store.migrations") as leads_database,
+        _a_database(storage.url_of("sla"), "services.sla.store.migrations") as sla_database,
         Writer(leads_database, now=clock) as leads,
         Writer(sla_database, now=clock) as sla,
     ):
@@ -202,9 +205,10 @@ def _houses(
 
 
 @asynccontextmanager
-async def _a_database(path: Path, migrations: str) -> AsyncIterator[Database]:
-    with open_database(f"sqlite:///{path}") as database:
-        _without_fsync(database)
+async def _a_database(url: str, migrations: str) -> AsyncIterator[Database]:
+    with open_database(url) as database:
+        if not database.is_remote:
+            _without_fsync(database)
         migrate(database, migrations)
         with database.writer_engine.begin() as connection:
             ensure_identity(connection, new_log_id=wallclock.new_uuid)

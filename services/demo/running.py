@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.demo.storing import Storage
 from services.supervised import SUPERVISOR_VARIABLE
 from smarketing.client import CallError, ClientSettings, LeadsClient, ReportsClient, SlaClient
 from smarketing.config import Secret
@@ -85,12 +86,15 @@ def settings_of(places: Places, token_file: Path) -> ClientSettings:
 
 
 @asynccontextmanager
-async def services_on(data_dir: Path, places: Places) -> AsyncIterator[asyncio.subprocess.Process]:
+async def services_on(
+    data_dir: Path, places: Places, storage: Storage
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the three services; they end before this does."""
     environment = {
         **_as_child(),
         "SMARKETING_REFLECTION": "true",
         "SMARKETING_WEBHOOK_LOOPBACK": "true",
+        **storage.environment,
     }
     command = (*_SUPERVISED, "services")
     arguments = ("--data", str(data_dir), "--port-base", str(places.port_base))

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from smarketing.sql import Connection, StorageError, Writer
@@ -33,7 +33,8 @@ class DatabaseGauges(Collector):
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
         self._writer = writer
-        self._readings = tuple(readings)
+        # A file's size is asked of the file system, at each scrape.
+        self._readings = (*readings, _size) if writer.database.is_remote else tuple(readings)
         self._succeeded = succeeded
         self._shown: tuple[Metric, ...] = ()
         registry.register(self)
@@ -58,3 +59,8 @@ class DatabaseGauges(Collector):
 
     def _read(self, connection: Connection) -> tuple[Metric, ...]:
         return tuple(metric for reading in self._readings for metric in reading(connection))
+
+
+def _size(connection: Connection) -> Iterable[Metric]:
+    size: int = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    yield GaugeMetricFamily("smarketing_db_size_bytes", "Size of the database on its server", value=size)

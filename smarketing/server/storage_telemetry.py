@@ -8,6 +8,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from smarketing import wallclock
 from smarketing.sql import Database, Writer
 from smarketing.sql.ownership import free_room
 
@@ -54,7 +55,13 @@ class StorageTelemetry:
             "smarketing_db_writer_queue_depth": ("Requests waiting for the writer", lambda: writer.waiting),
             "smarketing_db_pool_in_use": ("Queries that hold or wait for a reader", lambda: writer.reading),
         }
-        path = writer.database.path
+        database = writer.database
+        if database.is_remote:
+            gauges["smarketing_db_clock_offset_seconds"] = (
+                "By how much this machine's clock is ahead of the database server's, which decides",
+                lambda: _ahead(database),
+            )
+        path = database.path
         if path is not None:
             gauges |= {
                 "smarketing_db_size_bytes": ("Size of the database file", lambda: _size(path)),
@@ -72,9 +79,19 @@ class StorageTelemetry:
 
 
 def engine_version(database: Database) -> str:
-    """Return the version of the SQLite that runs, which need not be the one of the standard library."""
+    """Return the version of the SQLite that runs, which need not be the one of the standard library.
+
+    Empty where the database is a server's, which may be replaced by a newer one while this process runs.
+    """
+    if database.is_remote:
+        return ""
     module = getattr(database.writer_engine.dialect, "dbapi", None) or sqlite3
     return str(getattr(module, "sqlite_version", sqlite3.sqlite_version))
+
+
+def _ahead(database: Database) -> float:
+    servers = database.clock(wallclock.utc_now)()
+    return (wallclock.utc_now() - servers).total_seconds()
 
 
 def _size(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""An sla service without its edge: a database in memory, a leads log to write to, and a clock to turn."""
+"""An sla service without its edge: a database, a leads log to write to, and a clock to turn."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from smarketing.businesstime import BusinessTime, Calendar
 from smarketing.eventlog.directory import fold_events
 from smarketing.sql import Database, from_micros
 from smarketing.sql.migrate import migrate
+from tests.builders.kept import a_kept_database
 
 LEADS_LOG = "11111111-1111-1111-1111-111111111111"
 TENANT = "tenants/default"
@@ -112,7 +113,7 @@ class Engine:
     """What a test turns and looks at; `now` is moved by hand alone."""
 
     now: datetime = MONDAY_NINE
-    database: Database = field(default_factory=Database.in_memory)
+    database: Database = field(default_factory=lambda: a_kept_database("services.sla.store.migrations"))
     archive: Archive = field(default_factory=Archive)
     position: int = 0
 
@@ -292,6 +293,13 @@ class Engine:
                     module = slaeventspb if hasattr(slaeventspb, kind) else slaclockspb
                     found.append((kind, getattr(module, kind).FromString(row.payload)))
         return found
+
+    def payloads_of(self, kind: str) -> list[bytes]:
+        """Return what the log holds of a kind of payload, by its full name."""
+        table = schema.eventlog_tables.event_log
+        query = select(table.c.payload).where(table.c.payload_type == kind).order_by(table.c.position)
+        with self.database.reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def said(self) -> list[str]:
         """Return the kinds of what was said of clocks, in order; a rung with its id."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_, type_coerce
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from services.sla.domain.course import Outcome
 from services.sla.domain.recorded import Clock
@@ -13,7 +13,7 @@ from services.sla.store import schema
 from services.sla.store.rows import CLOCK_COLUMNS, clock_of
 from services.sla.store.sights import seen_clocks
 from smarketing.names import CLOCK
-from smarketing.sql import BigInt, from_micros
+from smarketing.sql import from_micros
 
 _clock = schema.clock
 _columns = [_clock.columns[name] for name in CLOCK_COLUMNS]
@@ -80,6 +80,6 @@ def _in_order(wanted: ClockFilter) -> tuple[ColumnElement[Any], ...]:
     due: ColumnElement[Any] = _clock.c.due_time
     if wanted.handoff or wanted.owner:
         # These are few, and soon sorted. SQLite would go through all of the tenant's by the index of the
-        # order, to have none to sort; of a sum it has no index.
-        due = type_coerce(due, BigInt) + 0
+        # order, to have none to sort; of what a function gives it has no index.
+        due = func.coalesce(due, due)
     return due, _clock.c.id

@@ -148,8 +148,8 @@ class Walk:
             self.totals.add(comparison)
             found += self._wanted(handoff, comparison)
         if handoffs:
-            # The least name behind the last one.
-            self._after = handoffs[-1] + "\0"
+            # The least name behind the last one; a NUL would be less, but PostgreSQL has none in texts.
+            self._after = handoffs[-1] + "\1"
         is_over = len(handoffs) < _STEP_HANDOFFS or (self.place is not None and self.next_place is not None)
         return Stretch(done=self.totals.handoffs, differences=tuple(found), is_over=is_over)
 

@@ -29,6 +29,7 @@ from smarketing.server.auth import issue_token
 from smarketing.server.draining import Draining
 from smarketing.sql import Database, Writer
 from tests.builders.engines import engine
+from tests.builders.kept import a_lasting_url
 from tests.builders.sla_engine import MONDAY_NINE, SALES, SALES_MANAGER, TENANT
 
 PEOPLE = {
@@ -136,7 +137,10 @@ async def a_yard(folder: Path, **settings: Any) -> AsyncIterator[Yard]:
             data_dir=folder,
             leads_address=f"127.0.0.1:{port}",
             webhook_loopback=True,
-            **settings,
+            **{
+                "database_url": stack.enter_context(a_lasting_url("services.sla.store.migrations")),
+                **settings,
+            },
         )
         await yard.start()
         stack.push_async_callback(yard.stop)

@@ -81,11 +81,7 @@ class Books(Engine):
 
     def payloads(self, message: Any) -> list[Any]:
         kind = message.DESCRIPTOR.full_name
-        with self.database.reading() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT payload FROM event_log WHERE payload_type = ? ORDER BY position", (kind,)
-            )
-            return [message.FromString(row.payload) for row in rows]
+        return [message.FromString(payload) for payload in self.payloads_of(kind)]
 
     def state_changes(self) -> list[tuple[str, str]]:
         names = budgetspb.Budget.State.Name

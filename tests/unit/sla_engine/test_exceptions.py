@@ -105,11 +105,8 @@ class Office(Engine):
 
     def said_of_exceptions(self) -> list[str]:
         kind = "smarketing.api.sla.v1.ExceptionChanged"
-        with self.database.reading() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT payload FROM event_log WHERE payload_type = ? ORDER BY position", (kind,)
-            )
-            states = [exceptionspb.ExceptionChanged.FromString(row.payload).exception.state for row in rows]
+        said = map(exceptionspb.ExceptionChanged.FromString, self.payloads_of(kind))
+        states = [each.exception.state for each in said]
         return [exceptionspb.SlaException.State.Name(state).removeprefix("STATE_") for state in states]
 
     def said_of_clocks(self) -> list[str]:

@@ -72,11 +72,7 @@ class Campaign(Engine):
 
     def settled(self) -> list[dict[str, str]]:
         kind = periodspb.MarketingPeriodSettled.DESCRIPTOR.full_name
-        with self.database.reading() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT payload FROM event_log WHERE payload_type = ? ORDER BY position", (kind,)
-            )
-            said = [periodspb.MarketingPeriodSettled.FromString(row.payload) for row in rows]
+        said = [periodspb.MarketingPeriodSettled.FromString(payload) for payload in self.payloads_of(kind)]
         kinds, verdicts = periodspb.PeriodPromise.Kind.Name, periodspb.MarketingPeriod.Verdict.Name
         return [
             {

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from services.sla.store.due import DUE, due_clocks, next_due
 from services.sla.usecases.sweep import sweep_batch
+from smarketing.sql import Database
 from tests.builders.many_clocks import counting_steps, put_copies, put_first
 from tests.builders.sla_engine import AN_HOUR_AFTER, AT_DUE, MONDAY_NINE, Engine, a_promise, some_terms
 
@@ -17,7 +18,7 @@ DUE_NOW = 20
 
 def an_engine(open_clocks: int) -> Engine:
     """Return an engine with so many open clocks, of which twenty are due now."""
-    engine = Engine()
+    engine = Engine(database=Database.in_memory())
     engine.agree(some_terms(a_promise(steps=(AT_DUE, AN_HOUR_AFTER))))
     put_first(engine)
     with engine.database.writer_engine.begin() as connection:

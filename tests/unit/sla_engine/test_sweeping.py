@@ -71,6 +71,7 @@ def test_the_size_of_a_sweep_makes_no_difference(engine: Engine, limit: int) -> 
     assert len(engine.alerts()) == 10
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_looking_for_what_is_due_goes_through_the_index_of_what_will_be_due(engine: Engine) -> None:
     many(engine, 300)
     engine.now += timedelta(hours=1)
@@ -292,6 +293,7 @@ def _happens(name: str, stage: int, dice: random.Random) -> Any:
     return leadeventspb.FollowUpLogged(handoff=name, person=REP, team=SALES, grade=grade)
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_sweep_costs_what_is_due_and_not_what_is_open(engine: Engine) -> None:
     engine.submit()
     engine.assign()

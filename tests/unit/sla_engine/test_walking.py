@@ -5,6 +5,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from services.sla.domain.refused import AgreementUnknown
 from services.sla.usecases.backtest import Question, Walk
@@ -35,8 +36,9 @@ def a_walk(engine: Engine, version: str = "") -> Walk:
 
 
 def is_free(engine: Engine) -> bool:
-    """Tell whether nobody holds the only connection of a database in memory."""
-    return engine.database.is_writer_idle
+    """Tell whether nobody holds a connection of the database."""
+    pools = (engine.database.writer_engine.pool, engine.database.reader_engine.pool)
+    return all(isinstance(pool, QueuePool) and pool.checkedout() == 0 for pool in pools)
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""Databases that outlast a process under test, or go when the object that holds them does."""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from smarketing.sql import Database, open_database
+from tests.builders.stores import Store, a_url, store
+
+__all__ = ["a_kept_database", "a_lasting_url"]
+
+
+@contextmanager
+def a_lasting_url(migrations: str) -> Iterator[str]:
+    """Give the URL of a new database that is there after a restart; empty for a file in the data folder."""
+    if store() is Store.SQLITE:
+        yield ""
+        return
+    with a_url(migrations) as url:
+        yield url
+
+
+def a_kept_database(migrations: str) -> Database:
+    """Return a new database of the store in use, at the newest schema or ready to be migrated."""
+    place = ExitStack()
+    database = open_database(place.enter_context(a_url(migrations)))
+    engines = (database.reader_engine, database.writer_engine)
+
+    def drop() -> None:
+        for engine in engines:
+            engine.dispose()
+        place.close()
+
+    # What is left at the end of the process goes with its server.
+    weakref.finalize(database, drop).atexit = False
+    return database
