@@ -70,7 +70,7 @@ from smarketing.delivery import Sealer as SecretSealer
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
-from smarketing.eventlog.reading import ensure_identity
+from smarketing.eventlog.reading import ensure_identity, last_record_time
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.eventlog.telemetry import ConsumerTelemetry, read_places
 from smarketing.logs import configure_logs, get_log
@@ -173,7 +173,13 @@ async def start(config: LeadsConfig, stack: AsyncExitStack) -> Leads:
         sqlite=engine_version(database),
     )
     writer = await stack.enter_async_context(
-        Writer(database, now=wallclock.utc_now, max_waiting=config.writer_queue, observer=observed)
+        Writer(
+            database,
+            now=database.clock(wallclock.utc_now),
+            max_waiting=config.writer_queue,
+            observer=observed,
+            not_before=last_record_time,
+        )
     )
     observed.watch(writer)
     return await _Composition(config, stack, telemetry, writer).build()
@@ -196,6 +202,8 @@ class _Composition:
         directories = Directories(SCHEMA.directory.directory)
         self._directories = DirectoryStore(writer, SCHEMA.directory, directories)
         self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
+        # Where a server holds the database, its clock decides for all replicas.
+        self._now = writer.database.clock(wallclock.utc_now)
         self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
 
         self._limits: dict[str, TenantLimits] = {}
@@ -210,7 +218,7 @@ class _Composition:
         self._forgetter = Forgetter(
             self._store,
             telemetry.registry,
-            now=wallclock.utc_now,
+            now=self._now,
             path=config.database_path,
             journal=ErasureJournal(config.data_dir / "erasures.log") if config.database_path else None,
             succeeded=self._succeeded("forget"),
@@ -224,7 +232,7 @@ class _Composition:
             self._store,
             self._catalogue,
             policy=self._addresses,
-            now=wallclock.utc_now,
+            now=self._now,
             new_request_id=wallclock.new_uuid,
             succeeded=self._succeeded("fetch"),
         )
@@ -232,11 +240,11 @@ class _Composition:
             writer,
             SCHEMA.intake.delivery,
             sealer=self._secrets,
-            now=wallclock.utc_now,
+            now=self._now,
             settings=SenderSettings(addresses=self._addresses),
             observer=DeliveryTelemetry(telemetry.registry),
             succeeded=self._succeeded("write_back"),
-            opened=opened_messages(self._sealer, wallclock.utc_now),
+            opened=opened_messages(self._sealer, self._now),
         )
 
     async def build(self) -> Leads:
@@ -291,7 +299,7 @@ class _Composition:
             quota=self._admission,
             draining=self._draining,
             note_denial=denials.note,
-            now=wallclock.utc_now,
+            now=self._now,
             new_request_id=wallclock.new_uuid,
             fetch_due=self._fetcher.wake,
             registry=self._telemetry.registry,
@@ -320,10 +328,10 @@ class _Composition:
             pages=self._pages,
             forgetter=self._forgetter,
             backup_retention=self._config.backup_retention,
-            now=wallclock.utc_now,
+            now=self._now,
         )
         routing = RoutingServicer(
-            self._store, directories=self._directories, sealer=self._sealer, now=wallclock.utc_now
+            self._store, directories=self._directories, sealer=self._sealer, now=self._now
         )
         intake = IntakeServicer(
             self._store,
@@ -347,21 +355,21 @@ class _Composition:
             Servicer(add_PlaybookServiceServicer_to_server, PlaybookServicer(self._store, self._directories)),
             Servicer(
                 add_WorkServiceServicer_to_server,
-                WorkServicer(self._store, self._directories, self._sealer, self._pages, wallclock.utc_now),
+                WorkServicer(self._store, self._directories, self._sealer, self._pages, self._now),
             ),
             Servicer(
                 add_DisputeServiceServicer_to_server, DisputeServicer(self._store, self._sealer, self._pages)
             ),
             Servicer(
                 add_ScoringServiceServicer_to_server,
-                ScoringServicer(self._store, self._directories, self._sealer, self._pages, wallclock.utc_now),
+                ScoringServicer(self._store, self._directories, self._sealer, self._pages, self._now),
             ),
             Servicer(add_EventLogServiceServicer_to_server, log),
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]
 
     async def _background(self, denials: DenialRecorder, http: HttpHost) -> tuple[BackgroundTask, ...]:
-        sweeper = Sweeper(self._store, now=wallclock.utc_now, succeeded=self._succeeded("sweep"))
+        sweeper = Sweeper(self._store, now=self._now, succeeded=self._succeeded("sweep"))
         metrics = BusinessMetrics(
             self._store,
             self._telemetry.registry,
@@ -385,7 +393,7 @@ class _Composition:
             interval=self._config.metrics_interval,
             succeeded=self._succeeded("routing_metrics"),
         )
-        rescorer = Rescorer(self._store, now=wallclock.utc_now, succeeded=self._succeeded("rescore"))
+        rescorer = Rescorer(self._store, now=self._now, succeeded=self._succeeded("rescore"))
         consumer = await self._consumer()
         return (
             BackgroundTask("http", http.run),
@@ -413,7 +421,7 @@ class _Composition:
             writer=self._writer,
             apply=sla_events.SlaLog(self._store).apply,
             payload_types=sla_events.PAYLOAD_TYPES,
-            now=wallclock.utc_now,
+            now=self._now,
             observer=ConsumerTelemetry(self._telemetry.registry, _FOLLOWED),
         )
 

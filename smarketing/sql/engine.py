@@ -107,10 +107,17 @@ class Database:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """Give a connection in the one transaction that may change the schema, and commit it at the end."""
+        """Give a connection in the one transaction that may change the schema, and commit it at the end.
+
+        Raises:
+            StorageError: when storage, or somebody else's lock, is at fault.
+        """
         begun = self.writer_engine.begin() if self._server is None else self._server.migrating()
-        with begun as connection:
-            yield connection
+        try:
+            with begun as connection:
+                yield connection
+        except Exception as error:
+            raise storage_error_of(error) or error from error
 
     def forget_connections(self) -> None:
         """Let go of every pooled connection: the server they led to was away, the next ones are new."""

@@ -10,7 +10,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from smarketing.sql.engine import Database
-from smarketing.sql.errors import storage_error_of
 
 
 class SchemaTooNew(Exception):
@@ -44,15 +43,12 @@ def migrate(database: Database, package: str) -> str:
     head = script.get_current_head()
     if head is None:
         raise LookupError(f"{package} holds no migration")
-    try:
-        with database.reading() as connection:
-            # Of many replicas that start, only those that find something missing wait for a turn.
-            if schema_revision(connection) == head:
-                return head
-        with database.migrating() as connection:
-            _upgrade(connection, config, script, head)
-    except Exception as error:
-        raise storage_error_of(error) or error from error
+    with database.reading() as connection:
+        # Of many replicas that start, only those that find something missing wait for a turn.
+        if schema_revision(connection) == head:
+            return head
+    with database.migrating() as connection:
+        _upgrade(connection, config, script, head)
     return head
 
 

@@ -140,7 +140,12 @@ def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
         # An error names the statement, never a value of it.
         hide_parameters=True,
         # Transactions are begun by the listener, so that what belongs to a beginning is one round trip.
-        connect_args={**_NETWORK, "autocommit": True, "application_name": f"smarketing-{name}"},
+        connect_args={
+            **_NETWORK,
+            "autocommit": True,
+            "application_name": f"smarketing-{name}",
+            "client_encoding": "utf8",
+        },
     )
 
     def prepare(connection: Any, _record: object) -> None:
