@@ -127,19 +127,26 @@ class Link:
         settings = self._settings
         password = settings.password_file
         client = Client()
-        await client.connect(
-            servers=[server],
-            name=f"smarketing-{settings.name}",
-            user=settings.user or None,
-            password=password.read_text(encoding="utf-8").strip() if password is not None else None,
-            tls=_tls(settings),
-            inbox_prefix=f"_INBOX_{settings.name}",
-            allow_reconnect=False,
-            connect_timeout=_CONNECT_SECONDS,
-            ping_interval=_PING_SECONDS,
-            max_outstanding_pings=_PINGS_UNANSWERED,
-            error_cb=_ignore,
-        )
+        try:
+            await client.connect(
+                servers=[server],
+                name=f"smarketing-{settings.name}",
+                user=settings.user or None,
+                password=password.read_text(encoding="utf-8").strip() if password is not None else None,
+                tls=_tls(settings),
+                # Else the client would believe a server that says it wants no TLS, and tell it the password.
+                tls_handshake_first=settings.ca is not None,
+                inbox_prefix=f"_INBOX_{settings.name}",
+                allow_reconnect=False,
+                connect_timeout=_CONNECT_SECONDS,
+                ping_interval=_PING_SECONDS,
+                max_outstanding_pings=_PINGS_UNANSWERED,
+                error_cb=_ignore,
+            )
+        except BaseException:
+            with suppress(Exception):
+                await client.close()
+            raise
         return client
 
 

@@ -5,7 +5,7 @@ follows it reads them meanwhile, and the relay catches up.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +56,8 @@ class Relay:
     """The one publisher of a service's log.
 
     `may_run` tells whether this process is the one that should publish. Two that both do so harm nothing:
-    each message names the place in the stream that it expects, and of two the bus takes one.
+    each message names the place in the stream that it expects, and of two the bus takes one. `admit` is
+    asked after each connection, and raises `BusAway` when nothing may be published over it.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Relay:
         log: str,
         stream: StreamSettings,
         may_run: Callable[[], bool] = lambda: True,
-        admit: Callable[[], Any] | None = None,
+        admit: Callable[[], Awaitable[None]] | None = None,
         window_events: int = 500,
         poll_seconds: float = 0.25,
         ack_seconds: float = 5.0,

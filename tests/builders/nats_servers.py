@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-_BINARY = Path(sys.executable).parent / "nats-server"
+BINARY = Path(sys.executable).parent / "nats-server"
 
 
 def free_ports(count: int) -> list[int]:
@@ -17,6 +17,20 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in held]
+
+
+def listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return when a server takes connections."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(log.read_text()[-2000:]) from None
+            time.sleep(0.01)
+        else:
+            return
 
 
 class NatsServer:
@@ -68,17 +82,8 @@ class NatsServer:
     def start(self) -> None:
         """Start it; return when it takes connections."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([_BINARY, "-c", self._config], stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(self._log.read_text()[-2000:]) from None
-                time.sleep(0.01)
-            else:
-                return
+            self._process = subprocess.Popen([BINARY, "-c", self._config], stdout=log, stderr=log)
+        listening(self.port, self._process, self._log)
 
     def kill(self) -> None:
         """End it as a power cut ends a process."""
