@@ -33,6 +33,7 @@ from services.reports.domain.words import (
     Replied,
     Restored,
     Returned,
+    Revalued,
     Revised,
     State,
     Submitted,
@@ -277,14 +278,15 @@ def _converted(tenant: str, time: Micros, said: leadeventspb.HandoffConverted) -
         probability=said.probability_percent if said.HasField("probability_percent") else None,
         close_day=_day(said.expected_close_date),
     )
-    return Converted(tenant, said.handoff, time, said.owner), step
+    amount = said.amount
+    return Converted(tenant, said.handoff, time, said.owner, amount.currency_code, amount.minor_units), step
 
 
-def _changed(tenant: str, time: Micros, said: leadeventspb.OpportunityChanged) -> OpportunityStep:
+def _changed(tenant: str, time: Micros, said: leadeventspb.OpportunityChanged) -> tuple[LeadWord, ...]:
     change = said.change
     # What stands in a proposal or a contract is not yet what the opportunity is worth.
     amount = change.amount if change.kind == workpb.OpportunityChange.KIND_UPDATED else termspb.Money()
-    return OpportunityStep(
+    step = OpportunityStep(
         tenant,
         said.handoff,
         time,
@@ -297,6 +299,9 @@ def _changed(tenant: str, time: Micros, said: leadeventspb.OpportunityChanged) -
         change.probability_percent if change.HasField("probability_percent") else None,
         _day(change.expected_close_date),
     )
+    if not amount.currency_code:
+        return (step,)
+    return Revalued(tenant, said.handoff, time, amount.currency_code, amount.minor_units), step
 
 
 def _reopened(tenant: str, time: Micros, said: leadeventspb.OpportunityReopened) -> tuple[LeadWord, ...]:

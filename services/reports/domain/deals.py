@@ -56,6 +56,8 @@ def deal_tallies(fact: OpportunityFact) -> list[Tally]:
     first: dict[str, Micros] = {}
     for visit in visits:
         first.setdefault(visit.stage, visit.time)
+    if fact.state == "open":
+        found.append(("deal open", fact.stage_time, fact.stage, fact.currency, fact.minor_units))
     if fact.state == "won" and fact.close_time is not None:
         found += _stays(visits, fact.close_time)
         first[WON] = fact.close_time

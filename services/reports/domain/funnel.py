@@ -4,8 +4,7 @@ import enum
 from typing import Final, NamedTuple
 
 from services.reports.domain.handoffs import HandoffFact
-from services.reports.domain.labels import Cell
-from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.periods import Micros
 
 __all__ = [
     "COUNTERS",
@@ -14,11 +13,11 @@ __all__ = [
     "FunnelTally",
     "Mark",
     "Stage",
-    "amount_cells",
-    "handoff_cells",
+    "amounts_of",
     "is_qualified",
     "reached_times",
-    "reason_cells",
+    "reasons_of",
+    "stages_of",
 ]
 
 
@@ -128,59 +127,51 @@ def is_qualified(fact: HandoffFact) -> bool:
     return times != (None, None, None, None)
 
 
-def handoff_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
-    """Return every cell in which the handoff is counted, with its marks there.
+def stages_of(fact: HandoffFact) -> list[tuple[str, Micros, int]]:
+    """Return the anchors under which the handoff is counted, with the instant whose day it is, and its marks.
 
-    A stage's cell carries what became of the handoff; that of an exit or a win only the handoff itself.
+    A stage carries what became of the handoff; an exit or a win only the handoff itself.
     """
     times = reached_times(fact)
     marks = _marks(fact, times)
-    tenant, labels, day_of = fact.tenant, fact.labels, days.day_of
-    cells: list[tuple[Cell, int]] = [
-        ((tenant, stage, day_of(time), labels), 0 if stage == "won" else marks)
-        for stage, time in zip(_STAGE_WORDS, times, strict=True)
-        if time is not None
+    found = [
+        (stage, time, marks) for stage, time in zip(_STAGE_WORDS, times, strict=True) if time is not None
     ]
+    if fact.won_time is not None:
+        found[-1] = ("won", fact.won_time, 0)
     if marks & _EXITED:
-        cells += [
-            ((tenant, stage, day_of(time), labels), 0) for stage, time in _exits(fact) if time is not None
-        ]
-    return cells
+        found += [(stage, time, 0) for stage, time in _exits(fact) if time is not None]
+    return found
 
 
-def amount_cells(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
-    """Return where amounts are counted, by currency (empty: not known): won and promised."""
-    promised = _promised(fact, days) if fact.value_currency else []
+def amounts_of(fact: HandoffFact) -> list[tuple[str, Micros, str, int]]:
+    """Return where amounts are counted, by currency (empty: not known): won, promised and created."""
+    found = _promised(fact) if fact.value_currency else []
+    if fact.convert_time is not None and fact.deal_currency is not None and fact.void_time is None:
+        found.append(("created", fact.convert_time, fact.deal_currency, fact.deal_minor_units or 0))
     if fact.won_time is None:
-        return promised
-    return promised + [
-        ((fact.tenant, anchor, days.day_of(time), (*fact.labels, fact.currency)), fact.minor_units)
-        for anchor, time in (
-            (Stage.SUBMITTED.value, fact.submit_time),
-            (Stage.WON.value, fact.won_time),
-        )
+        return found
+    return found + [
+        (anchor, time, fact.currency, fact.minor_units)
+        for anchor, time in (("submitted", fact.submit_time), ("won", fact.won_time))
     ]
 
 
-def _promised(fact: HandoffFact, days: LocalDays) -> list[tuple[Cell, int]]:
+def _promised(fact: HandoffFact) -> list[tuple[str, Micros, str, int]]:
     on_marketing = fact.reject_time is not None and fact.accountable_party == "marketing"
     if on_marketing or fact.void_time is not None:
         return []
-    group = (*fact.labels, fact.value_currency)
-    return [((fact.tenant, "promised", days.day_of(fact.submit_time), group), fact.value_minor_units)]
+    return [("promised", fact.submit_time, fact.value_currency, fact.value_minor_units)]
 
 
-def reason_cells(fact: HandoffFact, days: LocalDays) -> list[Cell]:
+def reasons_of(fact: HandoffFact) -> list[tuple[str, Micros, str, str, str]]:
     """Return where a rejection, disqualification, recycling or loss is counted: by it, code and party."""
     ended = next(((stage, time) for stage, time in _exits(fact)[:-1] if time is not None), None)
     if ended is None:
         return []
     stage, time = ended
-    group = (*fact.labels, stage, fact.reason_code, fact.accountable_party)
-    return [
-        (fact.tenant, anchor, days.day_of(at), group)
-        for anchor, at in ((Stage.SUBMITTED.value, fact.submit_time), (stage, time))
-    ]
+    code, party = fact.reason_code, fact.accountable_party
+    return [("submitted", fact.submit_time, stage, code, party), (stage, time, stage, code, party)]
 
 
 def _exits(fact: HandoffFact) -> tuple[tuple[str, Micros | None], ...]:

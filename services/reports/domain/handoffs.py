@@ -32,6 +32,7 @@ from services.reports.domain.words import (
     Reopened,
     Replied,
     Returned,
+    Revalued,
     Revised,
     State,
     Submitted,
@@ -172,6 +173,9 @@ class HandoffFact:
     """Of the handoff after a customer's first purchase: when that was."""
     unreachable: bool | None = None
     """Whether a number or address ever failed."""
+    deal_currency: str | None = None
+    """Of what its opportunity is worth; None where that was never known."""
+    deal_minor_units: int | None = None
 
     @property
     def labels(self) -> Labels:
@@ -355,8 +359,18 @@ def _convert(fact: HandoffFact, event: Converted) -> None:
     fact.archived = False
     fact.convert_time = _first(fact.convert_time, event.time)
     fact.owner = event.owner or fact.owner
+    _value(fact, event.currency, event.minor_units)
     # After a close this is a reopening: what was won or lost no longer is.
     _unclose(fact)
+
+
+def _revalue(fact: HandoffFact, event: Revalued) -> None:
+    _value(fact, event.currency, event.minor_units)
+
+
+def _value(fact: HandoffFact, currency: str, minor_units: int) -> None:
+    if currency:
+        fact.deal_currency, fact.deal_minor_units = currency, minor_units
 
 
 def _reopen(fact: HandoffFact, event: Reopened) -> None:
@@ -377,6 +391,7 @@ def _close(fact: HandoffFact, event: Closed) -> None:
     fact.won_time = event.time if event.won else None
     fact.lost_time = None if event.won else event.time
     fact.currency, fact.minor_units = event.currency, event.minor_units
+    _value(fact, event.currency, event.minor_units)
     fact.reason_code = event.reason_code
     fact.segment = event.segment or fact.segment
     fact.lead_type = event.lead_type or fact.lead_type
@@ -461,4 +476,5 @@ _STEPS: dict[type, Callable[[HandoffFact, Any], OfferEnd | Happening | None]] = 
     Replied: _reply,
     Behaved: _behave,
     Reopened: _reopen,
+    Revalued: _revalue,
 }

@@ -29,6 +29,7 @@ __all__ = [
     "Replied",
     "Restored",
     "Returned",
+    "Revalued",
     "Revised",
     "State",
     "Submitted",
@@ -204,6 +205,19 @@ class Converted(NamedTuple):
     handoff: str
     time: Micros
     owner: str
+    currency: str = ""
+    """Of what it may be worth; empty where that is not known."""
+    minor_units: int = 0
+
+
+class Revalued(NamedTuple):
+    """Its opportunity is worth something else now."""
+
+    tenant: str
+    handoff: str
+    time: Micros
+    currency: str
+    minor_units: int
 
 
 class Closed(NamedTuple):
@@ -365,6 +379,7 @@ HandoffEvent: TypeAlias = (
     | Replied
     | Behaved
     | Reopened
+    | Revalued
     | Merged
     | Unmerged
 )

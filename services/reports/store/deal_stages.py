@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import Connection, and_, case, false, func, or_, select
+from sqlalchemy import Connection, select
 
 from services.reports.domain.deals import WON
 from services.reports.domain.figures import Figure, Undefined
@@ -21,6 +21,7 @@ DEFAULT_STAGES: Final = ("DISCOVERY", "PROPOSAL", "NEGOTIATION", "CONTRACT")
 """Those of a tenant that named none."""
 
 _SECOND: Final = 1_000_000
+_DAY: Final = 86_400 * _SECOND
 
 
 class DealStages:
@@ -74,26 +75,28 @@ class DealStages:
         """Return how many open ones stand longer in their stage than usual (P12)."""
         order = self.order(connection, question.tenant)
         usual = self._usual_stays(connection, question, order[0])
-        deal = self._tables.opportunity_fact
-        late = [
-            and_(deal.c.stage == stage, deal.c.stage_time < question.now - usual[stage]) for stage in usual
-        ]
-        stood = case((or_(false(), *late), 1), else_=0)
-        query = (
-            select(deal.c.stage, func.count(), func.sum(stood))
-            .where(deal.c.tenant == question.tenant, deal.c.state == "open")
-            .group_by(deal.c.stage)
-        )
+        today = self._queries.days(connection, question.tenant).day_of(question.now)
         by_stage: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-        for stage, items, stagnant in connection.execute(query):
-            known = by_stage[stage or order[0]]
-            rated = stage in usual
-            known[0] += int(stagnant) if rated else 0
-            known[1] += items if rated else 0
-            known[2] += 0 if rated else items
+        for stage, items in self._open(connection, question, None).items():
+            known, stay = by_stage[stage or order[0]], usual.get(stage)
+            if stay is None:
+                known[2] += items
+                continue
+            # Those who came on that day or later stand there no longer than usual.
+            long_ago = Period(1, max(2, today - stay // _DAY))
+            known[0] += self._open(connection, question, long_ago).get(stage, 0)
+            known[1] += items
         if question.group_by:
             return [((stage,), _stagnant([counted])) for stage, counted in by_stage.items()]
         return [((), _stagnant(list(by_stage.values())))]
+
+    def _open(self, connection: Connection, question: Question, period: Period | None) -> dict[str, int]:
+        """Return how many open ones stand in each stage; with a period those that came to it then."""
+        asked = replace(question, group_by=(), period=period)
+        found: dict[str, int] = defaultdict(int)
+        for _, stage, _, items in self._cells(connection, asked, "deal open"):
+            found[stage] += items
+        return found
 
     def _usual_stays(self, connection: Connection, question: Question, first: str) -> dict[str, Micros]:
         """Return the length of stay that four fifths of those won kept to, by stage; an empty one as well."""

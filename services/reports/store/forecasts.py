@@ -169,44 +169,45 @@ class Forecasts:
 
     def sourced(self, connection: Connection, question: Question) -> Found:
         """Return what part of the pipeline created marketing brought (P15)."""
-        channel = func.coalesce(self._tables.handoff_fact.c.source_channel, "")
-        return self._part_of_created(connection, question, channel.not_in(sorted(MARKETING_SOURCED_EXCLUDES)))
+        table = self._tables.amount_rollup
+        channel = func.coalesce(table.c.source_channel, "")
+        own = [channel.not_in(sorted(MARKETING_SOURCED_EXCLUDES))]
+        return _parts(question, self._created(connection, question, own), self._created(connection, question))
 
     def influenced(self, connection: Connection, question: Question) -> Found:
         """Return what part of it has a touchpoint of marketing (P15.influenced)."""
         entry, deal = self._tables.input_entry, self._tables.opportunity_fact
-        touched = exists().where(
-            entry.c.tenant == deal.c.tenant,
-            entry.c.journey == deal.c.opportunity,
-            entry.c.kind == InputKind.TOUCHPOINT.value,
-            entry.c.withdrawn == 0,
-        )
-        return self._part_of_created(connection, question, touched)
-
-    def _part_of_created(
-        self, connection: Connection, question: Question, wanted: ColumnElement[bool]
-    ) -> Found:
-        deal = self._tables.opportunity_fact
-        where = self._within(connection, question, deal.c.create_time)
-        groups, source = self._grouped(question)
-        query = (
-            select(
-                *groups,
-                deal.c.currency,
-                func.count(),
-                func.sum(deal.c.minor_units),
-                func.sum(case((wanted, deal.c.minor_units), else_=0)),
+        touched = (
+            select(entry.c.journey)
+            .where(
+                entry.c.tenant == question.tenant,
+                entry.c.kind == InputKind.TOUCHPOINT.value,
+                entry.c.withdrawn == 0,
             )
-            .select_from(source)
-            .where(deal.c.tenant == question.tenant, deal.c.currency != "", *where)
-            .group_by(*groups, deal.c.currency)
+            .distinct()
         )
-        whole: _ByGroup = {} if groups else {(): {}}
-        part: _ByGroup = defaultdict(dict)
-        for *group, currency, items, minor_units, own in connection.execute(query):
-            whole.setdefault(tuple(group), {})[currency] = (items, int(minor_units))
-            part[tuple(group)][currency] = (items, int(own))
-        return [(group, _share(part.get(group, {}), amounts)) for group, amounts in whole.items()]
+        where = self._within(connection, question, deal.c.create_time)
+        amounts = self._amounts(connection, question, [deal.c.opportunity.in_(touched), *where])
+        return _parts(question, amounts, self._created(connection, question))
+
+    def _created(
+        self, connection: Connection, question: Question, where: Sequence[ColumnElement[bool]] = ()
+    ) -> _ByGroup:
+        """Return amounts of opportunities made in the period, as they are now known."""
+        table = self._tables.amount_rollup
+        sums = self._queries.sums(
+            connection,
+            question,
+            table,
+            ["created"],
+            counters=("items", "minor_units"),
+            where=where,
+            extra=(table.c.currency,),
+        )
+        found: _ByGroup = defaultdict(dict)
+        for (_, key), (items, minor_units) in sums.items():
+            found[key[:-1]][key[-1] or ""] = (items, minor_units)
+        return found
 
     def proposals(self, connection: Connection, question: Question) -> Found:
         """Return how many of the opportunities with a proposal were won (V9)."""
@@ -253,6 +254,11 @@ def _missed(forecast: Sums, actual: Sums, absolute: bool) -> Figure:
         return Figure(undefined=found)
     expected, came = found
     return Figure.quotient(abs(expected - came) if absolute else expected - came, came)
+
+
+def _parts(question: Question, part: _ByGroup, whole: _ByGroup) -> Found:
+    groups = whole or ({} if question.group_by else {(): {}})
+    return [(group, _share(part.get(group, {}), amounts)) for group, amounts in groups.items()]
 
 
 def _share(part: Sums, whole: Sums) -> Figure:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func
 
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.funnel import STAGES, FunnelTally, Stage
@@ -151,22 +151,17 @@ class LeadCounts:
             connection,
             replace(question, group_by=(), period=None),
             tallies,
-            ["backlog"],
+            ["backlog", "deal open"],
             counters=("items", "number"),
             extra=(tallies.c.word, tallies.c.other),
         )
         by_state: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        for (_, (state, currency)), counters in sums.items():
-            if state != "converted":
-                by_state[state or ""][currency or ""] = (counters[0], counters[1])
-        deal = self._tables.opportunity_fact
-        query = (
-            select(deal.c.currency, func.count(), func.sum(deal.c.minor_units))
-            .where(deal.c.tenant == question.tenant, deal.c.state == "open")
-            .group_by(deal.c.currency)
-        )
-        for currency, items, minor_units in connection.execute(query):
-            by_state["converted"][currency] = (items, int(minor_units))
+        for (anchor, (word, currency)), (items, minor_units) in sums.items():
+            state = "converted" if anchor == "deal open" else word or ""
+            if anchor == "backlog" and state == "converted":
+                continue
+            known = by_state[state].get(currency or "", (0, 0))
+            by_state[state][currency or ""] = (known[0] + items, known[1] + minor_units)
         default = self._queries.currency(connection, question.tenant)
         return [
             ((state,), Figure.sum_of(amounts, default_currency=default))

@@ -1,32 +1,31 @@
-"""What the events of one batch change in the sums, added up before any of it is written.
+"""What changed in the sums, added up before any of it is written.
 
-A handoff that changed is counted by what differs: most events leave most of its sums alone, and to find
-that out costs a comparison of columns.
+All sums of one tenant under the same labels lie in one place, so that the labels of a handoff are looked
+up once, however many of its sums change. A handoff that changed is counted by what differs: most events
+leave most of its sums alone, and to find that out costs a comparison of columns.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter, itemgetter
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
-from services.reports.domain.clocks import CLOCK_COUNTERS, ClockFact, clock_cell, clock_marks
+from services.reports.domain.clocks import CLOCK_COUNTERS, DUE, ClockFact, clock_marks
 from services.reports.domain.deals import deal_tallies
-from services.reports.domain.funnel import amount_cells, handoff_cells, reason_cells
+from services.reports.domain.funnel import amounts_of, reasons_of, stages_of
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd
-from services.reports.domain.labels import UNKNOWN, Cell, Labels
+from services.reports.domain.labels import UNKNOWN, Labels
 from services.reports.domain.opportunities import OpportunityFact
-from services.reports.domain.periods import LocalDays
-from services.reports.domain.tallies import Tally, happening_cell, tallies_of
+from services.reports.domain.periods import Days, LocalDays
+from services.reports.domain.tallies import Tally, tallies_of
 from services.reports.domain.waits import Wait, clock_waits, handoff_waits
 from services.reports.domain.words import OfferOutcome
-from services.reports.store.rollups import ONE_ITEM, Changes, WaitChanges, by_amount, by_marks
+from services.reports.store.rollups import ONE_ITEM, Buckets, Place, Sums, by_amount, by_marks
 
 __all__ = ["FactRow", "Sheet", "labels_of_row", "row_of"]
 
 FactRow: TypeAlias = Sequence[Any]
 """The columns of a handoff's fact, in their order."""
-
-Each = TypeVar("Each")
 
 _FIELDS: Final = tuple(HandoffFact.__dataclass_fields__)
 _ELAPSED: Final = 64 * len(CLOCK_COUNTERS)
@@ -47,6 +46,7 @@ _TIMES: Final = (
 _STAGES_REST_ON: Final = (
     *(*Labels._fields, *_TIMES, "qualify_time", "convert_time", "reason_code", "accountable_party"),
     *("currency", "minor_units", "value_currency", "value_minor_units"),
+    *("deal_currency", "deal_minor_units"),
 )
 _WAITS_REST_ON: Final = (
     *(*Labels._fields, *_TIMES, "inquire_time", "historical", "offer_time", "first_contact_time"),
@@ -64,6 +64,7 @@ row_of: Final = attrgetter(*_FIELDS)
 _stages_of_row: Final = _columns(_STAGES_REST_ON)
 _waits_of_row: Final = _columns(_WAITS_REST_ON)
 _labels_of_row: Final = _columns(Labels._fields)
+_place_of: Final = attrgetter("tenant", *Labels._fields)
 
 
 def labels_of_row(row: FactRow) -> Labels:
@@ -72,105 +73,112 @@ def labels_of_row(row: FactRow) -> Labels:
 
 
 class Sheet:
-    """The changes of one batch, for each roll-up."""
+    """Changes of sums, by place."""
 
     def __init__(self) -> None:
-        self.handoffs: Changes = defaultdict(int)
-        self.amounts: Changes = defaultdict(int)
-        self.reasons: Changes = defaultdict(int)
-        self.clocks: Changes = defaultdict(int)
-        self.offers: Changes = defaultdict(int)
-        self.tallies: Changes = defaultdict(int)
-        self.waits: WaitChanges = {}
+        self._places: dict[tuple[Any, ...], Place] = {}
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """Where sums changed."""
+        return self._places.values()
+
+    def __len__(self) -> int:
+        """Say how many sums changed."""
+        return sum(map(len, self._places.values()))
+
+    def take_oldest(self, *, but_newest: int) -> list[Place]:
+        """Take the sums of the oldest days out, and return them; about so many stay.
+
+        Days change most while they are young: an old one is mostly written once, then.
+        """
+        counts: Counter[Days] = Counter()
+        for place in self.places:
+            place.count_days(counts)
+        boundary = max(counts, default=0) + 1
+        for day in sorted(counts, reverse=True):
+            but_newest -= counts[day]
+            if but_newest < 0:
+                break
+            boundary = day
+        return [old for place in self.places if len(old := place.split(boundary))]
 
     def count_handoff(self, fact: HandoffFact, days: LocalDays) -> None:
         """Count a handoff of which nothing was counted yet."""
-        labels = fact.labels
-        self._count_stages(fact, days, 1)
-        self._count_tallies(fact, labels, tallies_of(fact), days, 1)
-        self._count_waits(fact, labels, handoff_waits(fact), days, 1)
+        place = self._place(_place_of(fact))
+        _count_stages(place, fact, days, 1)
+        _count_tallies(place.tallies, tallies_of(fact), days, 1)
+        _count_waits(place, fact, days, 1)
 
     def recount_handoff(self, before: FactRow, row: FactRow, fact: HandoffFact, days: LocalDays) -> None:
         """Count a handoff that was counted as `before`, and is `fact` now, of which `row` is the row."""
         old = HandoffFact(*before)
-        old_labels, labels = old.labels, fact.labels
+        left, place = self._place(_place_of(old)), self._place(_place_of(fact))
         if _stages_of_row(before) != _stages_of_row(row):
-            self._count_stages(old, days, -1)
-            self._count_stages(fact, days, 1)
-        gone, new = tallies_of(old), tallies_of(fact)
-        if old_labels == labels:
-            gone, new = _difference(gone, new)
-        self._count_tallies(old, old_labels, gone, days, -1)
-        self._count_tallies(fact, labels, new, days, 1)
-        if _waits_of_row(before) == _waits_of_row(row):
-            return
-        left, come = handoff_waits(old), handoff_waits(fact)
-        if old_labels == labels:
-            left, come = _difference(left, come)
-        self._count_waits(old, old_labels, left, days, -1)
-        self._count_waits(fact, labels, come, days, 1)
+            _count_stages(left, old, days, -1)
+            _count_stages(place, fact, days, 1)
+        _count_tallies(left.tallies, tallies_of(old), days, -1)
+        _count_tallies(place.tallies, tallies_of(fact), days, 1)
+        if _waits_of_row(before) != _waits_of_row(row):
+            _count_waits(left, old, days, -1)
+            _count_waits(place, fact, days, 1)
 
     def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
-        """Count a clock under the labels of its handoff, so many times."""
-        self.clocks[clock_cell(fact, labels, days)] += number * (
-            by_marks(clock_marks(fact)) + ((fact.elapsed or 0) << _ELAPSED)
-        )
+        """Count a clock so many times: on the day it is due, by its handoff's labels and its own team."""
+        place = self._place((fact.tenant, *labels[:-1], fact.team))
+        key = (DUE, days.day_of(fact.due_time), fact.commitment_id, fact.parties, fact.agreement)
+        place.clocks[key] += number * (by_marks(clock_marks(fact)) + ((fact.elapsed or 0) << _ELAPSED))
         waits = clock_waits(fact)
         if waits:
-            group = labels._replace(team=fact.team)
-            self._add_waits(fact.tenant, days.day_of(fact.start_time), group, waits, number)
+            _add_waits(place, days.day_of(fact.start_time), waits, number)
 
     def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
         """Count an offer that ended."""
-        cell: Cell = (end.tenant, _ENDED, days.day_of(end.end_time), Labels(team=end.team))
-        self.offers[cell] += by_marks(_OFFER_MARK[end.outcome])
+        place = self._place((end.tenant, *UNKNOWN[:-1], end.team))
+        place.offers[_ENDED, days.day_of(end.end_time)] += by_marks(_OFFER_MARK[end.outcome])
 
     def count_deal(self, fact: OpportunityFact, days: LocalDays, number: int = 1) -> None:
         """Count an opportunity, so many times."""
-        for anchor, time, word, other, amount in deal_tallies(fact):
-            cell: Cell = (fact.tenant, anchor, days.day_of(time), (*UNKNOWN, word, other))
-            self.tallies[cell] += number * by_amount(amount)
+        place = self._place((fact.tenant, *UNKNOWN))
+        _count_tallies(place.tallies, deal_tallies(fact), days, number)
 
     def count_happening(self, happening: Happening, days: LocalDays) -> None:
         """Count what is counted by itself."""
-        self.tallies[happening_cell(happening, days)] += by_amount(0)
+        place = self._place((happening.tenant, *happening.labels))
+        place.tallies[happening.kind, days.day_of(happening.time), "", ""] += by_amount(0)
 
-    def _count_stages(self, fact: HandoffFact, days: LocalDays, number: int) -> None:
-        for cell, marks in handoff_cells(fact, days):
-            self.handoffs[cell] += number * by_marks(marks)
-        for cell, amount in amount_cells(fact, days):
-            self.amounts[cell] += number * by_amount(amount)
-        for cell in reason_cells(fact, days):
-            self.reasons[cell] += number
-
-    def _count_tallies(
-        self, fact: HandoffFact, labels: Labels, found: Iterable[Tally], days: LocalDays, number: int
-    ) -> None:
-        tenant, day_of, tallies = fact.tenant, days.day_of, self.tallies
-        for anchor, time, word, other, amount in found:
-            tallies[tenant, anchor, day_of(time), (*labels, word, other)] += number * by_amount(amount)
-
-    def _count_waits(
-        self, fact: HandoffFact, labels: Labels, waits: Sequence[Wait], days: LocalDays, number: int
-    ) -> None:
-        if waits:
-            self._add_waits(fact.tenant, days.day_of(fact.submit_time), labels, waits, number)
-
-    def _add_waits(self, tenant: str, day: int, labels: Labels, waits: Iterable[Wait], number: int) -> None:
-        place = (tenant, day, labels)
-        buckets = self.waits.get(place)
-        if buckets is None:
-            buckets = self.waits[place] = {}
-        for key, micros in waits:
-            buckets[key] = buckets.get(key, 0) + number * (ONE_ITEM + micros)
+    def _place(self, key: tuple[Any, ...]) -> Place:
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = Place(key[0], Labels(*key[1:]))
+        return place
 
 
-def _difference(before: list[Each], after: list[Each]) -> tuple[list[Each], list[Each]]:
-    """Return what only the first holds and what only the second; both are short."""
-    gone, new = [], after.copy()
-    for each in before:
-        if each in new:
-            new.remove(each)
-        else:
-            gone.append(each)
-    return gone, new
+def _count_stages(place: Place, fact: HandoffFact, days: LocalDays, number: int) -> None:
+    day_of, sums = days.day_of, place.handoffs
+    for anchor, time, marks in stages_of(fact):
+        sums[anchor, day_of(time)] += number * by_marks(marks)
+    for anchor, time, currency, amount in amounts_of(fact):
+        place.amounts[anchor, day_of(time), currency] += number * by_amount(amount)
+    for anchor, time, *reason in reasons_of(fact):
+        place.reasons[anchor, day_of(time), *reason] += number
+
+
+def _count_tallies(sums: Sums, found: Iterable[Tally], days: LocalDays, number: int) -> None:
+    day_of = days.day_of
+    for anchor, time, word, other, amount in found:
+        sums[anchor, day_of(time), word, other] += number * by_amount(amount)
+
+
+def _count_waits(place: Place, fact: HandoffFact, days: LocalDays, number: int) -> None:
+    waits = handoff_waits(fact)
+    if waits:
+        _add_waits(place, days.day_of(fact.submit_time), waits, number)
+
+
+def _add_waits(place: Place, day: Days, waits: Iterable[Wait], number: int) -> None:
+    buckets: Buckets | None = place.waits.get(day)
+    if buckets is None:
+        buckets = place.waits[day] = defaultdict(int)
+    for key, micros in waits:
+        buckets[key] += number * (ONE_ITEM + micros)

@@ -63,25 +63,43 @@ _CODES = """
 | Z | Nothing to divide by is undefined. |
 """
 
-_LEFT_OUT = """
-## Left out
-
-| id | figure | why |
-| --- | --- | --- |
-| S34 | Owner load balance | it divides by each person's available hours, and no log that is read here tells them |
-| S35 | Capacity utilisation | nobody says how many hours the work on a handoff takes |
-| F7 | Strategic value beside return | no figure of its own: G6, U8 and U4 stand beside F1 and are never added to it |
-| U14 | Waiting for help | requests are counted, single ones are not told, so that no waiting can be estimated |
-| S28 | Delay of a message outside | mail and chat say nothing of when a person got them; S28 ends with the alert |
-| K8 | Reachable leads as submitted | addresses are sealed and no log tells them; K8 is what follow-ups found |
-| F4 | Margin brought forward | a shorter cycle brings money earlier, and no rate is agreed for that |
-"""
+_LEFT_OUT = (
+    (
+        "S34",
+        "Owner load balance",
+        "it divides by each person's available hours, which no log read here tells",
+    ),
+    ("S35", "Capacity utilisation", "nobody says how many hours the work on a handoff takes"),
+    ("F7", "Value beside return", "no figure of its own: G6, U8 and U4 stand beside F1, never added to it"),
+    (
+        "U14",
+        "Waiting for help",
+        "requests are counted, single ones are not told: no waiting can be estimated",
+    ),
+    (
+        "S28",
+        "Delay of a message outside",
+        "nobody says when mail or chat reached a person; S28 ends with the alert",
+    ),
+    (
+        "K8",
+        "Reachable leads as submitted",
+        "addresses are sealed, no log tells them; K8 is what follow-ups found",
+    ),
+    ("F4", "Margin brought forward", "a shorter cycle brings money earlier, and no rate is agreed for that"),
+)
+"""Figures, or parts of them, that are not computed, and why."""
 
 
 def definitions_page() -> str:
     """Return the page in Markdown."""
     rows = "".join(_row(kpi) for kpi in KPIS.values())
-    return f"{_HEAD}{rows}{_DIMENSIONS}{_groupings()}{_CODES}{_LEFT_OUT}"
+    return f"{_HEAD}{rows}{_DIMENSIONS}{_groupings()}{_CODES}{_left_out()}"
+
+
+def _left_out() -> str:
+    rows = "".join(f"| {kpi_id} | {title} | {why} |\n" for kpi_id, title, why in _LEFT_OUT)
+    return f"\n## Left out\n\n| id | figure | why |\n| --- | --- | --- |\n{rows}"
 
 
 def _row(kpi: Kpi) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.reports.domain.agreements import StagesSet, TenantSet
 from services.reports.domain.figures import Undefined
-from services.reports.domain.words import Closed
+from services.reports.domain.words import Closed, Converted
 from tests.builders.kpi_case import APRIL, MARCH, NORTH, Case, deal, goal, head, touchpoint
 from tests.builders.reports import TENANT, at, handoff, submitted
 
@@ -18,6 +18,10 @@ _NEW_HERE = {"person": f"{TENANT}/people/new", "team": NORTH}
 
 def _opened(number: int, **told: Any) -> Any:
     return deal(number, "opened", **{"amount": 1000} | told)
+
+
+def _made(number: int, amount: int) -> Converted:
+    return Converted(*head(number), "kim", "EUR", amount)
 
 
 def _moved(number: int, stage: str, **when: Any) -> Any:
@@ -114,7 +118,7 @@ CASES = {
         code="M",
         leads=(
             *(_EUR, submitted(1), submitted(2, source_channel="cold_call")),
-            *(_opened(1, amount=1000), _opened(2, amount=3000)),
+            *(_made(1, 1000), _made(2, 3000)),
         ),
         right=(1000, 4000),
         wrong=(1, 2),
@@ -122,7 +126,7 @@ CASES = {
     "P15.influenced": Case(
         wrongly="every touchpoint is credited with the whole amount",
         code="D",
-        leads=(*_LEADS, _opened(1), _opened(2, amount=3000)),
+        leads=(*_LEADS, _made(1, 1000), _made(2, 3000), _opened(1), _opened(2, amount=3000)),
         inputs=tuple(
             touchpoint("fair", date(2026, 3, day), journey=f"{handoff(1)}/opportunity") for day in (1, 2)
         ),

@@ -28,6 +28,7 @@ from services.reports.domain.words import (
     Replied,
     Restored,
     Returned,
+    Revalued,
     State,
     Submitted,
     TakenOver,
@@ -183,7 +184,7 @@ def test_an_opportunity_is_told_beside_its_handoff() -> None:
     )
 
     assert words == [
-        Converted(*_HEAD, owner="kim"),
+        Converted(*_HEAD, owner="kim", currency="EUR", minor_units=500),
         OpportunityStep(
             *_HEAD,
             _DEAL,
@@ -193,6 +194,7 @@ def test_an_opportunity_is_told_beside_its_handoff() -> None:
             minor_units=500,
             close_day=date(2026, 4, 1).toordinal(),
         ),
+        Revalued(*_HEAD, currency="EUR", minor_units=500),
         OpportunityStep(
             *_HEAD, _DEAL, "changed", stage="proposal", currency="EUR", minor_units=500, probability=0
         ),

@@ -40,6 +40,7 @@ _FOLDED_ANEW = (
 _MORE = (
     ("handoff_fact", (Column("band", Text), Column("score", BigInt), Column("lead_time", BigInt))),
     ("handoff_fact", (Column("customer_time", BigInt), Column("unreachable", SmallInteger))),
+    ("handoff_fact", (Column("deal_currency", Text), Column("deal_minor_units", BigInt))),
     ("opportunity_fact", (Column("visits", Text), Column("proposal_time", BigInt))),
     ("budget_said", (Column("objective_basis_points", BigInt), Column("burning_fast", SmallInteger))),
     ("budget_said", (Column("burning_slowly", SmallInteger),)),
