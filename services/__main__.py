@@ -32,7 +32,10 @@ _SERVICES: Final = {
     "reports": "smarketing.api.reports.v1.ReportService",
 }
 
-_BESIDE: Final = dict.fromkeys(("backup", "restore", "verify", "refold"), "services.backups.commands")
+_BESIDE: Final = {
+    **dict.fromkeys(("backup", "restore", "verify", "refold"), "services.backups.commands"),
+    "health": "services.health",
+}
 """Command → the module whose `main` runs it."""
 
 

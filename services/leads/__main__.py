@@ -442,14 +442,15 @@ def _mappings(config: LeadsConfig) -> dict[str, WebhookMapping]:
 
 
 def _channel_to(address: str, config: LeadsConfig) -> grpc.aio.Channel:
-    if config.tls is None:
+    if config.tls is None and config.peer_ca is None:
         return grpc.aio.insecure_channel(address)
     read = Path.read_bytes
-    client = config.tls.client_ca is not None
+    client = config.tls if config.tls is not None and config.tls.client_ca is not None else None
+    authority = config.peer_ca or (client and client.client_ca)
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=read(config.tls.client_ca) if config.tls.client_ca else None,
-        private_key=read(config.tls.key) if client else None,
-        certificate_chain=read(config.tls.certificate) if client else None,
+        root_certificates=read(authority) if authority else None,
+        private_key=read(client.key) if client else None,
+        certificate_chain=read(client.certificate) if client else None,
     )
     return grpc.aio.secure_channel(address, credentials)
 

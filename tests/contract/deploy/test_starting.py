@@ -1,0 +1,138 @@
+"""What the files start, started as it stands there: health says SERVING, asked by the files' own probes.
+
+Only places are others: folders, the addresses of containers, and ports, of which a test takes free ones.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from services.__main__ import addresses_from
+from tests.builders.processes import ROOT, waited_for
+from tests.contract.deploy.files import DEPLOY, Run, run_of_unit, runs_of_compose, runs_of_kubernetes
+from tests.contract.server.certificates import Authority
+
+pytestmark = pytest.mark.timeout(180)
+
+EMBEDDED: Final = {
+    "compose": list(runs_of_compose(DEPLOY / "compose.yaml")),
+    "kubernetes": list(runs_of_kubernetes(DEPLOY / "kubernetes" / "embedded.yaml")),
+}
+_OF_OURS: Final = re.compile(r"\b(7[01]0[123])$")
+_HOST: Final = re.compile(r"^(0\.0\.0\.0|leads|sla|reports)(?=:\d+$)")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test puts what the files name."""
+
+    folder: Path
+    ports: Mapping[str, str]
+
+    def of(self, text: str) -> str:
+        """Return a value of a file, with the test's places in it."""
+        for shipped, here in {
+            "/var/lib/smarketing": self.folder / "data",
+            "/run/secrets": self.folder / "tls",
+            "/etc/smarketing/tls": self.folder / "tls",
+        }.items():
+            text = text.replace(shipped, str(here))
+        text = _HOST.sub("127.0.0.1", text)
+        return _OF_OURS.sub(lambda found: self.ports[found[1]], text)
+
+    def environ(self, run: Run) -> dict[str, str]:
+        """Return the variables of a process: those of the file and, of ours, no other."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SMARKETING_")}
+        return {**kept, **{name: self.of(value) for name, value in run.environ.items()}}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "tls").mkdir()
+    authority = Authority(tmp_path, "authority")
+    pair = authority.sign("server")
+    for name, path in {
+        "ca.pem": authority.certificate,
+        "ca.crt": authority.certificate,
+        "server.pem": pair.certificate,
+        "tls.crt": pair.certificate,
+        "server.key": pair.key,
+        "tls.key": pair.key,
+    }.items():
+        (tmp_path / "tls" / name).write_bytes(path.read_bytes())
+    ports = {}
+    for number, addresses in enumerate(addresses_from(0).values(), start=1):
+        ports[f"700{number}"] = addresses.grpc.rpartition(":")[2]
+        ports[f"710{number}"] = addresses.http.rpartition(":")[2]
+    return Place(tmp_path, ports)
+
+
+@pytest.mark.parametrize("runs", EMBEDDED.values(), ids=EMBEDDED)
+def test_containers_of_one_machine_serve(runs: Sequence[Run], place: Place) -> None:
+    probes = {(run.name, probe) for run in runs for probe in run.probes}
+    assert {name for name, _ in probes} == {"leads", "sla", "reports"}
+    with _started(runs, place) as log:
+        waited_for(
+            lambda: log.read_text().count('"ready":true') == len(runs),
+            seconds=90,
+            why=lambda: log.read_text()[-3000:],
+        )
+        answers = {
+            (run.name, probe): _answer(probe, place.environ(run))
+            for run in runs
+            for probe in dict.fromkeys(run.probes)
+        }
+    assert answers == dict.fromkeys(probes, 0)
+
+
+def test_the_unit_serves_with_the_variables_of_its_file(place: Place) -> None:
+    run = run_of_unit(DEPLOY / "systemd" / "smarketing.service")
+    lines = (DEPLOY / "env" / "embedded.env").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    log = place.folder / "said.log"
+    command = [sys.executable, "-m", *map(place.of, run.arguments), "--port-base", "0"]
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**place.environ(run), **told}, stdout=said, stderr=said
+        )
+    try:
+        waited_for(
+            lambda: "ready: leads, sla, reports" in log.read_text(),
+            seconds=60,
+            why=lambda: log.read_text()[-2000:],
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(40)
+    assert status == 0
+
+
+@contextlib.contextmanager
+def _started(runs: Sequence[Run], place: Place) -> Iterator[Path]:
+    log = place.folder / "said.log"
+    with log.open("wb") as said, contextlib.ExitStack() as ended, contextlib.ExitStack() as stack:
+        for run in runs:
+            command = [sys.executable, "-m", *map(place.of, run.arguments)]
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=place.environ(run), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
+            # All are told to end before any is waited for.
+            ended.callback(process.wait, 40)
+            stack.callback(process.terminate)
+        yield log
+
+
+def _answer(probe: Sequence[str], environ: Mapping[str, str]) -> int:
+    asked = subprocess.run(
+        [sys.executable, "-m", *probe], cwd=ROOT, env=environ, capture_output=True, check=False, timeout=30
+    )
+    return asked.returncode
