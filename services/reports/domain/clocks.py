@@ -4,8 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from services.reports.domain.labels import Cell, Labels
-from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.periods import Micros
 
 __all__ = [
     "CLOCK_COUNTERS",
@@ -19,7 +18,6 @@ __all__ = [
     "ClockTally",
     "RungTold",
     "begin_clock",
-    "clock_cell",
     "clock_marks",
     "fold_clock",
 ]
@@ -268,12 +266,6 @@ def clock_marks(fact: ClockFact) -> int:
         if mark & ClockMark.MET:
             mark |= ClockMark.WARNED_MET
     return mark.value
-
-
-def clock_cell(fact: ClockFact, labels: Labels, days: LocalDays) -> Cell:
-    """Return where the clock is counted: on the day it is due, by its handoff's labels and its own team."""
-    group = (*labels[:-1], fact.team, fact.commitment_id, fact.parties, fact.agreement)
-    return fact.tenant, DUE, days.day_of(fact.due_time), group
 
 
 _MARK_OF: Final[dict[str, ClockMark]] = {state.value: ClockMark[state.name] for state in ClockState}

@@ -3,9 +3,7 @@
 import enum
 from typing import NamedTuple, TypeAlias
 
-from services.reports.domain.periods import Days
-
-__all__ = ["HANDOFF_DIMENSIONS", "UNKNOWN", "Cell", "Dimension", "Group", "Labels"]
+__all__ = ["HANDOFF_DIMENSIONS", "UNKNOWN", "Dimension", "Group", "Labels"]
 
 
 class Dimension(enum.StrEnum):
@@ -71,6 +69,3 @@ UNKNOWN = Labels()
 
 Group: TypeAlias = tuple[str | None, ...]
 """Labels, and behind them what else a roll-up tells apart."""
-
-Cell: TypeAlias = tuple[str, str, Days, Group]
-"""One place of a roll-up: tenant, anchor (what the day is the day of), day, group."""

@@ -19,7 +19,8 @@ Days: TypeAlias = int
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_DAY_MICROS: Final = 86_400_000_000
+_HOUR_MICROS: Final = 3_600_000_000
+_DAY_MICROS: Final = 24 * _HOUR_MICROS
 _DAY: Final = timedelta(days=1)
 
 
@@ -102,14 +103,27 @@ class Period:
 
 
 class LocalDays:
-    """Tells on which local date of a zone an instant lies; remembers every UTC day it was asked about."""
+    """Tells on which local date of a zone an instant lies; remembers every hour it was asked about."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._starts: dict[int, tuple[list[Micros], list[Days]]] = {}
+        self._hours: dict[int, Days | None] = {}
 
     def day_of(self, instant: Micros) -> Days:
         """Return the local date that contains the instant."""
+        # Nearly every hour lies within one date, and a fold asks for the same ones millions of times.
+        day = self._hours.get(instant // _HOUR_MICROS)
+        return self._day_within(instant) if day is None else day
+
+    def _day_within(self, instant: Micros) -> Days:
+        hour = instant // _HOUR_MICROS
+        if hour not in self._hours:
+            first, last = self._find(hour * _HOUR_MICROS), self._find((hour + 1) * _HOUR_MICROS - 1)
+            self._hours[hour] = first if first == last else None
+        return self._find(instant)
+
+    def _find(self, instant: Micros) -> Days:
         utc_day = instant // _DAY_MICROS
         known = self._starts.get(utc_day)
         if known is None:

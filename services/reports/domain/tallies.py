@@ -7,9 +7,8 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from services.reports.domain.funnel import STAGES, Stage, is_qualified, reached_times
-from services.reports.domain.handoffs import HandoffFact, Happening
-from services.reports.domain.labels import Cell
-from services.reports.domain.periods import LocalDays, Micros
+from services.reports.domain.handoffs import HandoffFact
+from services.reports.domain.periods import Micros
 from services.reports.domain.touches import Touch, touches_of
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "REPURCHASE_DAYS",
     "RETURN_HORIZON_DAYS",
     "Tally",
-    "happening_cell",
     "tallies_of",
 ]
 
@@ -124,12 +122,6 @@ def _ends(fact: HandoffFact) -> list[Tally]:
     if fact.recycle_time is not None:
         found.append(("recycling", fact.recycle_time, fact.reason_code, "", int(_returned(fact))))
     return found
-
-
-def happening_cell(happening: Happening, days: LocalDays) -> Cell:
-    """Return where something that is counted by itself is counted."""
-    day = days.day_of(happening.time)
-    return happening.tenant, happening.kind, day, (*happening.labels, "", "")
 
 
 def _touches(fact: HandoffFact) -> list[Tally]:

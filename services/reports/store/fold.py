@@ -6,7 +6,6 @@ tenant's zone alone. The cost of a batch is that of the facts it touches, never 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection, Table, delete, select
@@ -26,11 +25,12 @@ from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import LocalDays, Micros
 from services.reports.domain.words import Follows, HandoffEvent, Merged, Submitted, Unmerged
 from services.reports.store.calendars import definition_of
-from services.reports.store.recent import RecentFacts
-from services.reports.store.rollups import Rollup, WaitRollup
+from services.reports.store.facts import Facts
+from services.reports.store.recent import RecentFacts, Statements
+from services.reports.store.rollups import Place, Rollup, WaitRollup
 from services.reports.store.schema import Tables
-from services.reports.store.sheet import FactRow, Sheet, labels_of_row, row_of
-from services.reports.store.side_facts import SIDE_WORDS, Moved, SideFacts, SideWord
+from services.reports.store.sheet import Sheet, labels_of_row
+from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
 from smarketing.businesstime import load_zone
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
@@ -46,8 +46,6 @@ LeadWord: TypeAlias = HandoffEvent | TenantSet | SideWord
 SlaWord: TypeAlias = ClockEvent | AgreementKnown | CalendarKnown | SideWord
 """What the sla log tells reports."""
 
-_MERGED_INTO: Final = tuple(HandoffFact.__dataclass_fields__).index("merged_into")
-_clock_row = attrgetter(*ClockFact.__dataclass_fields__)
 _REZONE_ROWS: Final = 10_000
 
 
@@ -101,14 +99,11 @@ class ReadModel:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self._zones: dict[str, LocalDays] = {}
-        self._find_handoffs = FindRows(tables.handoff_fact, key=["handoff"])
+        self._statements = Statements(tables)
         self._find_labels = FindRows(
             tables.handoff_fact, key=["handoff"], columns=["handoff", *Labels._fields]
         )
-        self._find_clocks = FindRows(tables.clock_fact, key=["clock"])
         self._find_clocks_of = FindRows(tables.clock_fact, key=["handoff"])
-        self._put_handoffs = _upsert(tables.handoff_fact, "handoff")
-        self._put_clocks = _upsert(tables.clock_fact, "clock")
         self._put_settings = _upsert(tables.tenant_setting, "tenant")
         self._put_agreements = _upsert(tables.agreement_version, "agreement_version")
         self._put_calendars = _upsert(tables.calendar_version, "calendar_version")
@@ -131,8 +126,8 @@ class ReadModel:
         self._waits = WaitRollup(tables.waiting_rollup)
 
     def recent_facts(self, service: str) -> RecentFacts:
-        """Return an empty memory of the handoffs of a log, for `fold_leads`."""
-        return RecentFacts(self.tables.folded_log, service)
+        """Return an empty memory of the facts of a log, for `fold_leads` and `fold_sla`."""
+        return RecentFacts(self._statements, service)
 
     def fold_leads(
         self, connection: Connection, words: Sequence[LeadWord], recent: RecentFacts | None = None
@@ -144,38 +139,51 @@ class ReadModel:
         Raises:
             FactMissing: when a word is about a handoff that was never submitted.
         """
-        moved = self._side.fold(connection, _side_words(words))
-        zones = self._read_zones(connection)
-        self._count_deals(connection, moved, zones)
         recent = self.recent_facts("") if recent is None else recent
+        self.take_leads(connection, words, recent)
+        self.settle(connection, recent)
+        self.post(connection, recent)
+
+    def take_leads(self, connection: Connection, words: Sequence[LeadWord], recent: RecentFacts) -> None:
+        """Take words of the leads log into what is at hand, of which `settle` writes what has changed.
+
+        Raises:
+            FactMissing: when a word is about a handoff that was never submitted.
+        """
+        self._side.fold(connection, _side_words(words), recent.deals)
+        zones = self._read_zones(connection)
         handoff_words: list[HandoffEvent] = []
         for word in words:
             if type(word) in SIDE_WORDS:
                 continue
-            if not isinstance(word, TenantSet):
+            if type(word) is not TenantSet:
                 handoff_words.append(cast("HandoffEvent", word))
                 continue
             # What came before is counted by the days that held then, and counted anew after the change.
-            self._fold_handoffs(connection, handoff_words, zones, recent)
+            self._take_handoffs(connection, handoff_words, zones, recent)
             handoff_words = []
+            self._settle(connection, recent, zones)
+            self.post(connection, recent)
             self._put_settings.upsert(connection, [(word.tenant, word.time_zone, word.currency_code)])
             if zones.move(word):
                 self._count_anew(connection, word.tenant, zones.of(word.tenant))
-        self._fold_handoffs(connection, handoff_words, zones, recent)
+        self._take_handoffs(connection, handoff_words, zones, recent)
 
-    def _count_deals(self, connection: Connection, moved: Sequence[Moved], zones: _Zones) -> None:
-        if not moved:
-            return
-        sheet = Sheet()
-        for before, after in moved:
-            days = zones.of(after.tenant)
-            if before is not None:
-                sheet.count_deal(before, days, -1)
-            sheet.count_deal(after, days)
-        self._post(connection, sheet)
+    def settle(self, connection: Connection, recent: RecentFacts, *, but_newest: int = 0) -> None:
+        """Write the facts that have changed, but for so many touched last, and add up their sums."""
+        self._settle(connection, recent, self._read_zones(connection), but_newest)
 
-    def fold_sla(self, connection: Connection, words: Sequence[SlaWord]) -> None:
+    def fold_sla(
+        self, connection: Connection, words: Sequence[SlaWord], recent: RecentFacts | None = None
+    ) -> None:
         """Take words of the sla log, in its order, into the tables."""
+        recent = self.recent_facts("") if recent is None else recent
+        self.take_sla(connection, words, recent)
+        self.settle(connection, recent)
+        self.post(connection, recent)
+
+    def take_sla(self, connection: Connection, words: Sequence[SlaWord], recent: RecentFacts) -> None:
+        """Take words of the sla log into what is at hand, of which `settle` writes what has changed."""
         self._keep_agreements(connection, [word for word in words if isinstance(word, AgreementKnown)])
         calendars = {
             word.calendar_version: (word.calendar_version, definition_of(word.calendar))
@@ -183,8 +191,8 @@ class ReadModel:
             if isinstance(word, CalendarKnown)
         }
         self._put_calendars.upsert(connection, list(calendars.values()))
-        self._side.fold(connection, _side_words(words))
-        self._fold_clocks(connection, [word for word in words if isinstance(word, ClockEvent)])
+        self._side.fold(connection, _side_words(words), recent.deals)
+        self._take_clocks(connection, [word for word in words if type(word) is ClockEvent], recent.clocks)
 
     def note_progress(
         self, connection: Connection, folded: Folded, tenants: Sequence[FoldedTenant] = ()
@@ -195,58 +203,61 @@ class ReadModel:
 
     # Handoffs.
 
-    def _fold_handoffs(
+    def _take_handoffs(
         self, connection: Connection, words: Sequence[HandoffEvent], zones: _Zones, recent: RecentFacts
     ) -> None:
         if not words:
             return
-        rows = self._load_handoffs(connection, words, recent)
-        facts = {name: HandoffFact(*row) for name, row in rows.items()}
+        facts = recent.handoffs
+        _read_handoffs(connection, words, facts)
         counted = [each for word in words if (each := _take(facts, word)) is not None]
         ends = [each for each in counted if isinstance(each, OfferEnd)]
         happenings = [each for each in counted if isinstance(each, Happening)]
-        sheet = Sheet()
-        moved: dict[str, tuple[Labels, Labels]] = {}
-        written: list[FactRow] = []
-        for name, fact in facts.items():
-            fact.settle()
-            row, before, days = row_of(fact), rows.get(name), zones.of(fact.tenant)
-            written.append(row)
+        for end in ends:
+            recent.sheet.count_offer(end, zones.of(end.tenant))
+        for happening in happenings:
+            recent.sheet.count_happening(happening, zones.of(happening.tenant))
+        self._add_offer_ends.insert(connection, ends)
+        self._add_happenings.insert(connection, happenings)
+
+    def _settle(
+        self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int = 0
+    ) -> None:
+        self._settle_handoffs(connection, recent, zones, but_newest)
+        deals = recent.deals.changes(but_newest=but_newest)
+        for before, _, deal in deals:
+            days = zones.of(deal.tenant)
+            if before is not None:
+                recent.sheet.count_deal(OpportunityFact(*before), days, -1)
+            recent.sheet.count_deal(deal, days)
+        recent.deals.write(connection, deals)
+        self._settle_clocks(connection, recent, zones, but_newest)
+
+    def post(self, connection: Connection, recent: RecentFacts, *, but_newest: int = 0) -> None:
+        """Write the sums that have changed; but for about so many, those of the newest days."""
+        if not but_newest:
+            self._post(connection, recent.sheet.places)
+            recent.sheet = Sheet()
+        elif len(recent.sheet) > 2 * but_newest:
+            self._post(connection, recent.sheet.take_oldest(but_newest=but_newest))
+
+    def _settle_handoffs(
+        self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int
+    ) -> None:
+        sheet, moved = recent.sheet, dict[str, tuple[Labels, Labels]]()
+        changes = recent.handoffs.changes(but_newest=but_newest)
+        for before, row, fact in changes:
+            days = zones.of(fact.tenant)
             if before is None:
                 sheet.count_handoff(fact, days)
             else:
                 sheet.recount_handoff(before, row, fact, days)
             known = UNKNOWN if before is None else labels_of_row(before)
-            if known[:-1] != fact.labels[:-1]:
-                moved[name] = known, fact.labels
-        for end in ends:
-            sheet.count_offer(end, zones.of(end.tenant))
-        for happening in happenings:
-            sheet.count_happening(happening, zones.of(happening.tenant))
-        self._put_handoffs.upsert(connection, written)
-        recent.keep(written)
-        self._add_offer_ends.insert(connection, ends)
-        self._add_happenings.insert(connection, happenings)
+            labels = labels_of_row(row)
+            if known[:-1] != labels[:-1]:
+                moved[fact.handoff] = known, labels
+        recent.handoffs.write(connection, changes)
         self._move_clocks(connection, moved, zones, sheet)
-        self._post(connection, sheet)
-
-    def _load_handoffs(
-        self, connection: Connection, words: Sequence[HandoffEvent], recent: RecentFacts
-    ) -> dict[str, FactRow]:
-        begun = {word.handoff for word in words if type(word) is Submitted}
-        names = {word.handoff for word in words}
-        names.update(*(word.others for word in words if isinstance(word, Merged | Unmerged)))
-        names.update(word.previous_handoff for word in words if type(word) is Follows)
-        names -= begun | {""}
-        rows: dict[str, FactRow] = {}
-        while names:
-            found = recent.take(names)
-            asked = [(name,) for name in names if name not in found]
-            found |= {row[0]: row for row in self._find_handoffs.find(connection, asked)}
-            rows |= found
-            # A merge that is taken back is taken back from all that went on since.
-            names = {row[_MERGED_INTO] for row in found.values()} - rows.keys() - begun - {""}
-        return rows
 
     def _move_clocks(
         self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: Sheet
@@ -261,27 +272,26 @@ class ReadModel:
 
     # Clocks.
 
-    def _fold_clocks(self, connection: Connection, words: Sequence[ClockEvent]) -> None:
-        if not words:
-            return
-        zones = self._read_zones(connection)
-        names = dict.fromkeys(word.clock for word in words)
-        facts = {
-            row[0]: ClockFact(*row) for row in self._find_clocks.find(connection, [(name,) for name in names])
-        }
-        labels = self._labels_of(connection, (word.handoff for word in words))
-        sheet = Sheet()
-        for fact in facts.values():
-            sheet.count_clock(fact, labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant), -1)
+    def _take_clocks(
+        self, connection: Connection, words: Sequence[ClockEvent], facts: Facts[ClockFact]
+    ) -> None:
+        facts.read(connection, dict.fromkeys(word.clock for word in words))
         for word in words:
-            known = facts.get(word.clock)
-            if known is None:
-                known = facts[word.clock] = begin_clock(word)
-            fold_clock(known, word)
-        for fact in facts.values():
-            sheet.count_clock(fact, labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant), 1)
-        self._put_clocks.upsert(connection, list(map(_clock_row, facts.values())))
-        self._post(connection, sheet)
+            name = word.clock
+            fact = facts[name] if name in facts else facts.add(name, begin_clock(word))
+            fold_clock(fact, word)
+
+    def _settle_clocks(
+        self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int
+    ) -> None:
+        changes = recent.clocks.changes(but_newest=but_newest)
+        labels = self._labels_of(connection, (fact.handoff for _, _, fact in changes))
+        for before, _, fact in changes:
+            group, days = labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant)
+            if before is not None:
+                recent.sheet.count_clock(ClockFact(*before), group, days, -1)
+            recent.sheet.count_clock(fact, group, days, 1)
+        recent.clocks.write(connection, changes)
 
     def _labels_of(self, connection: Connection, handoffs: Iterable[str]) -> dict[str, Labels]:
         keys = [(name,) for name in dict.fromkeys(handoffs)]
@@ -311,10 +321,11 @@ class ReadModel:
 
     # Both.
 
-    def _post(self, connection: Connection, sheet: Sheet) -> None:
+    def _post(self, connection: Connection, places: Iterable[Place]) -> None:
+        places = list(places)
         for name, rollup in self._rollups.items():
-            rollup.post(connection, getattr(sheet, name))
-        self._waits.post(connection, sheet.waits)
+            rollup.post(connection, ((place, getattr(place, name)) for place in places))
+        self._waits.post(connection, ((place, place.waits) for place in places))
 
     def _read_zones(self, connection: Connection) -> _Zones:
         setting = self.tables.tenant_setting
@@ -335,7 +346,7 @@ class ReadModel:
             labels = self._labels_of(connection, (clock.handoff for clock in clocks))
             for clock in clocks:
                 sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
-            self._post(connection, sheet)
+            self._post(connection, sheet.places)
         for part in _parts(connection, tables.offer_end, tenant):
             self._count_all(connection, Sheet.count_offer, [OfferEnd(*row) for row in part], days)
         for part in _parts(connection, tables.opportunity_fact, tenant):
@@ -353,30 +364,49 @@ class ReadModel:
         sheet = Sheet()
         for fact in facts:
             count(sheet, fact, days)
-        self._post(connection, sheet)
+        self._post(connection, sheet.places)
 
 
 def _side_words(words: Iterable[LeadWord | SlaWord]) -> list[SideWord]:
     return [cast("SideWord", word) for word in words if type(word) in SIDE_WORDS]
 
 
-def _take(facts: dict[str, HandoffFact], word: HandoffEvent) -> OfferEnd | Happening | None:
+def _read_handoffs(
+    connection: Connection, words: Sequence[HandoffEvent], facts: Facts[HandoffFact]
+) -> None:
+    begun = {word.handoff for word in words if type(word) is Submitted}
+    names = {word.handoff for word in words}
+    for word in words:
+        if type(word) is Merged or type(word) is Unmerged:
+            names.update(word.others)
+        elif type(word) is Follows:
+            names.add(word.previous_handoff)
+    names -= begun | {""}
+    while names:
+        facts.read(connection, names)
+        # A merge that is taken back is taken back from all that went on since.
+        further = {facts.peek(name).merged_into for name in names if name in facts}
+        names = further - names - begun - {""}
+
+
+def _take(facts: Facts[HandoffFact], word: HandoffEvent) -> OfferEnd | Happening | None:
     if type(word) is Submitted:
-        facts[word.handoff] = begin(word)
+        facts.add(word.handoff, begin(word))
         return None
-    if isinstance(word, Merged | Unmerged):
+    if type(word) is Merged or type(word) is Unmerged:
         _take_of_several(facts, word)
         return None
-    fact = facts.get(word.handoff)
-    if fact is None:
-        raise FactMissing(word.handoff)
+    try:
+        fact = facts[word.handoff]
+    except KeyError:
+        raise FactMissing(word.handoff) from None
     counted = fold(fact, word)
     if type(word) is Follows and word.previous_handoff in facts:
-        follow(fact, facts[word.previous_handoff])
+        follow(fact, facts.peek(word.previous_handoff))
     return counted
 
 
-def _take_of_several(facts: dict[str, HandoffFact], word: Merged | Unmerged) -> None:
+def _take_of_several(facts: Facts[HandoffFact], word: Merged | Unmerged) -> None:
     for name in (word.handoff, *word.others):
         if name and name not in facts:
             raise FactMissing(name)

@@ -1,56 +1,61 @@
-"""Rows of the handoffs that a fold touched last, so that the next batch need not read them again.
+"""What a fold of one log has at hand, so that the next batch need not read it again.
 
-They are those of the database as long as the log is folded in to where it was when they were kept: a
+It is what the database holds as long as the log is folded in to where it was when that was kept: a
 transaction that was rolled back, another process that went on, or a log that began anew shows in that.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select
 
-__all__ = ["RecentFacts"]
+from services.reports.domain.clocks import ClockFact
+from services.reports.domain.handoffs import HandoffFact
+from services.reports.domain.opportunities import OpportunityFact
+from services.reports.store.facts import Facts, FactStatements
+from services.reports.store.schema import Tables
+from services.reports.store.sheet import Sheet
 
-_Row: TypeAlias = Sequence[Any]
+__all__ = ["RecentFacts", "Statements"]
 
-_MOST_ROWS: Final = 40_000
-"""About a kilobyte each."""
+_MOST_FACTS: Final = 40_000
+"""Of each kind; about two kilobytes each."""
+
+
+class Statements:
+    """How each kind of fact that is kept at hand is read and written."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.folded_log: Table = tables.folded_log
+        self.handoffs = FactStatements(tables.handoff_fact, HandoffFact, settle=HandoffFact.settle)
+        self.deals = FactStatements(tables.opportunity_fact, OpportunityFact)
+        self.clocks = FactStatements(tables.clock_fact, ClockFact)
 
 
 class RecentFacts:
-    """A bounded number of rows, the least recently touched leave first."""
+    """A bounded number of facts, the least recently touched leave first, and sums not written yet."""
 
-    def __init__(self, folded_log: Table, service: str, *, most_rows: int = _MOST_ROWS) -> None:
-        columns = folded_log.c
+    def __init__(self, statements: Statements, service: str, *, most_facts: int = _MOST_FACTS) -> None:
+        columns = statements.folded_log.c
         self._where = select(columns.log_id, columns.position).where(columns.service == service)
-        self._most = most_rows
+        self._most = most_facts
         self._place: tuple[Any, ...] | None = None
-        self._rows: dict[str, _Row] = {}
+        self.handoffs = Facts(statements.handoffs)
+        self.deals = Facts(statements.deals)
+        self.clocks = Facts(statements.clocks)
+        self.sheet = Sheet()
 
     def begin(self, connection: Connection) -> None:
-        """Forget the rows unless the log is folded in to the place at which they were kept."""
+        """Forget everything unless the log is folded in to the place at which it was kept."""
         row = connection.execute(self._where).one_or_none()
         if row is None or tuple(row) != self._place:
-            self._rows.clear()
+            for facts in (self.handoffs, self.deals, self.clocks):
+                facts.clear()
+            self.sheet = Sheet()
         # What is kept from now on is true only once this transaction is committed.
         self._place = None
 
     def end(self, log_id: str, position: int) -> None:
         """Note where the log will be folded in to when the transaction is committed."""
         self._place = (log_id, position)
-
-    def take(self, names: Iterable[str]) -> dict[str, _Row]:
-        """Return those of the rows that are known."""
-        rows = self._rows
-        return {name: rows[name] for name in names if name in rows}
-
-    def keep(self, written: Iterable[_Row]) -> None:
-        """Take over the rows that were written, by the name in their first column."""
-        rows = self._rows
-        for row in written:
-            rows.pop(row[0], None)
-            rows[row[0]] = row
-        surplus = len(rows) - self._most
-        if surplus > 0:
-            for name in list(rows)[:surplus]:
-                del rows[name]
+        for facts in (self.handoffs, self.deals, self.clocks):
+            facts.let_go(self._most)

@@ -5,14 +5,14 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from sqlalchemy import Connection, Table
 
-from services.reports.domain.labels import Cell, Group, Labels
+from services.reports.domain.labels import Group, Labels
 from services.reports.domain.periods import Days, first_of_month
 from services.reports.domain.waits import measure_of
 from services.reports.store.schema import DAY, MONTH
@@ -20,31 +20,81 @@ from smarketing.sql.rows import FindRows, KeyedStatement, UpsertRows
 
 __all__ = [
     "ONE_ITEM",
-    "Changes",
+    "Buckets",
     "CounterPack",
+    "Place",
     "Rollup",
-    "WaitChanges",
-    "WaitPlace",
+    "Sums",
     "WaitRollup",
     "by_amount",
     "by_marks",
     "unpacked",
 ]
 
-Changes: TypeAlias = defaultdict[Cell, int]
-"""How much more each cell counts: all its counters in one number, see `CounterPack`."""
+Sums: TypeAlias = defaultdict[tuple[Any, ...], int]
+"""By anchor, day and what else a roll-up tells apart, how much more is counted: see `CounterPack`."""
 
-WaitPlace: TypeAlias = tuple[str, Days, Labels]
-"""Tenant, day and labels under which waits are counted."""
-
-WaitChanges: TypeAlias = dict[WaitPlace, dict[int, int]]
-"""For each place, by the key of a wait, how many more items and more of what they measure: see `ONE_ITEM`."""
+Buckets: TypeAlias = dict[int, int]
+"""By the key of a wait, how many more items and more of what they measure: see `ONE_ITEM`."""
 
 ONE_ITEM: Final = 1 << 80
 """Sums of waits are one number each: so many items above this, the sum of what they measure below."""
 
 _BELOW: Final = ONE_ITEM - 1
 _KEY: Final = ("tenant", "anchor", "grain", "day", "group_id")
+
+
+class Place:
+    """What changes of a tenant's sums under some labels, for each roll-up."""
+
+    __slots__ = (
+        "amounts",
+        "clocks",
+        "handoffs",
+        "labels",
+        "offers",
+        "reasons",
+        "tallies",
+        "tenant",
+        "waits",
+    )
+
+    def __init__(self, tenant: str, labels: Labels) -> None:
+        self.tenant = tenant
+        self.labels = labels
+        self.handoffs: Sums = defaultdict(int)
+        self.amounts: Sums = defaultdict(int)
+        self.reasons: Sums = defaultdict(int)
+        self.clocks: Sums = defaultdict(int)
+        self.offers: Sums = defaultdict(int)
+        self.tallies: Sums = defaultdict(int)
+        self.waits: dict[Days, Buckets] = {}
+
+    @property
+    def sums(self) -> tuple[Sums, ...]:
+        """All but the waits."""
+        return self.handoffs, self.amounts, self.reasons, self.clocks, self.offers, self.tallies
+
+    def __len__(self) -> int:
+        """Say how many sums there are."""
+        return sum(map(len, self.sums)) + sum(map(len, self.waits.values()))
+
+    def count_days(self, counts: Counter[Days]) -> None:
+        """Add how many sums each day has."""
+        for sums in self.sums:
+            counts.update([key[1] for key in sums])
+        for day, buckets in self.waits.items():
+            counts[day] += len(buckets)
+
+    def split(self, boundary: Days) -> "Place":
+        """Take the sums of the days before `boundary` out, and return them."""
+        old = Place(self.tenant, self.labels)
+        for sums, past in zip(self.sums, old.sums, strict=True):
+            for key in [key for key in sums if key[1] < boundary]:
+                past[key] = sums.pop(key)
+        for day in [day for day in self.waits if day < boundary]:
+            old.waits[day] = self.waits.pop(day)
+        return old
 
 
 class CounterPack:
@@ -74,19 +124,17 @@ class Rollup:
         )
         self._delete_empty = _deleting_empty(table, _KEY)
 
-    def post(self, connection: Connection, changes: Mapping[Cell, int]) -> None:
-        """Add the changes to the days and months they belong to; a row that counts nothing is removed."""
-        by_month: defaultdict[Cell, int] = defaultdict(int)
+    def post(self, connection: Connection, places: Iterable[tuple[Place, Sums]]) -> None:
+        """Add the sums to the days and months they belong to; a row that counts nothing is removed."""
         rows: list[tuple[Any, ...]] = []
-        for (tenant, anchor, day, group), packed in changes.items():
-            if packed:
-                month, group_id = first_of_month(day), _group_id(group)
-                by_month[tenant, anchor, month, group] += packed
-                rows.append((tenant, anchor, DAY, day, group_id, month, *group, *self._pack.read(packed)))
-        for (tenant, anchor, month, group), packed in by_month.items():
-            if packed:
-                group_id = _group_id(group)
-                rows.append((tenant, anchor, MONTH, month, group_id, month, *group, *self._pack.read(packed)))
+        for place, sums in places:
+            by_month: Sums = defaultdict(int)
+            for key, packed in sums.items():
+                if packed:
+                    rows.append(self._row(place, DAY, first_of_month(key[1]), key, packed))
+                    by_month[key[0], first_of_month(key[1]), *key[2:]] += packed
+            months = ((key, packed) for key, packed in by_month.items() if packed)
+            rows += [self._row(place, MONTH, key[1], key, packed) for key, packed in months]
         if not rows:
             return
         # Keys differ, so that no comparison ever comes to what stands behind them.
@@ -95,6 +143,13 @@ class Rollup:
         shrunk = [row[: len(_KEY)] for row in rows if row[self._items] < 0]
         if shrunk:
             self._delete_empty.run(connection, shrunk)
+
+    def _row(
+        self, place: Place, grain: int, month: Days, key: tuple[Any, ...], packed: int
+    ) -> tuple[Any, ...]:
+        group = (*place.labels, *key[2:])
+        counters = self._pack.read(packed)
+        return (place.tenant, key[0], grain, key[1], _group_id(group), month, *group, *counters)
 
 
 class WaitRollup:
@@ -109,19 +164,21 @@ class WaitRollup:
         self._upsert = UpsertRows(table, key=_KEY, replace=names[len(_KEY) :])
         self._delete_empty = _deleting_empty(table, _KEY)
 
-    def post(self, connection: Connection, changes: WaitChanges) -> None:
-        """Add the changes to the days and months they belong to; a row that counts nothing is removed."""
-        rows: dict[tuple[Any, ...], _Buckets] = {}
+    def post(self, connection: Connection, places: Iterable[tuple[Place, Mapping[Days, Buckets]]]) -> None:
+        """Add the waits to the days and months they belong to; a row that counts nothing is removed."""
+        rows: dict[tuple[Any, ...], Buckets] = {}
         rest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        for (tenant, day, group), more in changes.items():
-            month, group_id = first_of_month(day), _group_id(group)
-            for measure, buckets in _by_measure(more).items():
-                by_day = (tenant, measure, DAY, day, group_id)
-                by_month = (tenant, measure, MONTH, month, group_id)
-                rest[by_day] = rest[by_month] = (month, *group)
-                # A place is one day's: nothing else is added to it here.
-                rows[by_day] = buckets
-                _add(rows.setdefault(by_month, {}), buckets)
+        for place, waits in places:
+            tenant, group, group_id = place.tenant, place.labels, _group_id(place.labels)
+            for day, more in waits.items():
+                month = first_of_month(day)
+                for measure, buckets in _by_measure(more).items():
+                    by_day = (tenant, measure, DAY, day, group_id)
+                    by_month = (tenant, measure, MONTH, month, group_id)
+                    rest[by_day] = rest[by_month] = (month, *group)
+                    # A place is the only one of its day: nothing else is added to it here.
+                    rows[by_day] = buckets
+                    _add(rows.setdefault(by_month, {}), buckets)
         if not rows:
             return
         known = {tuple(key): packed for *key, packed in self._find.find(connection, rows)}
@@ -135,7 +192,6 @@ class WaitRollup:
             self._delete_empty.run(connection, emptied)
 
 
-_Buckets: TypeAlias = dict[int, int]
 _BUCKET: Final = struct.Struct("<qqq")
 
 
@@ -144,7 +200,7 @@ def unpacked(buckets: bytes) -> Iterator[tuple[int, int, int]]:
     return cast("Iterator[tuple[int, int, int]]", _BUCKET.iter_unpack(buckets))
 
 
-def _counted(packed: bytes, more: _Buckets) -> tuple[int, bytes]:
+def _counted(packed: bytes, more: Buckets) -> tuple[int, bytes]:
     """Return the items of all buckets, and the buckets, after more was added to some of them.
 
     They stay in their order and none holds nothing, so that equal sums make equal bytes. What does not
@@ -177,15 +233,15 @@ def _bytes(numbers: "array[int]") -> bytes:
     return numbers.tobytes()
 
 
-def _by_measure(waits: _Buckets) -> dict[str, _Buckets]:
-    found: dict[str, _Buckets] = defaultdict(dict)
+def _by_measure(waits: Buckets) -> dict[str, Buckets]:
+    found: dict[str, Buckets] = defaultdict(dict)
     for key, sums in waits.items():
         if sums:
             found[measure_of(key)][key] = sums
     return found
 
 
-def _add(buckets: _Buckets, more: _Buckets) -> None:
+def _add(buckets: Buckets, more: Buckets) -> None:
     for key, sums in more.items():
         buckets[key] = buckets.get(key, 0) + sums
 

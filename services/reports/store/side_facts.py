@@ -1,7 +1,6 @@
 """Folds what hangs on a handoff or a clock and is read by itself: opportunities, feedback, alerts, rungs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Final, TypeAlias, get_args
 
@@ -19,10 +18,11 @@ from services.reports.domain.opportunities import (
     fold_opportunity,
 )
 from services.reports.domain.settled_periods import PromiseSettled
+from services.reports.store.facts import Facts
 from services.reports.store.schema import Tables
 from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
 
-__all__ = ["SIDE_WORDS", "Moved", "SideFacts", "SideWord"]
+__all__ = ["SIDE_WORDS", "SideFacts", "SideWord"]
 
 SideWord: TypeAlias = (
     OpportunityStep
@@ -37,13 +37,9 @@ SideWord: TypeAlias = (
 )
 """What the logs say of these."""
 
-Moved: TypeAlias = tuple[OpportunityFact | None, OpportunityFact]
-"""An opportunity as it was, if it was, and as it is."""
-
 SIDE_WORDS: Final = frozenset(get_args(SideWord))
 """The same, to ask a word's type for: a fold asks every word."""
 
-_opportunity_row: Final = attrgetter(*OpportunityFact.__dataclass_fields__)
 _feedback_row: Final = attrgetter(*FeedbackFact.__dataclass_fields__)
 
 
@@ -51,8 +47,6 @@ class SideFacts:
     """Writes these tables in the caller's transaction. Holds compiled statements, no data."""
 
     def __init__(self, tables: Tables) -> None:
-        self._find_opportunities = FindRows(tables.opportunity_fact, key=["opportunity"])
-        self._put_opportunities = _upsert(tables.opportunity_fact, 1)
         self._add_steps = InsertRows(tables.opportunity_step)
         self._find_feedback = FindRows(tables.feedback_fact, key=["feedback"])
         self._put_feedback = _upsert(tables.feedback_fact, 1)
@@ -68,13 +62,13 @@ class SideFacts:
             add=["fired_count", "delivered_count"],
         )
 
-    def fold(self, connection: Connection, words: Sequence[SideWord]) -> list[Moved]:
-        """Take words of one log, in its order, into the tables; return the opportunities that changed."""
+    def fold(
+        self, connection: Connection, words: Sequence[SideWord], deals: Facts[OpportunityFact]
+    ) -> None:
+        """Take words of one log, in its order, into the tables; opportunities only into what is at hand."""
         if not words:
-            return []
-        moved = self._fold_opportunities(
-            connection, [each for each in words if isinstance(each, OpportunityStep)]
-        )
+            return
+        self._take_steps(connection, [each for each in words if type(each) is OpportunityStep], deals)
         self._fold_feedback(
             connection, [each for each in words if isinstance(each, FeedbackGiven | FeedbackMoved)]
         )
@@ -89,23 +83,17 @@ class SideFacts:
         stages = {each.tenant: ",".join(each.stages) for each in words if isinstance(each, StagesSet)}
         self._put_stages.upsert(connection, list(stages.items()))
         self._fold_rungs(connection, [each for each in words if isinstance(each, RungTold)])
-        return moved
 
-    def _fold_opportunities(self, connection: Connection, words: Sequence[OpportunityStep]) -> list[Moved]:
-        if not words:
-            return []
-        keys = [(word.opportunity,) for word in words]
-        before = {row[0]: OpportunityFact(*row) for row in self._find_opportunities.find(connection, keys)}
-        facts = {name: replace(fact) for name, fact in before.items()}
+    def _take_steps(
+        self, connection: Connection, words: Sequence[OpportunityStep], deals: Facts[OpportunityFact]
+    ) -> None:
+        deals.read(connection, dict.fromkeys(word.opportunity for word in words))
         steps: list[StepRow] = []
         for word in words:
-            fact = facts.get(word.opportunity)
-            if fact is None:
-                fact = facts[word.opportunity] = begin_opportunity(word)
+            name = word.opportunity
+            fact = deals[name] if name in deals else deals.add(name, begin_opportunity(word))
             steps.append(fold_opportunity(fact, word))
-        self._put_opportunities.upsert(connection, list(map(_opportunity_row, facts.values())))
         self._add_steps.insert(connection, steps)
-        return [(before.get(name), fact) for name, fact in facts.items()]
 
     def _fold_feedback(self, connection: Connection, words: Sequence[FeedbackGiven | FeedbackMoved]) -> None:
         if not words:
