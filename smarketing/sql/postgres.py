@@ -126,11 +126,20 @@ def _milliseconds(duration: timedelta) -> str:
 
 def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
     try:
+        from psycopg.adapt import Loader
         from psycopg.types.numeric import Int8Dumper
     except ImportError as error:
         raise DatabaseUnsupported(
             "PostgreSQL needs its driver: pip install 'smarketing[postgres]'"
         ) from error
+
+    class NumberLoader(Loader):
+        """Reads what adds up, or averages, our 64-bit integers: as SQLite would, and not as a decimal."""
+
+        def load(self, data: Any) -> int | float:
+            text = bytes(data)
+            return int(text) if text.removeprefix(b"-").isdigit() else float(text)
+
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -151,6 +160,7 @@ def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         # Each width of integer would be a type, and each mix of types a prepared statement, of its own.
         connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_loader("numeric", NumberLoader)
         connection.prepared_max = _MOST_PREPARED
         if connection.info.server_version < _OLDEST:
             raise DatabaseUnsupported("PostgreSQL is too old: use version 15 or newer")

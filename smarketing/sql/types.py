@@ -95,6 +95,8 @@ def bind_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Callable[[
         return None  # every driver of ours takes bytes, and gives them back
     if isinstance(column_type, UtcMicros) and dialect.name == "sqlite":
         return _to_micros_if_any  # what its processor does, without two calls around it
+    if isinstance(column_type, Integer) and dialect.name == "postgresql":
+        return _number  # a truth is no number there
     return column_type.dialect_impl(dialect).bind_processor(dialect)
 
 
@@ -105,6 +107,10 @@ def result_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Callable
     if isinstance(column_type, UtcMicros) and dialect.name == "sqlite":
         return _from_micros_if_any
     return column_type.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _number(value: int | None) -> int | None:
+    return int(value) if value is True or value is False else value
 
 
 def _to_micros_if_any(instant: datetime | None) -> int | None:
