@@ -5,7 +5,7 @@
     writer.before_commit=exit@7            ends the process, as SIGKILL does, at the seventh visit
     sla/consumer.after_apply=exit%0.02     the same at one visit in fifty, in the service `sla` alone
     sender.after_delivery=sleep:0.5        stands still for so many seconds
-    writer.after_commit=pause:/tmp/hold    stands still for as long as the file exists
+    writer.after_commit=pause:hold@3       stands still while the file `hold` exists, and makes `hold.reached`
     outbox.after_append=raise              raises `FailpointReached`
 
 Every process reads it once, when it starts, and says on standard error that it is set.
@@ -92,6 +92,7 @@ def _action(entry: str, name: str, argument: str) -> _Action:
 
 
 def _pause(file: Path) -> None:
+    file.with_name(f"{file.name}.reached").touch()
     while file.exists():
         time.sleep(_PAUSE_POLL_SECONDS)
 

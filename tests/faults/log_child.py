@@ -41,12 +41,15 @@ def prepared(path: Path) -> Database:
         connection.exec_driver_sql(
             "CREATE TABLE IF NOT EXISTS fold (subject TEXT PRIMARY KEY, text TEXT, count INTEGER)"
         )
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS kept (content TEXT PRIMARY KEY)")
         ensure_identity(connection, new_log_id=wallclock.new_uuid)
     return database
 
 
 def keep(connection: Connection, contents: Sequence[str], now: datetime) -> Sequence[str]:
-    """Record an event for each content."""
+    """Keep each content, and record an event of it."""
+    for content in contents:
+        connection.exec_driver_sql("INSERT INTO kept VALUES (?)", (content,))
     events = [
         NewEvent(
             tenant="tenants/acme",
@@ -85,7 +88,7 @@ async def write(writer: Writer, name: str) -> None:
 
 
 async def main(folder: Path, name: str) -> None:
-    """Run until killed; with the name `finish` until the follower has everything."""
+    """Run until killed, `alone` without a follower; with the name `finish` until that has everything."""
     with prepared(folder / "log.db") as log, prepared(folder / "follower.db") as follower:
         async with (
             Writer(log, now=wallclock.utc_now) as writer,
@@ -105,7 +108,7 @@ async def main(folder: Path, name: str) -> None:
                     payload_types=["google.protobuf.StringValue"],
                     now=wallclock.utc_now,
                 )
-                following = asyncio.create_task(consumer.run())
+                following = asyncio.create_task(asyncio.Event().wait() if "alone" in name else consumer.run())
                 if name == "finish":
                     _, newest = await writer.read(lambda connection: head(connection, "tenants/-"))
                     await consumer.wait_until(newest)

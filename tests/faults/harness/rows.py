@@ -1,0 +1,354 @@
+"""Every row of the plan of faults, with the tests that show it on this shape, or what is missing by name.
+
+`docs/faults.md` is written from here; a test holds each name to a test that exists.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_STORE: Final = "tests/contract/store"
+_BUS: Final = "tests/contract/bus"
+_SERVER: Final = "tests/contract/server"
+_ENGINE: Final = "tests/unit/sla_engine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One row of the plan."""
+
+    id: str
+    fault: str
+    tests: Sequence[str] = ()
+    """Files, or single tests of one."""
+    mutants: Sequence[str] = ()
+    """Which of the seeded faults its tests have caught."""
+    missing: str = ""
+    """What no test shows yet, and why."""
+
+    @property
+    def is_killing(self) -> bool:
+        """Whether it runs in parts of its own."""
+        return self.id in ("F1", "F2", "F3", "F4")
+
+
+_POSTGRES: Final = "needs PostgreSQL: joins as a shape of `tests/faults/harness/shapes.py`"
+_NATS: Final = "needs NATS: joins as a shape of `tests/faults/harness/shapes.py`"
+_KILLS: Final = "tests/faults/test_kills.py"
+_LOG_KILLS: Final = "tests/faults/test_log_survives_kill.py"
+
+ROWS: Final = (
+    Planned(
+        id="F1",
+        fault="SIGKILL `leads` under load, at any moment and at named places",
+        tests=[_KILLS, _LOG_KILLS, "tests/faults/test_kill_during_import.py"],
+        mutants=["M4", "M5"],
+    ),
+    Planned(
+        id="F2",
+        fault="SIGKILL `sla` under load, at any moment and at each named place",
+        tests=[_KILLS, "tests/faults/test_kill_around_delivery.py"],
+        mutants=["M8"],
+    ),
+    Planned(
+        id="F3",
+        fault="SIGKILL `reports` in the middle of batches",
+        tests=[_KILLS, _LOG_KILLS],
+        mutants=["M3"],
+    ),
+    Planned(id="F4", fault="SIGKILL all three at once", tests=[_KILLS]),
+    Planned(id="F5", fault="SIGKILL any replica", missing=_POSTGRES),
+    Planned(id="F6", fault="the database stops at once and starts again", missing=_POSTGRES),
+    Planned(id="F7", fault="the database stands still, is slow, is half open", missing=_POSTGRES),
+    Planned(id="F8", fault="a backend is killed; deadlock; serialization failure", missing=_POSTGRES),
+    Planned(id="F9", fault="an open write transaction for minutes", missing=_POSTGRES),
+    Planned(
+        id="F10",
+        fault="a second process opens the file",
+        tests=[
+            "tests/unit/smarketing/sql/test_engine.py::test_the_owner_itself_cannot_open_the_file_twice",
+            "tests/faults/test_replicas_race.py::test_a_process_that_is_stopped_past_the_due_instant"
+            "_keeps_others_out_and_then_fires_each_once",
+        ],
+        mutants=["N1"],
+    ),
+    Planned(
+        id="F11",
+        fault="a foreign lock is held",
+        tests=[
+            f"{_STORE}/test_sqlite_faults.py::test_a_foreign_lock_is_refused_in_time_and_forgotten_when_it_goes"
+        ],
+    ),
+    Planned(
+        id="F12",
+        fault="a long reader while others write",
+        tests=[
+            "tests/faults/test_disk.py::test_a_long_reader_lets_the_write_ahead_log_grow_and_not_for_ever"
+        ],
+        mutants=["N2"],
+    ),
+    Planned(
+        id="F13",
+        fault="the disk is full, or the file may grow no more",
+        tests=[
+            f"{_STORE}/test_sqlite_faults.py::test_a_full_disk_is_refused_as_full_and_recovers_without_a_restart",
+            f"{_STORE}/test_sqlite_faults.py::"
+            "test_a_database_at_its_size_limit_refuses_what_does_not_fit_and_serves_on",
+        ],
+        missing="a full store of NATS",
+    ),
+    Planned(
+        id="F14",
+        fault="the database turns read-only",
+        tests=[
+            f"{_STORE}/test_sqlite_faults.py::"
+            "test_a_database_that_turned_read_only_refuses_writes_and_answers_reads"
+        ],
+        missing="EIO of a failing device: nothing here can make one without a device mapper",
+    ),
+    Planned(
+        id="F15",
+        fault="power is lost",
+        tests=[
+            f"{_STORE}/test_sqlite_faults.py::test_the_files_as_a_power_cut_leaves_them_hold_every_answered_write",
+            f"{_STORE}/test_sqlite_faults.py::test_at_least_one_sync_lies_between_a_write_and_its_answer",
+        ],
+        mutants=["M9"],
+    ),
+    Planned(
+        id="F16",
+        fault="a page of the file, or the end of the write-ahead log, is damaged",
+        tests=[
+            "tests/faults/test_disk.py::test_a_damaged_page_is_found_at_the_start_and_nothing_is_served",
+            "tests/faults/test_disk.py::test_a_damaged_end_of_the_write_ahead_log_loses_its_end_and_nothing_before",
+        ],
+        mutants=["N3"],
+        missing="a flipped bit inside a value is not seen by SQLite's own check; events carry no checksum",
+    ),
+    Planned(
+        id="F17",
+        fault="an older copy is restored under running readers",
+        tests=[f"{_BUS}/test_restored_logs.py", "tests/contract/backups/test_restoring.py"],
+        mutants=["N4"],
+    ),
+    Planned(
+        id="F18",
+        fault="SIGKILL in the middle of a migration",
+        tests=["tests/faults/test_kill_during_migration.py"],
+        mutants=["N5"],
+    ),
+    *(
+        Planned(id=f"F{number}", fault=fault, missing=_NATS)
+        for number, fault in (
+            (20, "SIGKILL a node of NATS"),
+            (21, "a node stands still, or is parted from the others"),
+            (22, "all nodes killed, stores deleted"),
+            (23, "the majority is lost for minutes"),
+            (24, "the relay dies between publishing and its mark"),
+            (25, "published again after the window; one id with two bodies"),
+        )
+    ),
+    Planned(
+        id="F26",
+        fault="deliveries shuffled, doubled, late, dropped, from the beginning",
+        tests=[f"{_BUS}/test_feed.py", f"{_BUS}/test_consumer.py"],
+    ),
+    Planned(
+        id="F27",
+        fault="one log is ahead of the other",
+        tests=["tests/property/test_reports_fold.py", f"{_ENGINE}/test_batches.py"],
+    ),
+    Planned(
+        id="F28",
+        fault="events that cannot be read, are unknown, fail always, or end the process",
+        tests=[
+            f"{_BUS}/test_failing_events.py",
+            f"{_BUS}/test_too_large.py",
+            f"{_BUS}/test_known_events.py",
+            f"{_ENGINE}/test_poison.py",
+        ],
+        mutants=["M16", "M17", "N6"],
+        missing="a handoff whose event is poison stops its whole consumer: nothing is set aside for one handoff",
+    ),
+    Planned(
+        id="F29",
+        fault="a reader that is slow, or never reads",
+        tests=[
+            f"{_BUS}/test_feed.py::test_a_slow_consumer_holds_a_bounded_part_of_the_log_in_memory",
+            f"{_BUS}/test_serving.py::test_a_reader_that_does_not_read_is_let_go_with_the_place_to_resume",
+        ],
+    ),
+    Planned(id="F30", fault="the bus restarts under its clients", missing=_NATS),
+    Planned(
+        id="F31",
+        fault="a stop becomes known after the miss was recorded",
+        tests=[f"{_ENGINE}/test_arrivals.py", "tests/unit/sla/test_late_pauses.py"],
+        mutants=["N7"],
+    ),
+    Planned(
+        id="F32",
+        fault="two connections race for the end of the log",
+        tests=[
+            f"{_STORE}/test_event_log.py",
+            f"{_STORE}/test_writer.py::test_callers_that_wait_together_share_one_call_and_one_instant",
+        ],
+        mutants=["M7", "M13"],
+        missing="the cases of two writing connections need PostgreSQL: SQLite has one",
+    ),
+    Planned(
+        id="F40",
+        fault="the wall clock is set forwards or back",
+        tests=["tests/faults/test_clock_steps.py", f"{_ENGINE}/test_sweeping.py"],
+        mutants=["N8"],
+        missing="drift between replicas needs replicas",
+    ),
+    Planned(
+        id="F41",
+        fault="`sla` stands still past due instants; the wall clock jumps while the other does not",
+        tests=["tests/faults/test_clock_steps.py", "tests/faults/test_replicas_race.py"],
+        mutants=["M6"],
+    ),
+    Planned(
+        id="F42",
+        fault="changes of the offset, skipped dates, overnight shifts, odd zones",
+        tests=["tests/property/test_calendar_count.py", "tests/property/test_businesstime_properties.py"],
+        mutants=["M11", "M12"],
+    ),
+    Planned(
+        id="F43",
+        fault="new rules of a zone",
+        tests=["tests/unit/smarketing/test_businesstime.py::test_the_edition_of_the_zone_rules_is_known"],
+        missing="running clocks that a new edition would move are not listed, nor planned anew by a job",
+    ),
+    Planned(
+        id="F44",
+        fault="storms of pauses; terms edited meanwhile; clocks opened again",
+        tests=[
+            f"{_ENGINE}/test_pausing.py",
+            "tests/property/test_clock_properties.py",
+            "tests/property/test_months_relived.py",
+            f"{_ENGINE}/test_sweeping.py",
+        ],
+    ),
+    Planned(
+        id="F45",
+        fault="due now, in the past, at once, never; the last year there is",
+        tests=["tests/unit/sla/test_offline.py", "tests/unit/smarketing/test_businesstime.py"],
+    ),
+    Planned(
+        id="F46",
+        fault="a million open clocks, ten thousand due in one second",
+        tests=[f"{_ENGINE}/test_sweep_cost.py"],
+        missing="the million itself is measured by `make bench ONLY=sweep`",
+    ),
+    Planned(
+        id="F50",
+        fault="replicas race for the same misses",
+        tests=["tests/faults/test_replicas_race.py"],
+        mutants=["M6"],
+        missing="as processes they need PostgreSQL; here they are threads with caches of their own",
+    ),
+    Planned(
+        id="F51",
+        fault="sixty-four calls with one request id",
+        tests=[f"{_SERVER}/test_commands.py"],
+        mutants=["M10"],
+        missing="over three replicas of which one dies",
+    ),
+    Planned(
+        id="F52",
+        fault="thirty-two accept an offer while it expires",
+        tests=["tests/property/test_accepting_races.py"],
+    ),
+    Planned(
+        id="F53",
+        fault="the stop and the miss at one instant",
+        tests=["tests/faults/test_stop_against_miss.py", f"{_ENGINE}/test_arrivals.py"],
+        mutants=["N7"],
+    ),
+    *(
+        Planned(id=f"F{number}", fault=fault, missing=_POSTGRES)
+        for number, fault in (
+            (54, "twenty replicas start at once"),
+            (55, "the holder of a lease stalls and returns"),
+            (56, "the release before and this one together"),
+        )
+    ),
+    Planned(
+        id="F57",
+        fault="clients give up within fifty milliseconds",
+        tests=["tests/faults/test_calls_given_up.py", _KILLS, f"{_STORE}/test_writer.py"],
+        mutants=["M18"],
+    ),
+    Planned(
+        id="F58",
+        fault="SIGTERM under load and open streams",
+        tests=["tests/faults/test_calls_given_up.py", f"{_SERVER}/test_overload_and_drain.py"],
+        missing="no failed call at all needs a second replica",
+    ),
+    Planned(
+        id="F59",
+        fault="more calls than can be answered",
+        tests=[f"{_SERVER}/test_overload_and_drain.py", "tests/contract/intake/test_one_tenant_too_much.py"],
+        missing="goodput at 2× and 5× is a measurement of `make bench`",
+    ),
+    Planned(
+        id="F60",
+        fault="any bytes to every RPC, webhook and page",
+        tests=["tests/contract/api/test_bad_input.py"],
+    ),
+    Planned(
+        id="F61",
+        fault="every method with every role and token",
+        tests=["tests/contract/security/test_every_rpc_is_guarded.py", f"{_SERVER}/test_who_may_call.py"],
+        mutants=["M14"],
+    ),
+    Planned(
+        id="F62",
+        fault="two tenants with equal names and keys",
+        tests=[
+            "tests/contract/security/test_every_rpc_is_guarded.py",
+            f"{_STORE}/test_event_log.py",
+            "tests/contract/leads/test_lead_service.py",
+        ],
+        mutants=["M13"],
+    ),
+    Planned(id="F63", fault="no TLS, wrong or expired certificates", tests=[f"{_SERVER}/test_listening.py"]),
+    Planned(
+        id="F64",
+        fault="no deadline, readers that sleep, idle streams",
+        tests=[f"{_SERVER}/test_how_calls_end.py", f"{_SERVER}/test_overload_and_drain.py"],
+    ),
+    Planned(
+        id="F65",
+        fault="webhooks to private addresses, redirects, peers without end",
+        tests=["tests/contract/delivery/test_webhooks.py", "tests/unit/smarketing/delivery"],
+    ),
+    Planned(
+        id="F66",
+        fault="secrets and persons in what is said when things fail",
+        tests=["tests/unit/smarketing/test_logs.py", _KILLS],
+    ),
+    Planned(
+        id="F67",
+        fault="too many teams, sources and promises for metrics",
+        tests=["tests/contract/metrics"],
+        mutants=["M15"],
+    ),
+    Planned(
+        id="F68",
+        fault="what must not start does not",
+        tests=[
+            "tests/unit/smarketing/sql/test_engine.py",
+            f"{_SERVER}/test_listening.py",
+            f"{_SERVER}/test_who_may_call.py",
+        ],
+        mutants=["M14"],
+    ),
+    Planned(
+        id="F69",
+        fault="large ids, money at its ends, the year 9999",
+        tests=["tests/unit/smarketing/sql/test_types.py", "tests/unit/smarketing/cli/test_texts.py"],
+        mutants=["M12"],
+    ),
+)
