@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import Message
+from sqlalchemy import text
 
 from services.leads.consumers.sla_events import SlaLog
 from services.leads.domain.handoff import Handoff
@@ -59,9 +60,12 @@ async def told(house: House, handoff_id: HandoffId, kind: type[Message]) -> list
     """Return what the log says of this kind of event about the handoff, in order."""
 
     def read(connection: Any) -> list[Any]:
-        found = connection.exec_driver_sql(
-            "SELECT payload FROM event_log WHERE subject = ? AND payload_type = ? ORDER BY position",
-            (handoff_id.name, kind.DESCRIPTOR.full_name),
+        found = connection.execute(
+            text(
+                "SELECT payload FROM event_log WHERE subject = :name AND payload_type = :kind"
+                " ORDER BY position"
+            ),
+            {"name": handoff_id.name, "kind": kind.DESCRIPTOR.full_name},
         )
         return [kind.FromString(payload) for (payload,) in found]
 
@@ -72,8 +76,9 @@ async def kinds_told(house: House, handoff_id: HandoffId) -> list[str]:
     """Return the kinds of all events about the handoff, in order."""
 
     def read(connection: Any) -> list[str]:
-        found = connection.exec_driver_sql(
-            "SELECT payload_type FROM event_log WHERE subject = ? ORDER BY position", (handoff_id.name,)
+        found = connection.execute(
+            text("SELECT payload_type FROM event_log WHERE subject = :name ORDER BY position"),
+            {"name": handoff_id.name},
         )
         return [name.rpartition(".")[2] for (name,) in found]
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection
+import pytest
+from sqlalchemy import Connection, Row, inspect, text
 
 from smarketing.sql import Database, migrate, open_database
 from tests.builders import postgres
@@ -57,6 +58,18 @@ def a_database(name: str, prepare: Callable[[Connection], None]) -> Iterator[Dat
     template = postgres.template(name, partial(_prepared_at, prepare))
     with postgres.database(template) as url, open_database(url) as database:
         yield database
+
+
+def every_row(connection: Connection) -> list[Row[Any]]:
+    """Return all that a database holds."""
+    tables = (text(f'SELECT * FROM "{name}"') for name in inspect(connection).get_table_names())
+    return [row for table in tables for row in connection.execute(table)]
+
+
+def skip_unless_sqlite(reason: str) -> None:
+    """Skip a test about what only SQLite has: its plans, its files."""
+    if store() is not Store.SQLITE:
+        pytest.skip(reason)
 
 
 def _migrated(migrations: str, url: str) -> None:

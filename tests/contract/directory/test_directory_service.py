@@ -16,6 +16,7 @@ from smarketing import wallclock
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.eventlog import reading
 from smarketing.server.errors import Refusal
+from tests.builders.stores import every_row
 from tests.contract.directory.town import (
     Town,
     a_directory_message,
@@ -189,10 +190,7 @@ async def test_no_table_and_no_event_holds_the_text_of_a_token(tmp_path: Path) -
         secret = made.bearer.rpartition("_")[2]
 
         with town.database.reading() as connection:
-            tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
-            rows = [
-                row for table in tables.all() for row in connection.execute(text(f'SELECT * FROM "{table}"'))
-            ]
+            rows = every_row(connection)
         everything = "\n".join(str(value) for row in rows for value in row)
         assert len(rows) > 20
         assert secret not in everything

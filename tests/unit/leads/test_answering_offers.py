@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from services.leads.domain.errors import (
     AssigneeUnknown,
@@ -22,6 +22,7 @@ from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import Contact, History, Qualification
 from services.leads.domain.states import HandoffState
 from services.leads.store.due import Absence, put_absences
+from services.leads.store.schema import SCHEMA
 from services.leads.usecases.offers import (
     AnswerOffer,
     ClaimOffer,
@@ -112,11 +113,12 @@ async def test_an_offer_ends_when_its_lease_ran_out_and_not_when_somebody_notice
 
         await house.store.sweep(expire_offers)
 
-        query = "SELECT occur_time FROM event_log WHERE payload_type LIKE '%OfferEnded'"
-        [(micros,)] = await house.rows(lambda connection: connection.exec_driver_sql(query).all())
+        log = SCHEMA.event_log.event_log.c
+        query = select(log.occur_time).where(log.payload_type.like("%OfferEnded"))
+        [(told,)] = await house.rows(lambda connection: connection.execute(query).all())
         assert handoff.offer is not None
         assert handoff.offer.expire_time is not None
-        assert micros == int(handoff.offer.expire_time.timestamp() * 1_000_000)
+        assert told == handoff.offer.expire_time
 
 
 async def test_a_declined_offer_goes_to_the_next_rep() -> None:

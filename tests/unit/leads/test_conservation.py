@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from services.leads.store.figures import _UNOWNED, Figures, read_figures
 from tests.builders.desk import accepted, queued, rejected
 from tests.builders.leads import BEN, House
+from tests.builders.stores import skip_unless_sqlite
 
 
 async def figures(house: House) -> Figures:
@@ -71,6 +72,7 @@ async def test_an_open_handoff_that_is_nobodys_is_counted(statement: str) -> Non
 
 
 async def test_looking_for_what_is_nobodys_reads_nothing_while_all_is_well() -> None:
+    skip_unless_sqlite("the plan is read as SQLite tells it")
     async with House() as house:
         await with_some_of_each(house)
 

@@ -63,6 +63,7 @@ from tests.builders.leads import (
     an_offered_handoff,
     asked_by,
 )
+from tests.builders.stores import every_row
 
 HOUR = timedelta(hours=1)
 
@@ -414,11 +415,7 @@ async def test_what_a_lead_said_is_sealed_and_in_no_event() -> None:
         kept = await house.one(field_work.record_feedback, heard(handoff))
 
         def everything(connection: Connection) -> bytes:
-            tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
-            rows = [
-                row for (name,) in tables for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"')
-            ]
-            return repr(rows).encode()
+            return repr(every_row(connection)).encode()
 
         assert b"Meier" not in await house.rows(everything)
         [(feedback, sealed)] = await house.rows(

@@ -43,6 +43,7 @@ from tests.builders.leads import (
     asked_by,
 )
 from tests.builders.routing_replay import Replay
+from tests.builders.stores import skip_unless_sqlite
 from tests.unit.leads.test_sla_events import tell
 
 CALENDAR = f"{TENANT}/calendars/office"
@@ -150,6 +151,8 @@ async def test_who_lets_an_offer_expire_has_room_for_the_next_lead_of_the_same_s
 
 
 async def test_a_large_batch_asks_the_database_no_more_often_than_a_small_one() -> None:
+    skip_unless_sqlite("statements are counted by SQLite's own trace")
+
     async def statements(leads: int) -> int:
         directory = routed(
             able(a_directory(), ANNA, capacity=1_000),

@@ -13,6 +13,7 @@ from services.leads.store.sealing import Sealer
 from services.leads.store.transaction import By
 from services.leads.usecases.erasing import EraseSubject, Subject, erase_subjects
 from tests.builders.leads import FORM, House, a_submission
+from tests.builders.stores import skip_unless_sqlite
 
 OF_LEADS = [table for table in SCHEMA.metadata.sorted_tables if {"tenant", "lead"} <= set(table.c.keys())]
 READS_THE_TENANT = re.compile(r"SCAN (?!CONSTANT)\w+|\(tenant=\?\)")
@@ -45,6 +46,7 @@ def too_much(connection: Connection, asked: list[tuple[str, Any]]) -> list[str]:
 
 
 async def test_an_export_reads_no_other_leads_rows() -> None:
+    skip_unless_sqlite("the plan is read as SQLite tells it")
     async with House() as house:
         [submitted, _] = await house.submit(a_submission(1), a_submission(2))
         query = dossier_of(Sealer(bytes(32)), [("default", submitted.handoff.id.lead)], now=house.now)
@@ -59,6 +61,7 @@ async def test_an_export_reads_no_other_leads_rows() -> None:
 
 
 async def test_an_erasure_reads_no_other_leads_rows() -> None:
+    skip_unless_sqlite("the plan is read as SQLite tells it")
     async with House() as house:
         [submitted, _] = await house.submit(a_submission(1), a_submission(2))
         subject = Subject(tenant="default", lead=submitted.handoff.id.lead)
