@@ -25,6 +25,7 @@ A handoff counts on the day, in the tenant's zone, on which it reached the stage
 By cohort, those who entered in the period are followed to whatever became of them.
 By event, each stage counts when it happened.
 A time that people wait is estimated over everybody, those who still wait included.
+What a histogram of answers would say instead is in [histograms.md](histograms.md).
 Leaving without an answer is an outcome of its own there.
 Archived history waits for nobody and is left out of waiting times.
 
