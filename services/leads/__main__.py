@@ -67,6 +67,7 @@ from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.delivery import AddressPolicy, DeliveryTelemetry, Sender, SenderSettings, read_queue
 from smarketing.delivery import Sealer as SecretSealer
+from smarketing.eventlog.bus import EventBus, open_bus
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
@@ -99,6 +100,8 @@ _log = get_log(__name__)
 
 _MIGRATIONS: Final = "services.leads.store.migrations"
 _FOLLOWED: Final = {sla_events.CONSUMER: "sla"}
+_FOLLOWER: Final = "leads.sla"
+"""What the consumer is called on the bus, where services share the names."""
 _SHIPPED_MAPPINGS: Final = Path(__file__).parent / "web" / "mappings"
 
 
@@ -394,7 +397,14 @@ class _Composition:
             succeeded=self._succeeded("routing_metrics"),
         )
         rescorer = Rescorer(self._store, now=self._now, succeeded=self._succeeded("rescore"))
-        consumer = await self._consumer()
+        bus = await open_bus(
+            self._config.event_bus,
+            self._stack,
+            service="leads",
+            registry=self._telemetry.registry,
+            followed={_FOLLOWER: "sla"},
+        )
+        consumer = await self._consumer(bus)
         return (
             BackgroundTask("http", http.run),
             BackgroundTask("denials", denials.run),
@@ -409,15 +419,17 @@ class _Composition:
             BackgroundTask("purge", self._purge),
             BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),
             BackgroundTask("sla", consumer.run),
+            *bus.publishing(self._writer, log="leads"),
         )
 
-    async def _consumer(self) -> Consumer:
+    async def _consumer(self, bus: EventBus) -> Consumer:
         config = self._config
         channel = await self._stack.enter_async_context(_channel_to(config.sla_address, config))
         token = token_file(config.data_dir, "leads")
+        feed = Feed(channel, name="leads", metadata=lambda: _credentials(token))
         return Consumer(
             sla_events.CONSUMER,
-            feed=Feed(channel, name="leads", metadata=lambda: _credentials(token)),
+            feed=bus.source(feed, log="sla", consumer=_FOLLOWER),
             writer=self._writer,
             apply=sla_events.SlaLog(self._store).apply,
             payload_types=sla_events.PAYLOAD_TYPES,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from smarketing.eventlog.bus import BusSettings
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["LeadsConfig"]
@@ -19,6 +20,7 @@ class LeadsConfig(ServerConfig):
     """Where the service `sla` serves its log; while it is away, nothing here waits for it."""
     peer_ca: Path | None = None
     """PEM file that signed the certificate of `sla`; None takes that of clients, or plain text."""
+    event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """The tenants whose business figures /metrics shows; at most three."""
     writer_queue: int = field(default=2048, metadata={"at_least": 64})

@@ -165,7 +165,7 @@ async def _built(
     keeper = DirectoryKeeper(directory_tables, writer, authenticator, consumer=CONSUMER)
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
     log = LeadsLog(archive, keeper, observe=timers.timer_fired)
-    leads = await _following(config, stack, telemetry, writer, apply=log.apply, now=now)
+    leads, relaying = await _following(config, stack, telemetry, writer, apply=log.apply, now=now)
     sweeper = _sweeper(config, writer, archive, leads=leads, log=log, timers=timers, now=now)
     replayer = Replayer(writer, archive, succeeded=told("sla_replay"))
     metrics = SlaMetrics(
@@ -202,6 +202,7 @@ async def _built(
         background=(
             BackgroundTask("directory", keeper.run),
             BackgroundTask("leads", leads.run),
+            *relaying,
             BackgroundTask("sla_sweep", sweeper.run),
             BackgroundTask("sla_replay", replayer.run),
             BackgroundTask(
@@ -230,13 +231,19 @@ async def _following(
     *,
     apply: "Apply",
     now: Callable[[], datetime],
-) -> "Consumer":
+) -> "tuple[Consumer, Sequence[BackgroundTask]]":
     from services.sla.consumers.following import follow_leads
     from services.sla.consumers.leads_log import CONSUMER
+    from smarketing.eventlog.bus import open_bus
     from smarketing.eventlog.telemetry import ConsumerTelemetry
 
-    observer = ConsumerTelemetry(telemetry.registry, {CONSUMER: "leads"})
-    return await follow_leads(config, stack, writer, apply, now=now, observer=observer)
+    followed = {CONSUMER: "leads"}
+    observer = ConsumerTelemetry(telemetry.registry, followed)
+    bus = await open_bus(
+        config.event_bus, stack, service="sla", registry=telemetry.registry, followed=followed
+    )
+    consumer = await follow_leads(config, stack, writer, apply, bus=bus, now=now, observer=observer)
+    return consumer, bus.publishing(writer, log="sla")
 
 
 def _gauges(

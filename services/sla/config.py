@@ -6,6 +6,7 @@ from pathlib import Path
 
 from smarketing.config import Secret
 from smarketing.delivery import MailSettings
+from smarketing.eventlog.bus import BusSettings
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["SlaConfig"]
@@ -22,6 +23,7 @@ class SlaConfig(ServerConfig):
     leads_address: str = "127.0.0.1:7001"
     peer_ca: Path | None = None
     """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
+    event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     webhook_loopback: bool = False

@@ -15,6 +15,11 @@ _put: Final = UpsertRows(
 )
 
 
+def relay_name(log: str) -> str:
+    """Return under what name the place of a log's relay is kept: it is a consumer of its own log."""
+    return f"{log}.relay"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """What a consumer has done with: everything up to `position` of the log `log_id`."""

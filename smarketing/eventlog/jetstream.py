@@ -305,6 +305,7 @@ class _Pull:
         self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._client: Any = None
+        self._joining: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
         self._inbox = ""
         self._held: list[Msg] = []
@@ -360,6 +361,10 @@ class _Pull:
 
     async def close(self) -> None:
         """Give the subscription up; the bus remembers what was acknowledged."""
+        if self._joining is not None:
+            self._joining.cancel()
+            await asyncio.gather(self._joining, return_exceptions=True)
+            self._joining = None
         subscription, self._subscription = self._subscription, None
         self._credit = 0
         if subscription is not None and not self._client.is_closed:
@@ -376,12 +381,27 @@ class _Pull:
         if self._subscription is None and self._loop.time() < self._retry_at:
             return
         try:
-            if self._subscription is None:
-                await self._subscribe()
+            if self._subscription is None and not await self._joined():
+                return
             if self._credit <= self._batch // 2 or self._loop.time() > self._asked_at + self._expires():
                 await self._ask()
         except BUS_REFUSALS as error:
             self._put_off(error)
+
+    async def _joined(self) -> bool:
+        """Tell whether the subscription is made: beside, lest a dead server keep the reader waiting.
+
+        Raises:
+            Exception: why it was not.
+        """
+        if self._joining is None:
+            self._joining = asyncio.create_task(self._subscribe())
+            self._joining.add_done_callback(lambda _: self._changed.set())
+        if not self._joining.done():
+            return False
+        joining, self._joining = self._joining, None
+        await joining
+        return True
 
     async def _subscribe(self) -> None:
         self._client = await self._link.client()

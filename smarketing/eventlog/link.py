@@ -128,21 +128,25 @@ class Link:
         password = settings.password_file
         client = Client()
         try:
-            await client.connect(
-                servers=[server],
-                name=f"smarketing-{settings.name}",
-                user=settings.user or None,
-                password=password.read_text(encoding="utf-8").strip() if password is not None else None,
-                tls=_tls(settings),
-                # Else the client would believe a server that says it wants no TLS, and tell it the password.
-                tls_handshake_first=settings.ca is not None,
-                inbox_prefix=f"_INBOX_{settings.name}",
-                allow_reconnect=False,
-                connect_timeout=_CONNECT_SECONDS,
-                ping_interval=_PING_SECONDS,
-                max_outstanding_pings=_PINGS_UNANSWERED,
-                error_cb=_ignore,
-            )
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await client.connect(
+                    servers=[server],
+                    name=f"smarketing-{settings.name}",
+                    user=settings.user or None,
+                    password=password.read_text(encoding="utf-8").strip() if password is not None else None,
+                    tls=_tls(settings),
+                    # Else the client believes a server that wants no TLS, and tells it the password.
+                    tls_handshake_first=settings.ca is not None,
+                    inbox_prefix=f"_INBOX_{settings.name}",
+                    allow_reconnect=False,
+                    # It would try a closed port for two minutes before it says so.
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=_CONNECT_SECONDS,
+                    ping_interval=_PING_SECONDS,
+                    max_outstanding_pings=_PINGS_UNANSWERED,
+                    error_cb=_ignore,
+                )
         except BaseException:
             with suppress(Exception):
                 await client.close()

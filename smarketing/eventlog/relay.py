@@ -19,13 +19,13 @@ from nats.js.errors import NotFoundError
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog import reading
-from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
+from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint, relay_name
 from smarketing.eventlog.feed import backoff_seconds
 from smarketing.eventlog.link import BUS_REFUSALS, BusAway, Link, heed_cancellation, stream_of, subject_of
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Connection, ReadersBusy, StorageError, Writer
 
-__all__ = ["Relay", "StreamSettings", "relay_name"]
+__all__ = ["Relay", "StreamSettings"]
 
 _log = structlog.get_logger(__name__)
 
@@ -45,11 +45,6 @@ class StreamSettings:
     """What consumers may leave unacknowledged before the relay has to wait for them."""
     duplicate_window_seconds: float = 120.0
     """For this long the bus itself drops what it was given before."""
-
-
-def relay_name(log: str) -> str:
-    """Return under what name the relay's place is kept, among the consumers' checkpoints."""
-    return f"{log}.relay"
 
 
 class Relay:

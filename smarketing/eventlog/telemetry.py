@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from smarketing.eventlog.checkpoints import find_checkpoint
+from smarketing.eventlog.checkpoints import find_checkpoint, relay_name
 from smarketing.eventlog.reading import head
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Connection
@@ -74,7 +74,10 @@ class ConsumerTelemetry:
 
 
 def read_places(connection: Connection, *, log: str, followed: Mapping[str, str]) -> Iterable[Metric]:
-    """Return the head of this service's log, called `log`, and the place of each of its consumers."""
+    """Return the head of this service's log, called `log`, and the place of each of its consumers.
+
+    Where a relay carries the log to a bus, or did, its place too.
+    """
     own = GaugeMetricFamily(
         "smarketing_eventlog_head_position", "Position of the newest event of this log", labels=["log"]
     )
@@ -94,4 +97,17 @@ def read_places(connection: Connection, *, log: str, followed: Mapping[str, str]
         reached.add_metric([consumer, source], checkpoint.position if checkpoint else 0)
         if checkpoint is not None and checkpoint.position:
             progress.add_metric([consumer, source], checkpoint.progress_time.timestamp())
-    return own, reached, progress
+    relay = find_checkpoint(connection, relay_name(log))
+    return (
+        (own, reached, progress) if relay is None else (own, reached, progress, _carried(log, relay.position))
+    )
+
+
+def _carried(log: str, position: int) -> Metric:
+    carried = GaugeMetricFamily(
+        "smarketing_eventlog_relay_position",
+        "Position up to which the bus has acknowledged this log",
+        labels=["log"],
+    )
+    carried.add_metric([log], position)
+    return carried

@@ -9,6 +9,7 @@ import grpc.aio
 
 from services.sla.config import SlaConfig
 from services.sla.consumers.leads_log import CONSUMER, PAYLOAD_TYPES
+from smarketing.eventlog.bus import EventBus
 from smarketing.eventlog.consumer import Apply, Consumer, ConsumerObserver
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
 from smarketing.sql import Writer
@@ -20,6 +21,7 @@ async def follow_leads(
     writer: Writer,
     apply: Apply,
     *,
+    bus: EventBus,
     now: Callable[[], datetime],
     observer: ConsumerObserver,
 ) -> Consumer:
@@ -30,9 +32,10 @@ async def follow_leads(
         credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
         channel = grpc.aio.secure_channel(config.leads_address, credentials, options=CHANNEL_OPTIONS)
     await stack.enter_async_context(channel)
+    feed = Feed(channel, name=CONSUMER, metadata=lambda: _credentials(config))
     return Consumer(
         CONSUMER,
-        feed=Feed(channel, name=CONSUMER, metadata=lambda: _credentials(config)),
+        feed=bus.source(feed, log="leads", consumer=CONSUMER),
         writer=writer,
         apply=apply,
         payload_types=PAYLOAD_TYPES,

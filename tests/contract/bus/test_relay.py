@@ -9,10 +9,9 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.eventlog.checkpoints import find_checkpoint
+from smarketing.eventlog.checkpoints import find_checkpoint, relay_name
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.link import stream_of
-from smarketing.eventlog.relay import relay_name
 from smarketing.sql import Database
 from tests.builders.nats_servers import NatsServer
 from tests.contract.bus.carriers import ABus, Carried
