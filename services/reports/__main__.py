@@ -171,7 +171,6 @@ async def _built(
         access=Access(POLICY, own_side_of),
         now=now,
         age=freshness.age,
-        past=past,
     )
     app = http_app(
         config,
