@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Final
@@ -16,6 +16,7 @@ import grpc.aio
 
 from services.reports.config import ReportsConfig
 from services.reports.consumers import lead_events, sla_events
+from services.reports.consumers.replay import LogReplay
 from services.reports.rpc.input_servicer import InputServicer
 from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.rpc.refusals import refusal_of
@@ -26,6 +27,9 @@ from services.reports.store.fold import ReadModel
 from services.reports.store.listings import Listings
 from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.queries import Queries
+from services.reports.store.snapshots import Snapshots
+from services.reports.usecases.past_states import PastStates
+from services.reports.usecases.snapshot_keeping import SnapshotKeeper, SnapshotPace
 from services.reports.web.dashboard import Access, dashboard
 from services.reports.web.freshness import Freshness, HeardSource
 from services.reports.web.metrics import FoldObserver, ReportMetrics
@@ -37,7 +41,6 @@ from smarketing.api.reports.v1.inputs_pb2_grpc import add_InputServiceServicer_t
 from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
-from smarketing.eventlog.bus import EventBus, open_bus
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
@@ -59,7 +62,7 @@ from smarketing.server.paging import PageTokens
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
-from smarketing.sql import Writer, open_database
+from smarketing.sql import Database, Writer, open_database
 from smarketing.sql.migrate import migrate
 
 __all__ = ["Process", "a_process", "main"]
@@ -85,8 +88,18 @@ class Process:
     leads: Consumer
     sla: Consumer
     authenticator: Authenticator
+    snapshots: SnapshotKeeper
     background: Sequence[BackgroundTask]
     ready: DirectoryReadiness
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The database, its writer, and the revision of its schema."""
+
+    database: Database
+    writer: Writer
+    schema: str
 
 
 @asynccontextmanager
@@ -109,34 +122,24 @@ async def a_process(
             tzdata=tzdata_version(),
             sqlite=engine_version(database),
         )
-        yield await _built(config, stack, telemetry, writer, now)
+        yield await _built(config, stack, telemetry, Stored(database, writer, schema), now)
 
 
 async def _built(
     config: ReportsConfig,
     stack: AsyncExitStack,
     telemetry: Telemetry,
-    writer: Writer,
+    stored: Stored,
     now: Callable[[], datetime],
 ) -> Process:
+    writer = stored.writer
     authenticator = Authenticator(now=now)
     keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
     observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
-    bus = await open_bus(
-        config.event_bus, stack, service="reports", registry=telemetry.registry, followed=_FOLLOWED
-    )
     leads, sla = await _consumers(
-        config,
-        stack,
-        writer,
-        bus=bus,
-        model=model,
-        keeper=keeper,
-        observer=observer,
-        freshness=freshness,
-        now=now,
+        config, stack, writer, model=model, keeper=keeper, observer=observer, freshness=freshness, now=now
     )
     denials = DenialRecorder(
         SCHEMA.commands.audit, writer, succeeded=lambda: telemetry.task_succeeded("denials")
@@ -155,12 +158,24 @@ async def _built(
         [partial(read_places, log="reports", followed=_FOLLOWED)],
         succeeded=lambda: telemetry.task_succeeded("gauges"),
     )
+    snapshots = _snapshots(config, stored)
+    past = await _past(config, stack, writer, model=model, snapshots=snapshots)
+    copying = SnapshotKeeper(
+        writer,
+        stored.database,
+        figures.queries,
+        snapshots,
+        SnapshotPace(timedelta(hours=config.snapshot_hours), config.snapshot_events),
+        now=now,
+        succeeded=lambda: telemetry.task_succeeded("snapshots"),
+    )
     running = await _listening(
         config,
         stack,
         telemetry=telemetry,
         writer=writer,
         figures=figures,
+        past=past,
         authenticator=authenticator,
         denials=denials,
         now=now,
@@ -171,6 +186,7 @@ async def _built(
         access=Access(POLICY, own_side_of),
         now=now,
         age=freshness.age,
+        past=past,
     )
     app = http_app(
         config,
@@ -189,6 +205,7 @@ async def _built(
         leads=leads,
         sla=sla,
         authenticator=authenticator,
+        snapshots=copying,
         ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
         background=(
             BackgroundTask("directory", keeper.run),
@@ -197,6 +214,7 @@ async def _built(
             BackgroundTask("denials", denials.run),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", gauges.run),
+            BackgroundTask("snapshots", copying.run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),
@@ -208,21 +226,18 @@ async def _consumers(
     stack: AsyncExitStack,
     writer: Writer,
     *,
-    bus: EventBus,
     model: ReadModel,
     keeper: DirectoryKeeper,
     observer: FoldObserver,
     freshness: Freshness,
     now: Callable[[], datetime],
 ) -> tuple[Consumer, Consumer]:
-    leads_feed = await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address)
-    sla_feed = await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address)
     of_leads = lead_events.LeadEvents(model, keeper.fold)
     of_sla = sla_events.SlaEvents(model, MarketingQuotas(SCHEMA.reports))
     leads = Consumer(
         _CONSUMER_OF_LEADS,
         feed=HeardSource(
-            bus.source(leads_feed, log="leads", consumer=_CONSUMER_OF_LEADS), "leads", freshness
+            await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address), "leads", freshness
         ),
         writer=writer,
         apply=of_leads.apply,
@@ -233,7 +248,7 @@ async def _consumers(
     )
     sla = Consumer(
         _CONSUMER_OF_SLA,
-        feed=HeardSource(bus.source(sla_feed, log="sla", consumer=_CONSUMER_OF_SLA), "sla", freshness),
+        feed=HeardSource(await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address), "sla", freshness),
         writer=writer,
         apply=of_sla.apply,
         payload_types=sla_events.PAYLOAD_TYPES,
@@ -244,14 +259,50 @@ async def _consumers(
     return leads, sla
 
 
+def _snapshots(config: ReportsConfig, stored: Stored) -> Snapshots:
+    return Snapshots(
+        config.data_dir / "reports-snapshots", schema=stored.schema, most_bytes=config.snapshot_bytes
+    )
+
+
+async def _past(
+    config: ReportsConfig, stack: AsyncExitStack, writer: Writer, *, model: ReadModel, snapshots: Snapshots
+) -> PastStates:
+    sources = {
+        service: _views(config, await _channel(config, stack, address), service)
+        for service, address in (("leads", config.leads_address), ("sla", config.sla_address))
+    }
+    past = PastStates(
+        writer,
+        SCHEMA.reports,
+        snapshots=snapshots,
+        replay=LogReplay(model, sources),
+        folder=config.data_dir / "reports-past",
+        monotonic=wallclock.monotonic,
+    )
+    stack.push_async_callback(past.close)
+    return past
+
+
+def _views(config: ReportsConfig, channel: grpc.aio.Channel, service: str) -> Callable[[str], Feed]:
+    return lambda view: Feed(
+        channel, name=f"reports.past.{service}", view=view, metadata=lambda: _credentials(config)
+    )
+
+
 async def _feed(config: ReportsConfig, stack: AsyncExitStack, name: str, address: str) -> Feed:
+    channel = await _channel(config, stack, address)
+    return Feed(channel, name=name, metadata=lambda: _credentials(config))
+
+
+async def _channel(config: ReportsConfig, stack: AsyncExitStack, address: str) -> grpc.aio.Channel:
     if config.peer_ca is None:
         channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
     else:
         credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
         channel = grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
     await stack.enter_async_context(channel)
-    return Feed(channel, name=name, metadata=lambda: _credentials(config))
+    return channel
 
 
 def _credentials(config: ReportsConfig) -> tuple[tuple[str, str], ...]:
@@ -271,6 +322,7 @@ async def _listening(
     telemetry: Telemetry,
     writer: Writer,
     figures: Figures,
+    past: PastStates,
     authenticator: Authenticator,
     denials: DenialRecorder,
     now: Callable[[], datetime],
@@ -304,7 +356,8 @@ async def _listening(
         policy=POLICY,
         servicers=[
             Servicer(
-                add_ReportServiceServicer_to_server, ReportServicer(writer, figures, now=now, pages=pages)
+                add_ReportServiceServicer_to_server,
+                ReportServicer(writer, figures, past, now=now, pages=pages),
             ),
             Servicer(
                 add_InputServiceServicer_to_server, InputServicer(writer, figures, now=now, pages=pages)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smarketing.config import Secret
-from smarketing.eventlog.bus import BusSettings
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["ReportsConfig"]
@@ -22,11 +21,16 @@ class ReportsConfig(ServerConfig):
     sla_address: str = "127.0.0.1:7002"
     peer_ca: Path | None = None
     """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
-    event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     fold_batch_events: int = field(default=4000, metadata={"at_least": 1, "at_most": 20_000})
     """Events folded in by one transaction at most."""
+    snapshot_hours: int = field(default=24, metadata={"at_least": 1, "at_most": 744})
+    """The tables are copied when the newest copy is so old, by the log: past states are made from copies."""
+    snapshot_events: int = field(default=250_000, metadata={"at_least": 1})
+    """Likewise when it is so many events behind."""
+    snapshot_bytes: int = field(default=20 * 1024**3, metadata={"at_least": 1})
+    """So much room at most for the copies; the oldest go first."""
 
     def __post_init__(self) -> None:
         # Not super(): a slotted dataclass is made anew, and the cell of super() still holds the first.

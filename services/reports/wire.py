@@ -7,7 +7,8 @@ from typing import Any, Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.reports.domain.errors import PeriodInvalid
+from services.reports.domain.as_of import AskedAsOf
+from services.reports.domain.errors import AsOfInvalid, PeriodInvalid
 from services.reports.domain.estimators import Point
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.kpi_kinds import Basis, Kpi
@@ -20,6 +21,7 @@ from smarketing.api.terms.v1 import terms_pb2 as termspb
 
 __all__ = [
     "CURVE_POINTS",
+    "as_of_from",
     "basis_from",
     "basis_to",
     "dimensions_from",
@@ -53,6 +55,8 @@ _MEASURES: Final = {
     Measure.BUYER_FIRST_FOLLOW_UP: reportspb.ResponseTimesRow.MEASURE_BUYER_TIME_TO_FIRST_FOLLOW_UP,
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND: Final = 253_402_300_799
+"""The last of year 9999."""
 
 
 def period_from(request_period: reportspb.Period | None) -> Period | None:
@@ -68,6 +72,29 @@ def period_from(request_period: reportspb.Period | None) -> Period | None:
     except ValueError:
         raise PeriodInvalid(None, None) from None
     return Period.of(start, end)
+
+
+def as_of_from(asked: reportspb.AsOf | None) -> AskedAsOf | None:
+    """Return the past state asked for; None when none was.
+
+    Raises:
+        AsOfInvalid: for one without an instant, or that names a log twice.
+    """
+    if asked is None:
+        return None
+    if not asked.HasField("as_of_time") or not _is_instant(asked.as_of_time):
+        raise AsOfInvalid("as_of.as_of_time", "an instant that is past")
+    time = asked.as_of_time.seconds * 1_000_000 + asked.as_of_time.nanos // 1000
+    if not asked.positions:
+        return AskedAsOf(time)
+    positions = {each.service: (each.log_id, each.position) for each in asked.positions}
+    if len(positions) < len(asked.positions):
+        raise AsOfInvalid("as_of.positions", "one position a log")
+    return AskedAsOf(time, positions)
+
+
+def _is_instant(said: Timestamp) -> bool:
+    return 0 <= said.seconds <= _LAST_SECOND and 0 <= said.nanos < 1_000_000_000
 
 
 def dimensions_from(numbers: Iterable[int]) -> tuple[Dimension | None, ...]:

@@ -10,7 +10,7 @@ from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.cli.figures import as_of_text, group_text, value_text
 from smarketing.cli.inputs import register
 from smarketing.cli.leads import taken
-from smarketing.cli.options import date_message, number_of
+from smarketing.cli.options import date_message, number_of, timestamp_of
 from smarketing.cli.output import table
 from smarketing.cli.session import session_of
 from smarketing.client import ReportsClient
@@ -25,13 +25,18 @@ From = Annotated[str, typer.Option("--from", help="First day of the period: 2026
 Until = Annotated[str, typer.Option("--until", help="The day behind its last.")]
 By = Annotated[list[str] | None, typer.Option("--by", help="Group by source, source_channel, month, team …")]
 Basis = Annotated[str, typer.Option(help="cohort or event.")]
+AsOf = Annotated[
+    str, typer.Option("--as-of", help="An instant of the last thirteen months: as it was known then.")
+]
 
 
 @app.command()
-def scorecard(ctx: typer.Context, start: From = "", end: Until = "") -> None:
+def scorecard(ctx: typer.Context, start: From = "", end: Until = "", as_of: AsOf = "") -> None:
     """Show what each party promised and how it stands."""
     session = session_of(ctx)
-    request = reportspb.GetScorecardRequest(parent=session.parent, period=_period(start, end))
+    request = reportspb.GetScorecardRequest(
+        parent=session.parent, period=_period(start, end), as_of=_past(as_of)
+    )
     card = session.ask(ReportsClient, lambda reports: reports.get_scorecard(request))
 
     def view() -> Group:
@@ -51,7 +56,15 @@ def scorecard(ctx: typer.Context, start: From = "", end: Until = "") -> None:
 
 
 @app.command()
-def funnel(ctx: typer.Context, start: From = "", end: Until = "", basis: Basis = "", by: By = None) -> None:
+def funnel(
+    ctx: typer.Context,
+    *,
+    start: From = "",
+    end: Until = "",
+    basis: Basis = "",
+    by: By = None,
+    as_of: AsOf = "",
+) -> None:
     """Show how many handoffs reached each stage."""
     session = session_of(ctx)
     request = reportspb.GetFunnelRequest(
@@ -59,6 +72,7 @@ def funnel(ctx: typer.Context, start: From = "", end: Until = "", basis: Basis =
         period=_period(start, end),
         basis=number_of(reportspb.Basis, basis),
         group_by=_dimensions(by),
+        as_of=_past(as_of),
     )
     found = session.ask(ReportsClient, lambda reports: reports.get_funnel(request))
     stages = (
@@ -89,11 +103,16 @@ def funnel(ctx: typer.Context, start: From = "", end: Until = "", basis: Basis =
 
 
 @app.command()
-def compliance(ctx: typer.Context, start: From = "", end: Until = "", by: By = None) -> None:
+def compliance(
+    ctx: typer.Context, *, start: From = "", end: Until = "", by: By = None, as_of: AsOf = ""
+) -> None:
     """Show how commitments were kept, each clock counted at its due instant."""
     session = session_of(ctx)
     request = reportspb.GetComplianceRequest(
-        parent=session.parent, period=_period(start, end), group_by=_dimensions(by)
+        parent=session.parent,
+        period=_period(start, end),
+        group_by=_dimensions(by),
+        as_of=_past(as_of),
     )
     found = session.ask(ReportsClient, lambda reports: reports.get_compliance(request))
     counts = ("met", "breached", "excused", "void", "open", "overdue")
@@ -114,11 +133,16 @@ def compliance(ctx: typer.Context, start: From = "", end: Until = "", by: By = N
 
 
 @app.command("response-times")
-def response_times(ctx: typer.Context, start: From = "", end: Until = "", by: By = None) -> None:
+def response_times(
+    ctx: typer.Context, *, start: From = "", end: Until = "", by: By = None, as_of: AsOf = ""
+) -> None:
     """Show response times that count those who still wait."""
     session = session_of(ctx)
     request = reportspb.GetResponseTimesRequest(
-        parent=session.parent, period=_period(start, end), group_by=_dimensions(by)
+        parent=session.parent,
+        period=_period(start, end),
+        group_by=_dimensions(by),
+        as_of=_past(as_of),
     )
     found = session.ask(ReportsClient, lambda reports: reports.get_response_times(request))
 
@@ -148,6 +172,7 @@ def kpi(
     end: Until = "",
     basis: Basis = "",
     by: By = None,
+    as_of: AsOf = "",
 ) -> None:
     """Compute one figure, in groups when asked."""
     session = session_of(ctx)
@@ -157,6 +182,7 @@ def kpi(
         period=_period(start, end),
         basis=number_of(reportspb.Basis, basis),
         group_by=_dimensions(by),
+        as_of=_past(as_of),
     )
     answer = session.ask(ReportsClient, lambda reports: reports.query_kpi(request))
 
@@ -167,11 +193,14 @@ def kpi(
                 value_text(row.value),
                 str(row.value.numerator) if row.value.HasField("numerator") else "",
                 str(row.value.denominator) if row.value.HasField("denominator") else "",
+                *_at_month_end(answer, row),
             )
             for row in answer.rows
         ]
         title = f"{answer.kpi.kpi_id} {answer.kpi.title}"
-        return Group(table(("group", "value", "of", "in"), rows, title=title), as_of_text(answer.as_of))
+        frozen = ("at the month's end",) if answer.HasField("month_end") else ()
+        shown = table(("group", "value", "of", "in", *frozen), rows, title=title)
+        return Group(shown, as_of_text(answer.as_of))
 
     session.show(answer, view)
 
@@ -186,12 +215,25 @@ def kpis(ctx: typer.Context) -> None:
     session.show_list("kpis", found, lambda: table(("id", "title", "unit", "formula"), rows), more=more)
 
 
+def _at_month_end(answer: reportspb.QueryKpiResponse, row: reportspb.KpiRow) -> tuple[str, ...]:
+    """Return what a row was when its month was over; nothing where no such copy is."""
+    if not answer.HasField("month_end"):
+        return ()
+    found = next((each for each in answer.month_end.rows if list(each.group) == list(row.group)), None)
+    return ("—" if found is None else value_text(found.value),)
+
+
 def _period(start: str, end: str) -> reportspb.Period | None:
     if not start and not end:
         return None
     if not start or not end:
         raise typer.BadParameter("a period needs both --from and --until")
     return reportspb.Period(start_date=date_message(start), end_date=date_message(end))
+
+
+def _past(as_of: str) -> reportspb.AsOf | None:
+    """Return the past state that an option says: what had been recorded until an instant."""
+    return reportspb.AsOf(as_of_time=timestamp_of(as_of)) if as_of else None
 
 
 def _dimensions(by: list[str] | None) -> list[reportspb.Dimension.ValueType]:

@@ -5,16 +5,24 @@ ReportError
 ├── DimensionUnsupported
 ├── PeriodInvalid
 ├── BasisRequired
+├── AsOfInvalid
+├── AsOfOutOfReach
+├── AsOfBusy
+├── LogUnreachable
 └── FactMissing        (a log told of something that it never began)
 """
 
 from datetime import date
 
 __all__ = [
+    "AsOfBusy",
+    "AsOfInvalid",
+    "AsOfOutOfReach",
     "BasisRequired",
     "DimensionUnsupported",
     "FactMissing",
     "KpiUnknown",
+    "LogUnreachable",
     "PeriodInvalid",
     "ReportError",
 ]
@@ -56,6 +64,36 @@ class BasisRequired(ReportError):
     def __init__(self, kpi_id: str) -> None:
         super().__init__(f"say on which basis {kpi_id} is wanted")
         self.kpi_id = kpi_id
+
+
+class AsOfInvalid(ReportError):
+    """There is no such past state."""
+
+    def __init__(self, field: str, wanted: str) -> None:
+        super().__init__(f"{field} must be {wanted}")
+        self.field = field
+        self.wanted = wanted
+
+
+class AsOfOutOfReach(ReportError):
+    """There was such a state, but neither a copy nor the log reaches back to it."""
+
+    def __init__(self, field: str, wanted: str) -> None:
+        super().__init__(f"{field} must be {wanted}")
+        self.field = field
+        self.wanted = wanted
+
+
+class AsOfBusy(ReportError):
+    """So many past states are being made that no other is begun."""
+
+
+class LogUnreachable(ReportError):
+    """A past state needs events of a log whose service does not answer."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"the log of {service} cannot be read at present")
+        self.service = service
 
 
 class FactMissing(Exception):

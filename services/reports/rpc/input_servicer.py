@@ -13,12 +13,13 @@ from services.reports import wire
 from services.reports.domain.errors import PeriodInvalid
 from services.reports.domain.goals import QuotaOrigin
 from services.reports.domain.inputs import InputEntry, Outcome
-from services.reports.domain.periods import Period, micros_of
+from services.reports.domain.periods import Micros, Period, micros_of
 from services.reports.rpc import input_wire
 from services.reports.rpc.input_policy import may_record, may_see_person
 from services.reports.store.commands import unit_of
 from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures
+from services.reports.store.input_journal import InputJournal
 from services.reports.store.inputs import InputStore
 from services.reports.store.quota_tree import QuotaLine, QuotaTree
 from smarketing import names
@@ -54,14 +55,15 @@ class InputServicer(InputServiceServicer):
         self, writer: Writer, figures: Figures, *, now: Callable[[], datetime], pages: PageTokens
     ) -> None:
         self._writer = writer
-        self._store = figures.inputs.inputs
+        tables = SCHEMA.reports
+        self._store = InputStore(tables.input_entry, InputJournal(tables.input_change))
         self._tree = QuotaTree(figures, SCHEMA.directory)
         self._now = now
         self._pages = pages
         store = self._store
 
         def record(connection: Any, batch: _Batch) -> list[inputspb.InputResult]:
-            return _results(store, connection, batch)
+            return _results(store, connection, batch, micros_of(now()))
 
         self._record = unit_of(record, _recorded_to)
 
@@ -134,11 +136,11 @@ def _told(tenant: str, said: inputspb.Input, caller: Caller) -> InputEntry | Ref
     return entry if may_record(caller, entry) else permission_denied()
 
 
-def _results(store: InputStore, connection: Any, batch: _Batch) -> list[inputspb.InputResult]:
+def _results(store: InputStore, connection: Any, batch: _Batch, now: Micros) -> list[inputspb.InputResult]:
     taken = [each for each in batch.told if isinstance(each, InputEntry)]
     # Who may not tell an input may not take it back either, nor put another in its place.
     outcomes = iter(
-        store.record(connection, taken, may_replace=lambda known: may_record(batch.caller, known))
+        store.record(connection, taken, may_replace=lambda known: may_record(batch.caller, known), now=now)
     )
     return [
         _result_of(next(outcomes) or permission_denied() if isinstance(each, InputEntry) else each)

@@ -1,11 +1,17 @@
 """The one table: what reports refuses → code, reason and metadata."""
 
+from datetime import timedelta
+
 import grpc
 
 from services.reports.domain.errors import (
+    AsOfBusy,
+    AsOfInvalid,
+    AsOfOutOfReach,
     BasisRequired,
     DimensionUnsupported,
     KpiUnknown,
+    LogUnreachable,
     PeriodInvalid,
 )
 from smarketing.server.errors import FieldViolation, Refusal, field_invalid
@@ -41,6 +47,33 @@ def refusal_of(error: BaseException) -> Refusal | None:
                 f"Say on which basis {kpi_id} is wanted: COHORT or EVENT.",
                 {"kpi_id": kpi_id},
                 field_violations=[FieldViolation("basis", "COHORT or EVENT")],
+            )
+        case _:
+            return _refusal_of_past(error)
+
+
+def _refusal_of_past(error: BaseException) -> Refusal | None:
+    """Return the refusal of a past state that cannot be answered from."""
+    match error:
+        case AsOfInvalid(field=field, wanted=wanted):
+            return field_invalid(field, wanted)
+        case AsOfOutOfReach(field=field, wanted=wanted):
+            return field_invalid(field, wanted, reason="AS_OF_OUT_OF_REACH")
+        case AsOfBusy():
+            return Refusal(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "AS_OF_BUSY",
+                "Many past states are being made; ask again in a minute.",
+                {},
+                retry_delay=timedelta(minutes=1),
+            )
+        case LogUnreachable(service=service):
+            return Refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "LOG_UNREACHABLE",
+                f"The log of {service} cannot be read at present; ask again soon.",
+                {"service": service},
+                retry_delay=timedelta(seconds=5),
             )
         case _:
             return library_refusal_of(error)

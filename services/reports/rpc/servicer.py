@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import grpc.aio
 
 from services.reports import wire
+from services.reports.domain.as_of import INPUTS, AskedAsOf
 from services.reports.domain.errors import DimensionUnsupported
 from services.reports.domain.figures import Figure
 from services.reports.domain.kpi_kinds import Basis
@@ -23,7 +24,9 @@ from services.reports.store.figures import (
     ResponseRow,
     ScoreLine,
 )
+from services.reports.store.input_journal import InputJournal
 from services.reports.store.queries import Question
+from services.reports.usecases.past_states import PastStates
 from smarketing import names
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.reports.v1.reports_pb2_grpc import ReportServiceServicer
@@ -45,10 +48,18 @@ class ReportServicer(ReportServiceServicer):
     """Answers from the read model; every answer is of one state of it."""
 
     def __init__(
-        self, writer: Writer, figures: Figures, *, now: Callable[[], datetime], pages: PageTokens
+        self,
+        writer: Writer,
+        figures: Figures,
+        past: PastStates,
+        *,
+        now: Callable[[], datetime],
+        pages: PageTokens,
     ) -> None:
         self._writer = writer
         self._figures = figures
+        self._past = past
+        self._journal = InputJournal(figures.queries.tables.input_change)
         self._now = now
         self._pages = pages
 
@@ -80,7 +91,7 @@ class ReportServicer(ReportServiceServicer):
             raise permission_denied()
         basis = wire.basis_from(request.basis)
         rows, as_of = await self._ask(
-            question, lambda connection: self._figures.query(connection, kpi.kpi_id, question, basis)
+            request, question, lambda connection: self._figures.query(connection, kpi.kpi_id, question, basis)
         )
         group_by = kpi.grouped_by(question.group_by)
         return reportspb.QueryKpiResponse(
@@ -99,7 +110,7 @@ class ReportServicer(ReportServiceServicer):
         del context
         question = self._question(request, ())
         scores, as_of = await self._ask(
-            question, lambda connection: self._figures.scores(connection, question)
+            request, question, lambda connection: self._figures.scores(connection, question)
         )
         return reportspb.Scorecard(
             period=_period_of(request),
@@ -120,7 +131,7 @@ class ReportServicer(ReportServiceServicer):
         question = self._question(request, request.group_by)
         basis = wire.basis_from(request.basis) or Basis.COHORT
         rows, as_of = await self._ask(
-            question, lambda connection: self._figures.funnel(connection, question, basis)
+            request, question, lambda connection: self._figures.funnel(connection, question, basis)
         )
         return reportspb.Funnel(
             period=_period_of(request),
@@ -136,7 +147,7 @@ class ReportServicer(ReportServiceServicer):
         del context
         question = self._question(request, request.group_by)
         rows, as_of = await self._ask(
-            question, lambda connection: self._figures.compliance(connection, question)
+            request, question, lambda connection: self._figures.compliance(connection, question)
         )
         group_by = question.group_by or (Dimension.COMMITMENT,)
         return reportspb.Compliance(
@@ -152,7 +163,7 @@ class ReportServicer(ReportServiceServicer):
         del context
         question = self._question(request, request.group_by, most=1)
         rows, as_of = await self._ask(
-            question, lambda connection: self._figures.response_times(connection, question)
+            request, question, lambda connection: self._figures.response_times(connection, question)
         )
         return reportspb.ResponseTimes(
             period=_period_of(request),
@@ -170,15 +181,18 @@ class ReportServicer(ReportServiceServicer):
             if dimension is None:
                 raise DimensionUnsupported("anything", "DIMENSION_UNSPECIFIED")
             dimensions.append(dimension)
+        asked = _past_of(request)
         return Question(
             tenant=request.parent,
             period=wire.period_from(_period_of(request)),
             group_by=tuple(dimensions),
-            now=micros_of(self._now()),
+            now=asked.time if asked is not None else micros_of(self._now()),
             party=own_side_of(current_call().caller),
         )
 
-    async def _ask(self, question: Question, query: Callable[[Any], T]) -> tuple[T, reportspb.AsOf]:
+    async def _ask(
+        self, request: Any, question: Question, query: Callable[[Any], T]
+    ) -> tuple[T, reportspb.AsOf]:
         """Return what a query finds, and as of which positions: both from one state of the tables."""
         # Positions of a whole log count what other tenants do: only callers above tenants are told.
         above = current_call().caller.tenant == ANY_TENANT
@@ -186,19 +200,31 @@ class ReportServicer(ReportServiceServicer):
         def read(connection: Any) -> tuple[T, reportspb.AsOf]:
             return query(connection), self._as_of(connection, question, above=above)
 
-        return await self._writer.read(read)
+        asked = _past_of(request)
+        if asked is None:
+            return await self._writer.read(read)
+        now = micros_of(self._now())
+        return await self._past.read(question.tenant, asked, read, now=now, above=above)
 
     def _as_of(self, connection: Any, question: Question, *, above: bool) -> reportspb.AsOf:
         queries = self._figures.queries
         folded = queries.folded(connection) if above else queries.folded_of(connection, question.tenant)
+        positions = [
+            reportspb.LogPosition(service=log.service, log_id=log.log_id, position=log.position)
+            for log in folded
+        ]
+        changes = self._journal.count(connection, question.tenant)
+        if changes:
+            positions.append(reportspb.LogPosition(service=INPUTS, position=changes))
         return reportspb.AsOf(
-            positions=[
-                reportspb.LogPosition(service=log.service, log_id=log.log_id, position=log.position)
-                for log in folded
-            ],
+            positions=positions,
             as_of_time=wire.instant_to(question.now),
             newest_event_time=(wire.instant_to(max(log.record_time for log in folded)) if folded else None),
         )
+
+
+def _past_of(request: Any) -> AskedAsOf | None:
+    return wire.as_of_from(request.as_of if request.HasField("as_of") else None)
 
 
 def _period_of(request: Any) -> reportspb.Period | None:

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, or_, select
 
 from services.reports.domain.inputs import InputEntry, InputKind, Outcome
-from services.reports.domain.periods import Period
+from services.reports.domain.periods import Micros, Period
+from services.reports.store.input_journal import InputJournal
 from smarketing.sql import FindRows, UpsertRows
 
 __all__ = ["InputStore"]
@@ -17,8 +18,9 @@ _KEY = ("tenant", "source_system", "external_id")
 class InputStore:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, journal: InputJournal | None = None) -> None:
         self._table = table
+        self._journal = journal
         self._names = [column.name for column in table.columns]
         others = [name for name in self._names if name not in _KEY]
         self._find = FindRows(table, key=_KEY, columns=self._names, locked=True)
@@ -31,6 +33,7 @@ class InputStore:
         entries: Sequence[InputEntry],
         *,
         may_replace: Callable[[InputEntry], bool],
+        now: Micros = 0,
     ) -> list[Outcome | None]:
         """Keep entries in order, and return what became of each: None where the known may not be replaced.
 
@@ -52,6 +55,8 @@ class InputStore:
             outcomes.append(outcome)
         rows = [[_stored(getattr(entry, name)) for name in self._written] for entry in kept.values()]
         self._upsert.upsert(connection, rows)
+        if self._journal is not None:
+            self._journal.note(connection, list(kept.values()), now)
         return outcomes
 
     def overlapping(

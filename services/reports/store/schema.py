@@ -71,6 +71,10 @@ class Tables:
     marketing_quota: Table
     input_entry: Table
     """What people and systems recorded; in no log, so that no rebuild makes it anew."""
+    input_change: Table
+    """Every change of that, for past states of it."""
+    month_end: Table
+    """Figures as they were when a month was over; no rebuild makes them anew either."""
 
     @property
     def rollups(self) -> tuple[Table, ...]:
@@ -260,7 +264,26 @@ def _of_money(metadata: MetaData) -> dict[str, Table]:
     Index("input_entry_by_day", entry.c.tenant, entry.c.kind, entry.c.first_day)
     quota = Table("marketing_quota", metadata, *_columns_of(MarketingQuota, key="agreement_version"))
     Index("marketing_quota_by_tenant", quota.c.tenant)
-    return {"input_entry": entry, "marketing_quota": quota}
+    change = Table(
+        "input_change",
+        metadata,
+        Column("tenant", Text, primary_key=True),
+        Column("number", BigInt, primary_key=True, autoincrement=False),
+        Column("change_time", BigInt, nullable=False),
+        Column("entry", Text, nullable=False),
+    )
+    end = Table(
+        "month_end",
+        metadata,
+        Column("tenant", Text, primary_key=True),
+        Column("month", BigInt, primary_key=True, autoincrement=False),
+        Column("kpi_id", Text, primary_key=True),
+        Column("basis", Text, primary_key=True),
+        Column("group_by", Text, primary_key=True),
+        Column("freeze_time", BigInt, nullable=False),
+        Column("answer", LargeBinary, nullable=False),
+    )
+    return {"input_entry": entry, "marketing_quota": quota, "input_change": change, "month_end": end}
 
 
 def _around_handoffs(metadata: MetaData) -> dict[str, Table]:

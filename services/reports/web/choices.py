@@ -3,12 +3,12 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from services.reports.domain.periods import Days, Period, first_of_month, month_after
 
-__all__ = ["Choice", "PeriodChoice", "choice_of"]
+__all__ = ["Choice", "PeriodChoice", "as_of_of", "choice_of"]
 
 _EARLIEST: Final = date(1990, 1, 1)
 _LATEST: Final = date(2200, 1, 1)
@@ -71,6 +71,21 @@ def choice_of(parameters: Mapping[str, str]) -> PeriodChoice | None:
     if not _EARLIEST <= start <= end < _LATEST:
         return None
     return PeriodChoice(choice, start, end)
+
+
+def as_of_of(parameters: Mapping[str, str]) -> datetime | None:
+    """Return the past instant that an address asks for; None where it asks for none.
+
+    Raises:
+        ValueError: for a text that is no instant, or says no zone.
+    """
+    told = parameters.get("as_of", "")
+    if not told:
+        return None
+    instant = datetime.fromisoformat(told)
+    if instant.tzinfo is None or not _EARLIEST <= instant.date() < _LATEST:
+        raise ValueError(told)
+    return instant.astimezone(UTC)
 
 
 def _quarter_of(today: Days) -> Period:

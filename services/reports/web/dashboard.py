@@ -14,8 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from services.reports.domain.as_of import AskedAsOf
+from services.reports.domain.errors import AsOfBusy, AsOfInvalid, AsOfOutOfReach, LogUnreachable
 from services.reports.domain.periods import micros_of
-from services.reports.web.choices import Choice, PeriodChoice, choice_of
+from services.reports.usecases.past_states import PastStates
+from services.reports.web.choices import Choice, PeriodChoice, as_of_of, choice_of
 from services.reports.web.funnel import SHOWN_STAGES
 from services.reports.web.page import Viewed, frame_of, page_of, tables_of
 from services.reports.web.reading import Facts, Reader, Wish
@@ -37,6 +40,8 @@ _DEFAULT_TENANT: Final = "default"
 _AT_ONCE: Final = 4
 """So many pages are read at once at most; readers are left for everybody else."""
 _WAIT_SECONDS: Final = 10.0
+_NO_SUCH_PAST: Final = (AsOfInvalid, AsOfOutOfReach)
+_PASSING: Final = (ReadersBusy, TimeoutError, AsOfBusy, LogUnreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,13 @@ def dashboard(
     access: Access,
     now: Callable[[], datetime],
     age: Callable[[], timedelta],
+    past: PastStates | None = None,
 ) -> Starlette:
-    """Return the dashboard; `age` is for how long its figures have not been certainly complete."""
-    pages = _Pages(writer, reader, access=access, now=now, age=age)
+    """Return the dashboard; `age` is for how long its figures have not been certainly complete.
+
+    Without `past` states it shows the present alone.
+    """
+    pages = _Pages(writer, reader, access=access, now=now, age=age, past=past)
     return Starlette(
         routes=[
             Route("/", pages.show, methods=["GET"]),
@@ -86,12 +95,14 @@ class _Pages:
         access: Access,
         now: Callable[[], datetime],
         age: Callable[[], timedelta],
+        past: PastStates | None,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._access = access
         self._now = now
         self._age = age
+        self._past = past
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._style = (_HERE / "static" / "dashboard.css").read_bytes()
         templates = Environment(
@@ -119,12 +130,14 @@ class _Pages:
         except Refusal:
             return HTMLResponse(self._render_denied(request, texts), 403)
         if faulty:
-            return HTMLResponse(self._render(viewed, None, fault=texts("period_invalid")), 400)
+            return HTMLResponse(self._render(viewed, None, fault=texts(faulty)), 400)
         try:
             facts = await self._facts(viewed)
-        except (ReadersBusy, TimeoutError):
+        except _NO_SUCH_PAST:
+            return HTMLResponse(self._render(viewed, None, fault=texts("as_of_invalid")), 400)
+        except _PASSING:
             return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
-        age = self._age()
+        age = self._age() if viewed.as_of is None else timedelta()
         return HTMLResponse(await asyncio.to_thread(self._render, viewed, facts, age=age))
 
     async def take(self, request: Request) -> Response:
@@ -135,10 +148,12 @@ class _Pages:
         except Refusal:
             return PlainTextResponse(texts("denied"), 403)
         if faulty:
-            return PlainTextResponse(texts("period_invalid"), 400)
+            return PlainTextResponse(texts(faulty), 400)
         try:
             facts = await self._facts(viewed)
-        except (ReadersBusy, TimeoutError):
+        except _NO_SUCH_PAST:
+            return PlainTextResponse(texts("as_of_invalid"), 400)
+        except _PASSING:
             return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
         table = tables_of(facts, viewed).get(request.path_params["key"])
         if table is None or request.path_params["kind"] not in ("csv", "json"):
@@ -157,8 +172,8 @@ class _Pages:
         keep = {"cache-control": "private, max-age=86400"}
         return Response(self._style, media_type="text/css", headers=keep)
 
-    def _viewed(self, request: Request, texts: Texts) -> tuple[Viewed, bool]:
-        """Return what is asked for and whether its period is faulty.
+    def _viewed(self, request: Request, texts: Texts) -> tuple[Viewed, str]:
+        """Return what is asked for, and the key of the text that says what is wrong with it, if anything is.
 
         Raises:
             Refusal: the caller may not see it.
@@ -167,7 +182,11 @@ class _Pages:
         home = _DEFAULT_TENANT if caller.tenant == ANY_TENANT else caller.tenant
         tenant = request.query_params.get("tenant", home)
         party = self._access.check(caller, tenant)
-        choice = choice_of(request.query_params)
+        choice, as_of, faulty = choice_of(request.query_params), None, ""
+        try:
+            as_of = as_of_of(request.query_params)
+        except ValueError:
+            faulty = "as_of_invalid"
         viewed = Viewed(
             texts=texts,
             tenant=tenant,
@@ -175,19 +194,29 @@ class _Pages:
             party=party,
             choice=choice or PeriodChoice(Choice.THIS_MONTH),
             csrf_token=request.state.csrf_token,
+            as_of=as_of,
         )
-        return viewed, choice is None
+        return viewed, faulty if choice is not None else "period_invalid"
 
     async def _facts(self, viewed: Viewed) -> Facts:
         wish = Wish(
             tenant=f"tenants/{viewed.tenant}",
             party=viewed.party,
             choice=viewed.choice,
-            now=micros_of(self._now()),
+            now=micros_of(viewed.as_of or self._now()),
             above_tenants=viewed.foreign,
         )
+
+        def read(connection: Any) -> Facts:
+            return self._reader.read(connection, wish)
+
         async with asyncio.timeout(_WAIT_SECONDS), self._turns:
-            return await self._writer.read(lambda connection: self._reader.read(connection, wish))
+            if viewed.as_of is None:
+                return await self._writer.read(read)
+            if self._past is None:
+                raise AsOfOutOfReach("as_of", "no past state: none is kept here")
+            now, asked = micros_of(self._now()), AskedAsOf(wish.now)
+            return await self._past.read(wish.tenant, asked, read, now=now, above=viewed.foreign)
 
     def _render(
         self, viewed: Viewed, facts: Facts | None, *, fault: str = "", age: timedelta = timedelta()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -37,10 +37,16 @@ class Viewed:
     """The only party whose promises the viewer sees; empty for both."""
     choice: PeriodChoice
     csrf_token: str
+    as_of: datetime | None = None
+    """The past instant as of which everything is shown; None for the present."""
 
-    def query(self, *, choice: PeriodChoice | None = None, language: Language | None = None) -> str:
+    def query(
+        self, *, choice: PeriodChoice | None = None, language: Language | None = None, present: bool = False
+    ) -> str:
         """Return the query of an address like this one, but for what is given."""
         parameters = (choice or self.choice).parameters() | {"lang": (language or self.texts.language).value}
+        if self.as_of is not None and not present:
+            parameters["as_of"] = self.as_of.isoformat()
         if self.foreign:
             parameters["tenant"] = self.tenant
         return urlencode(parameters)
@@ -75,6 +81,8 @@ class Page:
     last_day: str
     as_of: str
     stale: str
+    past: str
+    """Says that this is of the past; empty for the present."""
     age: str
     headline: tuple[Tile, ...]
     parties: tuple[PartyView, ...]
@@ -121,6 +129,7 @@ def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
         first_day=first,
         last_day=last,
         as_of=formats.instant(facts.wish.now),
+        past=texts("past", time=formats.instant(facts.wish.now)) if viewed.as_of else "",
         stale=texts("stale", age=formats.age(age)) if age > _STALE_AFTER else "",
         age=formats.age(age + timedelta(seconds=1)),
         headline=tuple(tiles(facts.joint, texts, formats)),

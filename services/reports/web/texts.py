@@ -53,6 +53,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "This is no period: choose two dates, the first not after the last.",
         "잘못된 기간입니다. 시작일이 종료일보다 늦지 않은 두 날짜를 선택하세요.",
     ),
+    "as_of_invalid": (
+        "There is no such state, or it is too old: name a past instant as in 2026-03-31T18:00:00Z.",
+        "해당 시점이 없거나 너무 오래되었습니다. 과거 시각을 2026-03-31T18:00:00Z 형식으로 지정하세요.",
+    ),
+    "past": (
+        "You see what was known at {time}. What has been told since is not in it.",
+        "{time} 당시의 지표입니다. 이후에 기록된 내용은 포함되지 않습니다.",
+    ),
+    "present": ("Show the present", "현재 지표 보기"),
     # Figures.
     "headline": ("At a glance", "한눈에 보기"),
     "items": ("{number} counted", "{number}건 집계"),

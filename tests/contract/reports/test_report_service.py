@@ -326,3 +326,27 @@ async def test_no_personal_data_has_a_column_here() -> None:
     columns = {column.name for table in SCHEMA.reports.metadata.tables.values() for column in table.columns}
 
     assert columns.isdisjoint({"email", "phone", "name", "first_name", "last_name", "company", "address"})
+
+
+async def test_an_answer_is_given_again_by_its_own_as_of_after_late_facts_restated_it(house: House) -> None:
+    request = reportspb.GetFunnelRequest(parent=TENANT, period=_MARCH, group_by=[reportspb.DIMENSION_SOURCE])
+    before = await house.stub.GetFunnel(request, metadata=house.by("lee"))
+    await house.leads.tell((handoff(4), MONDAY, _submitted(4, "expo")))
+    await house.settle()
+
+    after = await house.stub.GetFunnel(request, metadata=house.by("lee"))
+    request.as_of.CopyFrom(before.as_of)
+    again = await house.stub.GetFunnel(request, metadata=house.by("lee"))
+    assert len(after.rows) == len(before.rows) + 1
+    assert again == before
+
+
+async def test_a_position_of_another_log_is_no_past_state(house: House) -> None:
+    request = reportspb.QueryKpiRequest(parent=TENANT, kpi_id="S1", period=_MARCH)
+    request.as_of.as_of_time.FromDatetime(NOW)
+    request.as_of.positions.add(service="leads", log_id="another", position=1)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.stub.QueryKpi(request, metadata=house.by("lee"))
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "as_of.positions" in str(rpc_status.from_call(refused.value))

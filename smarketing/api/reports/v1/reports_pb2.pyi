@@ -218,7 +218,11 @@ Global___UndefinedReason: _TypeAlias = UndefinedReason  # noqa: Y015
 
 @_typing.final
 class AsOf(_message.Message):
-    """As of when an answer holds."""
+    """As of when an answer holds; in a request, as of when it shall hold.
+
+    A request gives the `AsOf` of an earlier answer for that very answer, or `as_of_time` alone for what had been
+    recorded until then.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -265,7 +269,7 @@ class LogPosition(_message.Message):
     LOG_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     service: _builtins.str
-    """The service whose log it is: `leads` or `sla`."""
+    """The service whose log it is: `leads` or `sla`; `reports` counts the tenant's changes of inputs."""
     log_id: _builtins.str
     """The log's id."""
     position: _builtins.int
@@ -581,6 +585,7 @@ class QueryKpiRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
     kpi_id: _builtins.str
@@ -595,6 +600,10 @@ class QueryKpiRequest(_message.Message):
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
         """In what groups; none means one value. At most two."""
 
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
     def __init__(
         self,
         *,
@@ -603,10 +612,11 @@ class QueryKpiRequest(_message.Message):
         period: Global___Period | None = ...,
         basis: Global___Basis.ValueType = ...,
         group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        as_of: Global___AsOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "group_by", b"group_by", "kpi_id", b"kpi_id", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "basis", b"basis", "group_by", b"group_by", "kpi_id", b"kpi_id", "parent", b"parent", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,6 +631,7 @@ class QueryKpiResponse(_message.Message):
     KPI_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    MONTH_END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def kpi(self) -> Global___Kpi:
         """The definition."""
@@ -633,20 +644,57 @@ class QueryKpiResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiRow]:
         """One for each group, in order of its keys."""
 
+    @_builtins.property
+    def month_end(self) -> Global___MonthEnd:
+        """The figure as it was when the month was over, where the period is one month and nothing past was asked for;
+        what came late has restated `rows` since.
+        """
+
     def __init__(
         self,
         *,
         kpi: Global___Kpi | None = ...,
         as_of: Global___AsOf | None = ...,
         rows: _abc.Iterable[Global___KpiRow] | None = ...,
+        month_end: Global___MonthEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "kpi", b"kpi"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "kpi", b"kpi", "month_end", b"month_end"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "kpi", b"kpi", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "kpi", b"kpi", "month_end", b"month_end", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryKpiResponse: _TypeAlias = QueryKpiResponse  # noqa: Y015
+
+@_typing.final
+class MonthEnd(_message.Message):
+    """A figure as it was when a month was over: a copy that nothing changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """As of when it was taken."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiRow]:
+        """One for each group, in order of its keys."""
+
+    def __init__(
+        self,
+        *,
+        as_of: Global___AsOf | None = ...,
+        rows: _abc.Iterable[Global___KpiRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MonthEnd: _TypeAlias = MonthEnd  # noqa: Y015
 
 @_typing.final
 class KpiRow(_message.Message):
@@ -686,21 +734,27 @@ class GetScorecardRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
     @_builtins.property
     def period(self) -> Global___Period:
         """The period; absent means all time."""
 
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -892,6 +946,7 @@ class GetFunnelRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
     basis: Global___Basis.ValueType
@@ -904,6 +959,10 @@ class GetFunnelRequest(_message.Message):
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
         """In what groups; none means one row. At most two."""
 
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
     def __init__(
         self,
         *,
@@ -911,10 +970,11 @@ class GetFunnelRequest(_message.Message):
         period: Global___Period | None = ...,
         basis: Global___Basis.ValueType = ...,
         group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        as_of: Global___AsOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "basis", b"basis", "group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1053,6 +1113,7 @@ class GetComplianceRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
     @_builtins.property
@@ -1063,16 +1124,21 @@ class GetComplianceRequest(_message.Message):
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
         """In what groups; none means by commitment. At most two."""
 
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         period: Global___Period | None = ...,
         group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        as_of: Global___AsOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1183,6 +1249,7 @@ class GetResponseTimesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
     @_builtins.property
@@ -1193,16 +1260,21 @@ class GetResponseTimesRequest(_message.Message):
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
         """In what groups; none means one row. At most one."""
 
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         period: Global___Period | None = ...,
         group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        as_of: Global___AsOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "group_by", b"group_by", "parent", b"parent", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,10 @@ class ReportServiceStub:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
+    A request with `as_of` is answered as it would have been then, up to thirteen months back. Such a state is
+    made first, which may take longer than a call waits: ask again, it is being made meanwhile.
+    `FIELD_INVALID` names a state that never was, `AS_OF_OUT_OF_REACH` (`INVALID_ARGUMENT`) one that is too old;
+    `AS_OF_BUSY` (`RESOURCE_EXHAUSTED`) and `LOG_UNREACHABLE` (`UNAVAILABLE`) pass.
     Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
     (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
     `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
@@ -78,6 +82,10 @@ class ReportServiceServicer:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
+    A request with `as_of` is answered as it would have been then, up to thirteen months back. Such a state is
+    made first, which may take longer than a call waits: ask again, it is being made meanwhile.
+    `FIELD_INVALID` names a state that never was, `AS_OF_OUT_OF_REACH` (`INVALID_ARGUMENT`) one that is too old;
+    `AS_OF_BUSY` (`RESOURCE_EXHAUSTED`) and `LOG_UNREACHABLE` (`UNAVAILABLE`) pass.
     Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
     (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
     `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.
@@ -181,6 +189,10 @@ class ReportService:
 
     Every answer says as of which log positions it holds. A figure that is not known is
     undefined with a reason, never 0 or 100 %.
+    A request with `as_of` is answered as it would have been then, up to thirteen months back. Such a state is
+    made first, which may take longer than a call waits: ask again, it is being made meanwhile.
+    `FIELD_INVALID` names a state that never was, `AS_OF_OUT_OF_REACH` (`INVALID_ARGUMENT`) one that is too old;
+    `AS_OF_BUSY` (`RESOURCE_EXHAUSTED`) and `LOG_UNREACHABLE` (`UNAVAILABLE`) pass.
     Every call may answer `FIELD_INVALID` (`INVALID_ARGUMENT`), `CREDENTIALS_MISSING` or `CREDENTIALS_INVALID`
     (`UNAUTHENTICATED`), `PERMISSION_DENIED` (also where the resource might not exist), `SERVER_BUSY`,
     `TENANT_QUOTA_EXCEEDED` or `STORAGE_BUSY` (`RESOURCE_EXHAUSTED`); docs/errors.md has all reasons.

@@ -1,0 +1,1 @@
+"""What reports does beside answering from its tables."""
