@@ -41,6 +41,7 @@ from smarketing.api.reports.v1.inputs_pb2_grpc import add_InputServiceServicer_t
 from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer_to_server
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
+from smarketing.eventlog.bus import EventBus, open_bus
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
@@ -138,8 +139,19 @@ async def _built(
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
     observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
+    bus = await open_bus(
+        config.event_bus, stack, service="reports", registry=telemetry.registry, followed=_FOLLOWED
+    )
     leads, sla = await _consumers(
-        config, stack, writer, model=model, keeper=keeper, observer=observer, freshness=freshness, now=now
+        config,
+        stack,
+        writer,
+        bus=bus,
+        model=model,
+        keeper=keeper,
+        observer=observer,
+        freshness=freshness,
+        now=now,
     )
     denials = DenialRecorder(
         SCHEMA.commands.audit, writer, succeeded=lambda: telemetry.task_succeeded("denials")
@@ -226,18 +238,21 @@ async def _consumers(
     stack: AsyncExitStack,
     writer: Writer,
     *,
+    bus: EventBus,
     model: ReadModel,
     keeper: DirectoryKeeper,
     observer: FoldObserver,
     freshness: Freshness,
     now: Callable[[], datetime],
 ) -> tuple[Consumer, Consumer]:
+    leads_feed = await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address)
+    sla_feed = await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address)
     of_leads = lead_events.LeadEvents(model, keeper.fold)
     of_sla = sla_events.SlaEvents(model, MarketingQuotas(SCHEMA.reports))
     leads = Consumer(
         _CONSUMER_OF_LEADS,
         feed=HeardSource(
-            await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address), "leads", freshness
+            bus.source(leads_feed, log="leads", consumer=_CONSUMER_OF_LEADS), "leads", freshness
         ),
         writer=writer,
         apply=of_leads.apply,
@@ -248,7 +263,7 @@ async def _consumers(
     )
     sla = Consumer(
         _CONSUMER_OF_SLA,
-        feed=HeardSource(await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address), "sla", freshness),
+        feed=HeardSource(bus.source(sla_feed, log="sla", consumer=_CONSUMER_OF_SLA), "sla", freshness),
         writer=writer,
         apply=of_sla.apply,
         payload_types=sla_events.PAYLOAD_TYPES,

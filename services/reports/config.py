@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smarketing.config import Secret
+from smarketing.eventlog.bus import BusSettings
 from smarketing.server.settings import ServerConfig
 
 __all__ = ["ReportsConfig"]
@@ -21,6 +22,7 @@ class ReportsConfig(ServerConfig):
     sla_address: str = "127.0.0.1:7002"
     peer_ca: Path | None = None
     """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
+    event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     fold_batch_events: int = field(default=4000, metadata={"at_least": 1, "at_most": 20_000})
