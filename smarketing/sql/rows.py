@@ -10,6 +10,7 @@ round trip on PostgreSQL. Few widths are used, so that the driver's statement ca
 Values are ordered as the columns are and pass through the columns' types, as in SQLAlchemy itself.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -25,6 +26,8 @@ _Converter: TypeAlias = Callable[[Any], Any]
 _UNSEEN: Final = object()
 _WIDEST: Final = 256
 _MOST_PARAMETERS: Final = 30_000
+_NULL: Final = math.nan
+"""SQLite keeps NULL for it; for a None its driver looks for an adapter, a microsecond each time."""
 _PLACEHOLDERS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
@@ -256,6 +259,8 @@ def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:
         connection.begin()
     driver = connection.dialect.loaded_dbapi
     cursor = connection.connection.cursor()
+    if connection.dialect.name == "sqlite":
+        values = tuple([_NULL if value is None else value for value in values])
     try:
         cursor.execute(sql, values)
     except driver.Error as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, SmallInteger
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -95,8 +95,8 @@ def bind_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Callable[[
         return None  # every driver of ours takes bytes, and gives them back
     if isinstance(column_type, UtcMicros) and dialect.name == "sqlite":
         return _to_micros_if_any  # what its processor does, without two calls around it
-    if isinstance(column_type, Integer) and dialect.name == "postgresql":
-        return _number  # a truth is no number there
+    if isinstance(column_type, SmallInteger if dialect.name == "sqlite" else Integer):
+        return _number  # a truth is no number to PostgreSQL, and SQLite's driver looks for its adapter
     return column_type.dialect_impl(dialect).bind_processor(dialect)
 
 

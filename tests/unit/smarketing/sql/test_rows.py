@@ -69,6 +69,17 @@ def test_a_violated_key_is_an_integrity_error(connection: Connection) -> None:
         InsertRows(offers).insert(connection, _rows(1) * 2)
 
 
+def test_nothing_is_kept_as_null_of_every_type_and_refused_where_something_must_be(
+    connection: Connection,
+) -> None:
+    InsertRows(offers).insert(connection, [("acme", 7, "OPEN", None, None)])
+
+    kept = connection.exec_driver_sql("SELECT typeof(expire_time), typeof(token) FROM offer").one()
+    assert tuple(kept) == ("null", "null")
+    with pytest.raises(IntegrityError):
+        InsertRows(offers).insert(connection, [("acme", 8, None, None, None)])
+
+
 def test_values_pass_through_their_types(connection: Connection) -> None:
     with pytest.raises(NaiveInstant):
         InsertRows(offers).insert(connection, [("acme", 1, "OPEN", datetime(2026, 1, 1), b"")])  # noqa: DTZ001
