@@ -21,6 +21,7 @@ from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures
 from services.reports.store.input_journal import InputJournal
 from services.reports.store.inputs import InputStore
+from services.reports.store.known_names import KnownNames
 from services.reports.store.quota_tree import QuotaLine, QuotaTree
 from smarketing import names
 from smarketing.api.reports.v1 import inputs_pb2 as inputspb
@@ -60,10 +61,10 @@ class InputServicer(InputServiceServicer):
         self._tree = QuotaTree(figures, SCHEMA.directory)
         self._now = now
         self._pages = pages
-        store = self._store
+        store, known = self._store, KnownNames(SCHEMA.directory)
 
         def record(connection: Any, batch: _Batch) -> list[inputspb.InputResult]:
-            return _results(store, connection, batch, micros_of(now()))
+            return _results(store, connection, _checked(known, connection, batch), micros_of(now()))
 
         self._record = unit_of(record, _recorded_to)
 
@@ -134,6 +135,17 @@ def _told(tenant: str, said: inputspb.Input, caller: Caller) -> InputEntry | Ref
     except Refusal as refusal:
         return refusal
     return entry if may_record(caller, entry) else permission_denied()
+
+
+def _checked(known: KnownNames, connection: Any, batch: _Batch) -> _Batch:
+    """Return the batch with the entries refused that name a team or person nobody knows."""
+    taken = [each for each in batch.told if isinstance(each, InputEntry)]
+    fields = iter(known.unknown(connection, taken))
+    told: list[InputEntry | Refusal] = []
+    for each in batch.told:
+        field = next(fields) if isinstance(each, InputEntry) else ""
+        told.append(field_invalid(field, f"a {field} of the directory") if field else each)
+    return _Batch(told, batch.caller)
 
 
 def _results(store: InputStore, connection: Any, batch: _Batch, now: Micros) -> list[inputspb.InputResult]:

@@ -98,12 +98,14 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 MONDAY,
                 leadeventspb.TenantChanged(time_zone="Etc/UTC", currency_code="EUR"),
             ),
+            (_NORTH, MONDAY, leadeventspb.TeamChanged(team=_NORTH, party=termspb.PARTY_SALES)),
         )
         for name, role in (
             ("lee", directorypb.ROLE_LEADERSHIP),
             ("mara", directorypb.ROLE_MARKETING_MANAGER),
             ("sam", directorypb.ROLE_SALES_MANAGER),
             ("kim", directorypb.ROLE_SALES_REP),
+            ("ann", directorypb.ROLE_SALES_REP),
             ("ada", directorypb.ROLE_AUDITOR),
         ):
             await found.hire(name, role)
@@ -236,6 +238,23 @@ async def test_quotas_are_added_up_shared_down_and_seen_by_those_they_are_of(
     assert seen["sales"].origin == inputspb.Quota.ORIGIN_ROLLED_UP
     assert seen[_NORTH].sum_below.money == _eur(1500)
     assert set(await desk.quotas("kim")) == {"marketing", "sales", _NORTH, kim}
+
+
+async def test_an_input_of_a_team_or_person_that_nobody_knows_is_refused_by_its_field(desk: Desk) -> None:
+    south, zoe = f"{TENANT}/teams/south", f"{TENANT}/people/zoe"
+
+    results = await desk.record(
+        "sam",
+        _quota(900, "q1", team=south),
+        _quota(900, "q2", team=_NORTH, person=zoe),
+        _quota(900, "q3", team=_NORTH, person=_NORTH),
+        _quota(900, "q4", team=_NORTH, person=f"{TENANT}/people/kim"),
+        _quota(900, "q5", team=south, withdrawn=True),
+    )
+
+    told = ["`team`: a team of the directory", "`person`: a person of the directory"]
+    assert [told[0] in results[0], told[1] in results[1], told[1] in results[2]] == [True] * 3
+    assert results[3:] == [_Outcome.OUTCOME_RECORDED] * 2
 
 
 async def test_a_list_is_paged_and_hides_what_single_people_are_to_reach(desk: Desk) -> None:

@@ -86,7 +86,13 @@ CASES = {
     ),
     "H8": Case(
         wrongly="whoever left is taken to be there still",
-        leads=(submitted(1), submitted(2), _accepted(1, hours=1), _accepted(2, hours=1), _lost(2, hours=2)),
+        leads=(
+            submitted(1),
+            submitted(2),
+            _accepted(1, hours=1),
+            _accepted(2, hours=1),
+            _recycled(2, hours=2),
+        ),
         group=("accepted",),
         right=1,
         wrong=2,
@@ -170,11 +176,10 @@ CASES = {
         wrongly="bands are taken in the order of their names",
         leads=(
             *(_scored(1, "a hot", 90), _won(1)),
-            *(_scored(2, "b warm", 50), _lost(2)),
-            *(_scored(3, "c cold", 10), _won(3)),
+            *(_scored(2, "b cold", 10), _lost(2)),
         ),
-        right=1,
-        wrong=0,
+        right=0,
+        wrong=1,
     ),
     "G19": Case(
         wrongly="a lead that came back is another lead",
