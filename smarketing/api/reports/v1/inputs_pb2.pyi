@@ -76,9 +76,9 @@ class Input(_message.Message):
     product: _builtins.str
     """Product."""
     team: _builtins.str
-    """The team it belongs to: `tenants/{tenant}/teams/{team}`."""
+    """The team it belongs to, one of the directory: `tenants/{tenant}/teams/{team}`."""
     person: _builtins.str
-    """The person it belongs to, for a quota: `tenants/{tenant}/people/{person}`."""
+    """The person it belongs to, for a quota, one of the directory: `tenants/{tenant}/people/{person}`."""
     party: _terms_pb2.Party.ValueType
     """The party it belongs to."""
     journey: _builtins.str
