@@ -18,6 +18,7 @@ from services.reports.config import ReportsConfig
 from services.reports.consumers import lead_events, sla_events
 from services.reports.consumers.replay import LogReplay
 from services.reports.rpc.input_servicer import InputServicer
+from services.reports.rpc.month_ending import MonthEndKeeper
 from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.rpc.refusals import refusal_of
 from services.reports.rpc.servicer import ReportServicer
@@ -26,6 +27,7 @@ from services.reports.store.figures import Figures
 from services.reports.store.fold import ReadModel
 from services.reports.store.listings import Listings
 from services.reports.store.marketing_quotas import MarketingQuotas
+from services.reports.store.month_ends import MonthEnds
 from services.reports.store.queries import Queries
 from services.reports.store.snapshots import Snapshots
 from services.reports.usecases.past_states import PastStates
@@ -90,6 +92,7 @@ class Process:
     sla: Consumer
     authenticator: Authenticator
     snapshots: SnapshotKeeper
+    month_ends: MonthEndKeeper
     background: Sequence[BackgroundTask]
     ready: DirectoryReadiness
 
@@ -181,6 +184,14 @@ async def _built(
         now=now,
         succeeded=lambda: telemetry.task_succeeded("snapshots"),
     )
+    month_ends = MonthEndKeeper(
+        writer,
+        figures,
+        MonthEnds(SCHEMA.reports.month_end, SCHEMA.reports.tenant_setting),
+        age=freshness.age,
+        now=now,
+        succeeded=lambda: telemetry.task_succeeded("month_ends"),
+    )
     running = await _listening(
         config,
         stack,
@@ -218,6 +229,7 @@ async def _built(
         sla=sla,
         authenticator=authenticator,
         snapshots=copying,
+        month_ends=month_ends,
         ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
         background=(
             BackgroundTask("directory", keeper.run),
@@ -227,6 +239,7 @@ async def _built(
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("snapshots", copying.run),
+            BackgroundTask("month_ends", month_ends.run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),

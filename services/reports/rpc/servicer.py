@@ -7,24 +7,26 @@ from typing import Any, TypeVar
 import grpc.aio
 
 from services.reports import wire
-from services.reports.domain.as_of import INPUTS, AskedAsOf
+from services.reports.domain.as_of import AskedAsOf
 from services.reports.domain.errors import DimensionUnsupported
 from services.reports.domain.figures import Figure
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.kpis import KPIS, find_kpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import micros_of
+from services.reports.rpc.as_of import AsOfReader
 from services.reports.rpc.policy import own_side_of
 from services.reports.store.figures import (
     ClockRow,
     CommitmentScore,
+    FigureRow,
     Figures,
     FunnelRow,
     PartyScores,
     ResponseRow,
     ScoreLine,
 )
-from services.reports.store.input_journal import InputJournal
+from services.reports.store.month_ends import Asked, MonthEnds, month_in
 from services.reports.store.queries import Question
 from services.reports.usecases.past_states import PastStates
 from smarketing import names
@@ -59,7 +61,9 @@ class ReportServicer(ReportServiceServicer):
         self._writer = writer
         self._figures = figures
         self._past = past
-        self._journal = InputJournal(figures.queries.tables.input_change)
+        tables = figures.queries.tables
+        self._as_of = AsOfReader(figures.queries)
+        self._month_ends = MonthEnds(tables.month_end, tables.tenant_setting)
         self._now = now
         self._pages = pages
 
@@ -90,9 +94,15 @@ class ReportServicer(ReportServiceServicer):
         if side and side not in kpi.parties:
             raise permission_denied()
         basis = wire.basis_from(request.basis)
-        rows, as_of = await self._ask(
-            request, question, lambda connection: self._figures.query(connection, kpi.kpi_id, question, basis)
-        )
+
+        def read(connection: Any) -> tuple[list[FigureRow], reportspb.MonthEnd | None]:
+            rows = self._figures.query(connection, kpi.kpi_id, question, basis)
+            month_end = self._month_end(
+                connection, Asked(kpi.kpi_id, basis or "", question.group_by), question
+            )
+            return rows, None if request.HasField("as_of") else month_end
+
+        (rows, month_end), as_of = await self._ask(request, question, read)
         group_by = kpi.grouped_by(question.group_by)
         return reportspb.QueryKpiResponse(
             kpi=wire.kpi_to(kpi),
@@ -101,6 +111,7 @@ class ReportServicer(ReportServiceServicer):
                 reportspb.KpiRow(group=wire.group_to(group_by, row.group), value=wire.figure_to(row.figure))
                 for row in rows
             ],
+            month_end=month_end,
         )
 
     async def GetScorecard(  # noqa: N802 -- the contract names it
@@ -198,7 +209,7 @@ class ReportServicer(ReportServiceServicer):
         above = current_call().caller.tenant == ANY_TENANT
 
         def read(connection: Any) -> tuple[T, reportspb.AsOf]:
-            return query(connection), self._as_of(connection, question, above=above)
+            return query(connection), self._as_of.read(connection, question, above=above)
 
         asked = _past_of(request)
         if asked is None:
@@ -206,21 +217,13 @@ class ReportServicer(ReportServiceServicer):
         now = micros_of(self._now())
         return await self._past.read(question.tenant, asked, read, now=now, above=above)
 
-    def _as_of(self, connection: Any, question: Question, *, above: bool) -> reportspb.AsOf:
-        queries = self._figures.queries
-        folded = queries.folded(connection) if above else queries.folded_of(connection, question.tenant)
-        positions = [
-            reportspb.LogPosition(service=log.service, log_id=log.log_id, position=log.position)
-            for log in folded
-        ]
-        changes = self._journal.count(connection, question.tenant)
-        if changes:
-            positions.append(reportspb.LogPosition(service=INPUTS, position=changes))
-        return reportspb.AsOf(
-            positions=positions,
-            as_of_time=wire.instant_to(question.now),
-            newest_event_time=(wire.instant_to(max(log.record_time for log in folded)) if folded else None),
-        )
+    def _month_end(self, connection: Any, asked: Asked, question: Question) -> reportspb.MonthEnd | None:
+        """Return the figure as it was when its month was over; None for who sees one party's alone."""
+        month = month_in(question.period)
+        if month is None or question.party:
+            return None
+        kept = self._month_ends.find(connection, question.tenant, month, asked)
+        return None if kept is None else reportspb.MonthEnd.FromString(kept)
 
 
 def _past_of(request: Any) -> AskedAsOf | None:

@@ -350,3 +350,31 @@ async def test_a_position_of_another_log_is_no_past_state(house: House) -> None:
 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "as_of.positions" in str(rpc_status.from_call(refused.value))
+
+
+async def test_the_month_end_stays_beside_what_late_facts_restate(house: House) -> None:
+    february = reportspb.Period(
+        start_date=Date(year=2026, month=2, day=1), end_date=Date(year=2026, month=3, day=1)
+    )
+    request = reportspb.QueryKpiRequest(
+        parent=TENANT, kpi_id="H5", period=february, basis=reportspb.BASIS_COHORT
+    )
+    before = await house.stub.QueryKpi(request, metadata=house.by("lee"))
+    assert not before.HasField("month_end")
+
+    assert await house.process.month_ends.look() == 1
+    assert await house.process.month_ends.look() == 0
+    late = MONDAY - timedelta(days=10)
+    await house.leads.tell((handoff(5), late, _submitted(5, "expo")))
+    await house.settle()
+
+    after = await house.stub.QueryKpi(request, metadata=house.by("lee"))
+    assert (before.rows[0].value.denominator, after.rows[0].value.denominator) == (0, 1)
+    assert list(after.month_end.rows) == list(before.rows)
+    assert after.month_end.as_of == before.as_of
+    # Who sees one party's side alone sees no copy of both, and a past state has its own figures.
+    mine = await house.stub.QueryKpi(request, metadata=house.by("kim"))
+    request.as_of.CopyFrom(before.as_of)
+    past = await house.stub.QueryKpi(request, metadata=house.by("lee"))
+    assert not mine.HasField("month_end")
+    assert not past.HasField("month_end")
