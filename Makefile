@@ -57,8 +57,8 @@ test: setup ## Everything but lint: unit, property, contract, end to end, a few 
 prove: setup ## The properties at full count; prints cases and seed
 	PROVE=20 $(BIN)/pytest tests/property --hypothesis-show-statistics --timeout 3600
 
-faults: setup ## Kill tests at full count; prints the table
-	FAULTS=full $(BIN)/pytest tests/faults -s --timeout 1800
+faults: setup ## Faults at full count, in parts that resume; ONLY=F1, MUTANTS=1, AGAIN=1; prints the table
+	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(MUTANTS),--mutants) $(if $(AGAIN),--again)
 
 bench: setup ## Ours beside its floor and its rival, ratios to build/bench.json; ONLY=name for one
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))

@@ -19,9 +19,10 @@ from typing import Any, Final
 import orjson
 
 from tests.builders.processes import ROOT
-from tests.faults.harness.mutants import MISSING, MUTANTS, Verdict, copied, tried
+from tests.faults.harness.mutants import MISSING, MUTANTS
 from tests.faults.harness.report import FOLDER, Row, commit, rows, table, versions
 from tests.faults.harness.rows import ROWS
+from tests.faults.harness.seeding import Verdict, copied, tried
 
 _PART_SECONDS: Final = 9 * 60
 _STATE: Final = FOLDER / "state.json"
@@ -61,8 +62,14 @@ def main() -> int:
     parser.add_argument("--only", default="", help="rows whose name begins so, such as F1 or F4")
     parser.add_argument("--again", action="store_true", help="begin anew")
     parser.add_argument("--mutants", action="store_true", help="seed faults into a copy, and nothing else")
+    parser.add_argument(
+        "--plan", action="store_true", help="print which test shows which row, and run nothing"
+    )
     parser.add_argument("--table", action="store_true", help="print what was found so far, and run nothing")
     options = parser.parse_args()
+    if options.plan:
+        _say(plan_table())
+        return 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     state = _state(again=options.again)
     if options.mutants:
@@ -149,13 +156,31 @@ def mutant_table(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return ""
     lines = [
-        f"| {each.mutant} | {each.what} | {each.outcome} | `{each.test.removeprefix('tests/')}` | {_plain(each.how)} |\n"
+        f"| {each.mutant} | {each.what} | {each.outcome} | `{each.test.removeprefix('tests/')}`"
+        f" | {_plain(each.how)} |\n"
         for each in verdicts
     ]
     caught = sum(each.outcome == "caught" for each in verdicts)
     missing = "".join(f"{name} is not here: {why}.\n" for name, why in MISSING.items())
     head = "| mutant | what it does | | test | how |\n| --- | --- | --- | --- | --- |\n"
     return f"{head}{''.join(lines)}\nMutants caught: {caught} of {len(verdicts)} seeded.\n{missing}"
+
+
+def plan_table() -> str:
+    """Return which test shows what, and what is missing, as a table of Markdown."""
+    lines = []
+    for row in ROWS:
+        tests = ", ".join(f"`{_short(test)}`" for test in row.tests) or "–"
+        lines.append(
+            f"| {row.id} | {row.fault} | {tests} | {', '.join(row.mutants) or '–'} | {row.missing or '–'} |\n"
+        )
+    head = "| row | fault | shown by | seen to fail on | missing |\n| --- | --- | --- | --- | --- |\n"
+    return head + "".join(lines)
+
+
+def _short(test: str) -> str:
+    """Return a test without what all have in front."""
+    return test.removeprefix("tests/")
 
 
 def _plain(text: str) -> str:

@@ -62,6 +62,9 @@ class Load:
     sent: int = 0
     held_back: int = 0
     """Arrivals for which too many calls were under way: the machine was too slow for the rate."""
+    given_up_share: float = 0.0
+    """Of the calls, so many are given up within fifty milliseconds, and asked for again."""
+    given_up: int = 0
     asked: dict[str, leadspb.SubmitLeadRequest] = field(default_factory=dict)
     """Every submission by its request id, to ask again."""
     latencies: list[float] = field(default_factory=list)
@@ -192,7 +195,11 @@ class Load:
         while True:
             self.ledger.invoke(request_id, kind, key, digest)
             try:
-                answer = await method(request, _CALL)
+                async with asyncio.timeout(self._patience_seconds()):
+                    answer = await method(request, _CALL)
+            except TimeoutError:
+                self.given_up += 1
+                self.ledger.info(request_id, "given up")
             except CallError as error:
                 reason = error.reason or error.code.name
                 if error.code in _UNKNOWN:
@@ -210,6 +217,11 @@ class Load:
                 return answer
             await asyncio.sleep(rest * (0.5 + self.chance.random()))
             rest = min(2 * rest, _LONGEST_SECONDS)
+
+    def _patience_seconds(self) -> float | None:
+        if self.given_up_share and self.chance.random() < self.given_up_share:
+            return self.chance.uniform(0.0, 0.05)
+        return None
 
     async def ask_again(self, request_ids: list[str]) -> None:
         """Say submissions once more under their ids; the ledger then holds a second answer to each."""

@@ -44,6 +44,10 @@ class Nemesis:
     ledger: Ledger
     seed: int
     blows: list[Blow] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    """What others did to calls that were under way, such as giving them up."""
+    slowest_stop: float = 0.0
+    """Seconds that a service took to end when it was told to."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -51,7 +55,7 @@ class Nemesis:
     @property
     def counts(self) -> Counter[str]:
         """Blows by kind and target."""
-        return Counter(f"{blow.kind} {blow.target}" for blow in self.blows)
+        return Counter(f"{blow.kind} {blow.target}" for blow in self.blows) + self.others
 
     @property
     def recoveries(self) -> list[float]:
@@ -76,6 +80,16 @@ class Nemesis:
             await self._fallen(f"exit at {place}", [service], (self.ledger.under_way, 1))
         else:
             await self._fallen("SIGKILL", [service], self._kill_now([service]))
+
+    async def stop(self, service: str) -> None:
+        """Tell a service to stop, wait until it has, and start it again."""
+        in_flight, began, since = self.ledger.under_way, wallclock.utc_now(), wallclock.monotonic()
+        self.fleet.signal(service, signal.SIGTERM)
+        assert await self.fleet.ended(service, 60), f"{service} does not stop"
+        self.slowest_stop = max(self.slowest_stop, wallclock.monotonic() - since)
+        self.fleet.start(service)
+        await self.fleet.ready(service)
+        self._note("SIGTERM", service, began, in_flight, since, behind=0)
 
     async def freeze(self, service: str, seconds: float) -> None:
         """Stop a service with SIGSTOP for so long, then let it go on."""

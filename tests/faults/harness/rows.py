@@ -34,6 +34,11 @@ class Planned:
 
 _POSTGRES: Final = "needs PostgreSQL: joins as a shape of `tests/faults/harness/shapes.py`"
 _NATS: Final = "needs NATS: joins as a shape of `tests/faults/harness/shapes.py`"
+_DISK: Final = f"{_STORE}/test_sqlite_faults.py"
+_STALLED: Final = (
+    "tests/faults/test_replicas_race.py::"
+    "test_a_process_that_is_stopped_past_the_due_instant_keeps_others_out_and_then_fires_each_once"
+)
 _KILLS: Final = "tests/faults/test_kills.py"
 _LOG_KILLS: Final = "tests/faults/test_log_survives_kill.py"
 
@@ -56,7 +61,7 @@ ROWS: Final = (
         tests=[_KILLS, _LOG_KILLS],
         mutants=["M3"],
     ),
-    Planned(id="F4", fault="SIGKILL all three at once", tests=[_KILLS]),
+    Planned(id="F4", fault="SIGKILL all three at once", tests=[_KILLS], mutants=["M4"]),
     Planned(id="F5", fault="SIGKILL any replica", missing=_POSTGRES),
     Planned(id="F6", fault="the database stops at once and starts again", missing=_POSTGRES),
     Planned(id="F7", fault="the database stands still, is slow, is half open", missing=_POSTGRES),
@@ -67,17 +72,15 @@ ROWS: Final = (
         fault="a second process opens the file",
         tests=[
             "tests/unit/smarketing/sql/test_engine.py::test_the_owner_itself_cannot_open_the_file_twice",
-            "tests/faults/test_replicas_race.py::test_a_process_that_is_stopped_past_the_due_instant"
-            "_keeps_others_out_and_then_fires_each_once",
+            _STALLED,
         ],
         mutants=["N1"],
     ),
     Planned(
         id="F11",
         fault="a foreign lock is held",
-        tests=[
-            f"{_STORE}/test_sqlite_faults.py::test_a_foreign_lock_is_refused_in_time_and_forgotten_when_it_goes"
-        ],
+        tests=[f"{_DISK}::test_a_foreign_lock_is_refused_in_time_and_forgotten_when_it_goes"],
+        mutants=["N9"],
     ),
     Planned(
         id="F12",
@@ -91,27 +94,24 @@ ROWS: Final = (
         id="F13",
         fault="the disk is full, or the file may grow no more",
         tests=[
-            f"{_STORE}/test_sqlite_faults.py::test_a_full_disk_is_refused_as_full_and_recovers_without_a_restart",
-            f"{_STORE}/test_sqlite_faults.py::"
-            "test_a_database_at_its_size_limit_refuses_what_does_not_fit_and_serves_on",
+            f"{_DISK}::test_a_full_disk_is_refused_as_full_and_recovers_without_a_restart",
+            f"{_DISK}::test_a_database_at_its_size_limit_refuses_what_does_not_fit_and_serves_on",
         ],
+        mutants=["N10"],
         missing="a full store of NATS",
     ),
     Planned(
         id="F14",
         fault="the database turns read-only",
-        tests=[
-            f"{_STORE}/test_sqlite_faults.py::"
-            "test_a_database_that_turned_read_only_refuses_writes_and_answers_reads"
-        ],
+        tests=[f"{_DISK}::test_a_database_that_turned_read_only_refuses_writes_and_answers_reads"],
         missing="EIO of a failing device: nothing here can make one without a device mapper",
     ),
     Planned(
         id="F15",
         fault="power is lost",
         tests=[
-            f"{_STORE}/test_sqlite_faults.py::test_the_files_as_a_power_cut_leaves_them_hold_every_answered_write",
-            f"{_STORE}/test_sqlite_faults.py::test_at_least_one_sync_lies_between_a_write_and_its_answer",
+            f"{_DISK}::test_the_files_as_a_power_cut_leaves_them_hold_every_answered_write",
+            f"{_DISK}::test_at_least_one_sync_lies_between_a_write_and_its_answer",
         ],
         mutants=["M9"],
     ),
@@ -152,6 +152,7 @@ ROWS: Final = (
         id="F26",
         fault="deliveries shuffled, doubled, late, dropped, from the beginning",
         tests=[f"{_BUS}/test_feed.py", f"{_BUS}/test_consumer.py"],
+        mutants=["N11"],
     ),
     Planned(
         id="F27",
@@ -168,7 +169,7 @@ ROWS: Final = (
             f"{_ENGINE}/test_poison.py",
         ],
         mutants=["M16", "M17", "N6"],
-        missing="a handoff whose event is poison stops its whole consumer: nothing is set aside for one handoff",
+        missing="a poison event stops its whole consumer: nothing is set aside for its handoff alone",
     ),
     Planned(
         id="F29",
@@ -177,6 +178,7 @@ ROWS: Final = (
             f"{_BUS}/test_feed.py::test_a_slow_consumer_holds_a_bounded_part_of_the_log_in_memory",
             f"{_BUS}/test_serving.py::test_a_reader_that_does_not_read_is_let_go_with_the_place_to_resume",
         ],
+        mutants=["N17"],
     ),
     Planned(id="F30", fault="the bus restarts under its clients", missing=_NATS),
     Planned(
@@ -259,6 +261,7 @@ ROWS: Final = (
         id="F52",
         fault="thirty-two accept an offer while it expires",
         tests=["tests/property/test_accepting_races.py"],
+        mutants=["N12"],
     ),
     Planned(
         id="F53",
@@ -278,18 +281,20 @@ ROWS: Final = (
         id="F57",
         fault="clients give up within fifty milliseconds",
         tests=["tests/faults/test_calls_given_up.py", _KILLS, f"{_STORE}/test_writer.py"],
-        mutants=["M18"],
+        mutants=["M18", "N18"],
     ),
     Planned(
         id="F58",
         fault="SIGTERM under load and open streams",
         tests=["tests/faults/test_calls_given_up.py", f"{_SERVER}/test_overload_and_drain.py"],
+        mutants=["N17"],
         missing="no failed call at all needs a second replica",
     ),
     Planned(
         id="F59",
         fault="more calls than can be answered",
         tests=[f"{_SERVER}/test_overload_and_drain.py", "tests/contract/intake/test_one_tenant_too_much.py"],
+        mutants=["N13"],
         missing="goodput at 2× and 5× is a measurement of `make bench`",
     ),
     Planned(
@@ -313,21 +318,29 @@ ROWS: Final = (
         ],
         mutants=["M13"],
     ),
-    Planned(id="F63", fault="no TLS, wrong or expired certificates", tests=[f"{_SERVER}/test_listening.py"]),
+    Planned(
+        id="F63",
+        fault="no TLS, wrong or expired certificates",
+        tests=[f"{_SERVER}/test_listening.py"],
+        mutants=["N16"],
+    ),
     Planned(
         id="F64",
         fault="no deadline, readers that sleep, idle streams",
         tests=[f"{_SERVER}/test_how_calls_end.py", f"{_SERVER}/test_overload_and_drain.py"],
+        mutants=["N13"],
     ),
     Planned(
         id="F65",
         fault="webhooks to private addresses, redirects, peers without end",
         tests=["tests/contract/delivery/test_webhooks.py", "tests/unit/smarketing/delivery"],
+        mutants=["N14"],
     ),
     Planned(
         id="F66",
         fault="secrets and persons in what is said when things fail",
         tests=["tests/unit/smarketing/test_logs.py", _KILLS],
+        mutants=["N15"],
     ),
     Planned(
         id="F67",

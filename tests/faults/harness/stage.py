@@ -182,7 +182,7 @@ class Stage:
             operations=sum(operation.invoked for operation in evidence.operations.values()),
             load=told,
             faults=dict(nemesis.counts),
-            hits=sum(blow.hit for blow in nemesis.blows),
+            hits=sum(blow.hit for blow in nemesis.blows) + nemesis.others.total(),
             violations={invariant: len(broken) for invariant, broken in found.items()},
             recovery=nemesis.recoveries,
             lateness=lateness(evidence.sla),

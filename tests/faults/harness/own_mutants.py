@@ -1,0 +1,229 @@
+"""Faults of our own, for the rows that none of the eighteen breaks."""
+
+from typing import Final
+
+from tests.faults.harness.seeding import Edit, Mutant
+
+OWN: Final = (
+    Mutant(
+        id="N1",
+        what="a file may have two owners",
+        test="tests/unit/smarketing/sql/test_engine.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/ownership.py",
+                old="fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+                new="fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+            )
+        ],
+    ),
+    Mutant(
+        id="N2",
+        what="the write-ahead log keeps the size that a long reader let it grow to",
+        test="tests/faults/test_disk.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/engine.py",
+                old='    "PRAGMA journal_size_limit=67108864",\n',
+                new="",
+            )
+        ],
+    ),
+    Mutant(
+        id="N3",
+        what="a file is served from without a look at it",
+        test="tests/faults/test_disk.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/engine.py",
+                old='        if finding != "ok":\n',
+                new="        if not finding:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N4",
+        what="a follower does not ask whether the log still holds the event that it applied last",
+        test="tests/contract/bus/test_restored_logs.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="        if remembered is None or not self.position:\n",
+                new="        if remembered is not None or not self.position:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N5",
+        what="each statement of a migration is committed by itself",
+        test="tests/faults/test_kill_during_migration.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/migrate.py",
+                old="    with database.migrating() as connection:\n",
+                new="    with database.migrating() as connection:\n"
+                '        connection.connection.driver_connection.execute("COMMIT")\n',
+            )
+        ],
+    ),
+    Mutant(
+        id="N6",
+        what="that an event is about to be handled is not noted before it is",
+        test="tests/contract/bus/test_failing_events.py::"
+        "test_an_event_that_ends_the_process_each_time_is_not_handled_for_ever",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="        if not self._begun:\n",
+                new="        if self._begun is None:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N7",
+        what="that a miss was taken back is not remembered",
+        test="tests/faults/test_stop_against_miss.py",
+        edits=[
+            Edit(
+                path="services/sla/domain/recorded.py",
+                old="    is_retracted = any(isinstance(event, BreachRetracted) for event in events)\n",
+                new="    is_retracted = False\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N8",
+        what="nobody notices that the wall clock was set back",
+        test="tests/unit/sla_engine/test_sweeping.py::test_nothing_fires_while_the_wall_clock_is_set_back",
+        edits=[
+            Edit(
+                path="services/sla/usecases/sweep.py",
+                old="        if behind > _STEP_BACK_SECONDS and not self._caught_up(wall):\n",
+                new="        if behind > 1e12 and not self._caught_up(wall):\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N9",
+        what="a foreign lock is a fault for ever",
+        test="tests/contract/store/test_sqlite_faults.py::"
+        "test_a_foreign_lock_is_refused_in_time_and_forgotten_when_it_goes",
+        edits=[
+            Edit(
+                path="smarketing/sql/errors.py",
+                old='    "SQLITE_BUSY": StorageFault.LOCKED,\n',
+                new='    "SQLITE_BUSY": StorageFault.READ_ONLY,\n',
+            )
+        ],
+    ),
+    Mutant(
+        id="N10",
+        what="a full disk is told as a device that fails",
+        test="tests/contract/store/test_sqlite_faults.py::"
+        "test_a_full_disk_is_refused_as_full_and_recovers_without_a_restart",
+        edits=[
+            Edit(
+                path="smarketing/sql/transacting.py",
+                old="self._database.is_out_of_room()",
+                new="not self._database",
+            )
+        ],
+    ),
+    Mutant(
+        id="N11",
+        what="deliveries are applied in the order in which they come",
+        test="tests/contract/bus/test_feed.py::test_a_transport_that_loses_repeats_and_shuffles_changes_nothing",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="        ordered = sorted(events, key=lambda event: event.position)\n",
+                new="        ordered = list(events)\n        self._checkpoint = replace(self._checkpoint,"
+                " position=max(self.position, min((e.position for e in events), default=1) - 1))\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N12",
+        what="an offer that has expired can be accepted",
+        test="tests/property/test_accepting_races.py",
+        edits=[
+            Edit(
+                path="services/leads/domain/answers.py",
+                old="    if number < offer.number or offer.state is not OfferState.OPEN:\n",
+                new="    if number < offer.number and offer.state is not OfferState.OPEN:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N13",
+        what="a full server takes one more call",
+        test="tests/contract/server/test_overload_and_drain.py",
+        edits=[
+            Edit(
+                path="smarketing/server/admission.py",
+                old="        if self.unary_in_flight >= self._limits.unary_in_flight:\n",
+                new="        if self.unary_in_flight > 1000 * self._limits.unary_in_flight:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N14",
+        what="a webhook may reach any address",
+        test="tests/contract/delivery/test_webhooks.py",
+        edits=[
+            Edit(
+                path="smarketing/delivery/addresses.py",
+                old="    if special or not effective.is_global or effective.is_multicast or",
+                new="    if effective.is_multicast and",
+            )
+        ],
+    ),
+    Mutant(
+        id="N15",
+        what="what looks like a secret is logged",
+        test="tests/unit/smarketing/test_logs.py",
+        edits=[
+            Edit(
+                path="smarketing/logs.py",
+                old="        event[key] = _HIDDEN if _SECRET_KEY.search(key) else redacted(value)\n",
+                new="        event[key] = value\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N16",
+        what="plain text is served where others can reach it",
+        test="tests/contract/server/test_listening.py",
+        edits=[
+            Edit(
+                path="smarketing/server/listening.py",
+                old="    if tls is None and not is_loopback(address):\n",
+                new="    if tls is None and not address:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N17",
+        what="a draining server lets its streams go on",
+        test="tests/contract/server/test_overload_and_drain.py",
+        edits=[
+            Edit(
+                path="smarketing/server/draining.py",
+                old="        self._begun.set()\n",
+                new="        self._begun.is_set()\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N18",
+        what="an answer is given to who no longer waits for it, which ends what gives it",
+        test="tests/contract/store/test_writer.py::test_cancelling_the_caller_does_not_cancel_the_write",
+        edits=[
+            Edit(
+                path="smarketing/sql/writer.py",
+                old="            if future.done():  # its caller was cancelled meanwhile\n",
+                new="            if future is None:\n",
+            )
+        ],
+    ),
+)
