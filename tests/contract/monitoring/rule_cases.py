@@ -52,6 +52,14 @@ def _speed(fast: str, every: str, method: str = "SubmitLead") -> dict[str, str]:
     }
 
 
+def _carried(head: str, relay: str) -> dict[str, str]:
+    series = {
+        a_series("smarketing_eventlog_head_position", job="leads", log="leads"): head,
+        a_series("smarketing_eventlog_relay_position", job="leads", log="leads"): relay,
+    }
+    return {name: values for name, values in series.items() if values}
+
+
 def _log(head: str, position: str, progress: str = _FRESH) -> dict[str, str]:
     reader = {"consumer": "reports.leads", "log": "leads"}
     return {
@@ -166,6 +174,13 @@ _DENIED: Final = a_series("smarketing_server_auth_denied_total", job="leads", re
 _SUBMITTED: Final = _leads("submitted_total", tenant="default", source_channel="WEB_FORM".lower())
 _REGRESSED: Final = a_series(
     "smarketing_eventlog_log_regressed_total", job="reports", consumer="reports.leads", log="leads"
+)
+_REFUSED: Final = a_series(
+    "smarketing_eventlog_bus_refused_total",
+    job="reports",
+    consumer="reports.leads",
+    log="leads",
+    reason="mismatch",
 )
 _GAPS: Final = a_series(
     "smarketing_eventlog_consumer_gaps_total", job="reports", consumer="reports.leads", log="leads"
@@ -327,6 +342,19 @@ CASES: Final[dict[str, Case]] = {
         fires={_GAPS: "0+2x40"},
         silent={_GAPS: "0x25 1x15"},
         restart=({_GAPS: "20x15 0x25"}, 0),
+        replicas_are_equal=False,
+    ),
+    "BusBehind": Case(
+        fires=_carried("0+9x40", "5x40"),
+        # The bus has it all; or it takes what comes, and is only behind.
+        silent=_carried("9x40", "9x40"),
+        restart=(_carried("9x20 _x3 9x20", "5x20 _x3 5x20"), 1),
+        more=((_carried("0+9x40", "0+5x40"), 0), (_carried("9x40", ""), 0)),
+    ),
+    "BusContradictsItself": Case(
+        fires={_REFUSED: "0x25 1x15"},
+        silent={_REFUSED: "1x40"},
+        restart=({_REFUSED: "20x15 0x25"}, 0),
         replicas_are_equal=False,
     ),
     "ReportsStale": Case(
