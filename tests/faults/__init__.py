@@ -1,1 +1,0 @@
-"""What survives which fault: `python -m tests.faults`."""
