@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +90,8 @@ from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
 from smarketing.server.purging import purge_for_ever
+from smarketing.server.readiness import StorageReadiness
+from smarketing.server.replicas import Replicas
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
@@ -157,7 +159,8 @@ async def _serve(config: LeadsConfig) -> None:
         async def ready() -> bool:
             return leads.ready()
 
-        await serve(leads.running, background=leads.background, ready=ready)
+        storage = StorageReadiness(leads.store.writer, ready)
+        await serve(leads.running, background=leads.background, ready=storage)
 
 
 async def start(config: LeadsConfig, stack: AsyncExitStack) -> Leads:
@@ -207,6 +210,7 @@ class _Composition:
         self._keeper = DirectoryKeeper(SCHEMA.directory.mirror, writer, self._authenticator)
         # Where a server holds the database, its clock decides for all replicas.
         self._now = writer.database.clock(wallclock.utc_now)
+        self._replicas = Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic)
         self._store = LeadStore(writer, directories=directories, sealer=self._sealer, new_id=wallclock.new_id)
 
         self._limits: dict[str, TenantLimits] = {}
@@ -408,19 +412,28 @@ class _Composition:
         return (
             BackgroundTask("http", http.run),
             BackgroundTask("denials", denials.run),
-            BackgroundTask("sweep", sweeper.run),
-            BackgroundTask("rescore", rescorer.run),
-            BackgroundTask("forget", self._forgetter.run),
-            BackgroundTask("fetch", self._fetcher.run),
-            BackgroundTask("write_back", self._sender.run),
+            *self._replicated(),
+            *self._replicas.alone(
+                BackgroundTask("sweep", sweeper.run),
+                BackgroundTask("rescore", rescorer.run),
+                BackgroundTask("forget", self._forgetter.run),
+                BackgroundTask("fetch", self._fetcher.run),
+                BackgroundTask("write_back", self._sender.run),
+                BackgroundTask("purge", self._purge),
+                *bus.publishing(self._writer, log="leads"),
+            ),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("routing_metrics", routing.run),
             BackgroundTask("gauges", gauges.run),
-            BackgroundTask("purge", self._purge),
             BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),
             BackgroundTask("sla", consumer.run),
-            *bus.publishing(self._writer, log="leads"),
         )
+
+    def _replicated(self) -> Iterator[BackgroundTask]:
+        yield from self._replicas.tasks()
+        if self._writer.database.is_remote:
+            # Another replica may have told who may call.
+            yield BackgroundTask("directory", self._keeper.run)
 
     async def _consumer(self, bus: EventBus) -> Consumer:
         config = self._config

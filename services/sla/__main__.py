@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import Sealer, Sender
     from smarketing.eventlog.consumer import Apply, Consumer
-    from smarketing.eventlog.directory import DirectoryReadiness
+    from smarketing.eventlog.directory import DirectoryKeeper
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask, RunningServer
     from smarketing.server.gauges import DatabaseGauges
     from smarketing.server.http import HttpHost
+    from smarketing.server.readiness import StorageReadiness
+    from smarketing.server.replicas import Replicas
     from smarketing.server.telemetry import Telemetry
     from smarketing.sql import Writer
 
@@ -90,7 +92,7 @@ class Process:
     metrics: "SlaMetrics"
     authenticator: "Authenticator"
     background: "Sequence[BackgroundTask]"
-    ready: "DirectoryReadiness"
+    ready: "StorageReadiness"
 
 
 async def _run(config: "SlaConfig") -> None:
@@ -110,21 +112,24 @@ async def a_process(
     from importlib.metadata import version
 
     from smarketing.businesstime import tzdata_version
-    from smarketing.eventlog.reading import ensure_identity
+    from smarketing.eventlog.reading import ensure_identity, last_record_time
     from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
     from smarketing.server.telemetry import Telemetry
     from smarketing.sql import Writer, open_database
     from smarketing.sql.migrate import migrate
 
-    now = now or wallclock.utc_now
     async with AsyncExitStack() as stack:
         telemetry = Telemetry()
         database = stack.enter_context(open_database(config.database_of("sla")))
         schema = migrate(database, _MIGRATIONS)
+        # Where a server holds the database, its clock decides for all replicas.
+        now = now or database.clock(wallclock.utc_now)
         with database.writer_engine.begin() as connection:
             ensure_identity(connection, new_log_id=wallclock.new_uuid)
         observer = StorageTelemetry(telemetry.registry)
-        writer = await stack.enter_async_context(Writer(database, now=now, observer=observer))
+        writer = await stack.enter_async_context(
+            Writer(database, now=now, observer=observer, not_before=last_record_time)
+        )
         observer.watch(writer)
         telemetry.build(
             version=version("smarketing"),
@@ -150,17 +155,17 @@ async def _built(
     from services.sla.usecases.replay import Replayer
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import AddressPolicy, Sealer
-    from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
+    from smarketing.eventlog.directory import DirectoryKeeper
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask
     from smarketing.server.denials import DenialRecorder
     from smarketing.server.keys import load_or_make_key
     from smarketing.server.paging import PageTokens
-    from smarketing.server.purging import purge_for_ever
 
     def told(task: str) -> Callable[[], None]:
         return lambda: telemetry.task_succeeded(task)
 
+    replicas = _replicas(writer)
     archive, authenticator = Archive(), Authenticator(now=now)
     keeper = DirectoryKeeper(directory_tables, writer, authenticator, consumer=CONSUMER)
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
@@ -198,28 +203,54 @@ async def _built(
         replayer=replayer,
         metrics=metrics,
         authenticator=authenticator,
-        ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
+        ready=_ready(writer, keeper, leads, authenticator),
         background=(
             BackgroundTask("directory", keeper.run),
             BackgroundTask("leads", leads.run),
-            *relaying,
-            BackgroundTask("sla_sweep", sweeper.run),
-            BackgroundTask("sla_replay", replayer.run),
-            BackgroundTask(
-                "sla_promptly", _promptly(telemetry, writer, archive, leads=leads, log=log, now=now).run
+            *replicas.tasks(),
+            *replicas.alone(
+                *relaying,
+                BackgroundTask("sla_sweep", sweeper.run),
+                BackgroundTask("sla_replay", replayer.run),
+                BackgroundTask(
+                    "sla_promptly", _promptly(telemetry, writer, archive, leads=leads, log=log, now=now).run
+                ),
+                BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
+                BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
+                _purging(writer, told("purge")),
             ),
-            BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
-            BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
             BackgroundTask("denials", denials.run),
-            BackgroundTask(
-                "purge",
-                lambda: purge_for_ever(writer, command_tables.idempotency, succeeded=told("purge")),
-            ),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", _gauges(config, telemetry, writer, archive, now).run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),
+    )
+
+
+def _replicas(writer: "Writer") -> "Replicas":
+    from smarketing.server.replicas import Replicas
+
+    return Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic)
+
+
+def _ready(
+    writer: "Writer", keeper: "DirectoryKeeper", leads: "Consumer", authenticator: "Authenticator"
+) -> "StorageReadiness":
+    from smarketing.eventlog.directory import DirectoryReadiness
+    from smarketing.server.readiness import StorageReadiness
+
+    begun = DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic)
+    return StorageReadiness(writer, begun)
+
+
+def _purging(writer: "Writer", succeeded: Callable[[], None]) -> "BackgroundTask":
+    from services.sla.store.schema import command_tables
+    from smarketing.server.bootstrap import BackgroundTask
+    from smarketing.server.purging import purge_for_ever
+
+    return BackgroundTask(
+        "purge", lambda: purge_for_ever(writer, command_tables.idempotency, succeeded=succeeded)
     )
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, literal_column, select
 
 from smarketing import names
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
@@ -32,13 +32,18 @@ from smarketing.server.directory import (
     put_tokens,
     revoke_tokens,
 )
-from smarketing.sql import Writer
+from smarketing.sql import BigInt, Writer
 
 __all__ = ["DIRECTORY_TYPES", "DirectoryKeeper", "DirectoryReadiness", "fold_events", "fold_payloads"]
 
 # A payload is of the type that its fold is listed for; several types share one list's shape.
 _Told: TypeAlias = Sequence[tuple[str, Any]]
 _Fold: TypeAlias = Callable[[DirectoryTables, Connection, _Told], None]
+
+# On PostgreSQL each row bears the number of the transaction that wrote it.
+_WRITTEN: Final = select(func.count(), func.sum(literal_column("xmin::text::bigint", BigInt)))
+_SHARED_LOOK_SECONDS: Final = 0.5
+"""Between two looks at what another process may have changed: a revoked token is refused everywhere soon."""
 
 _PARTIES: Final = {termspb.PARTY_MARKETING: "MARKETING", termspb.PARTY_SALES: "SALES"}
 _PARTY_OF_ROLE: Final = {
@@ -91,6 +96,8 @@ class DirectoryKeeper:
         self._wake = asyncio.Event()
         self._folded = 0
         self._loaded = -1
+        self._shared = writer.database.is_remote
+        self._seen: list[tuple[Any, ...]] | None = None
 
     @property
     def fresh(self) -> bool:
@@ -120,14 +127,27 @@ class DirectoryKeeper:
         try:
             while True:
                 self._wake.clear()
-                await self.load()
+                if not self._shared or await self._is_changed():
+                    await self.load()
                 await self._wake.wait()
         finally:
             forget()
 
+    async def _is_changed(self) -> bool:
+        """Whether the mirror is another one than when this was asked last, whichever process changed it."""
+        before = self._seen
+        if before is not None:
+            await asyncio.sleep(_SHARED_LOOK_SECONDS)
+        self._seen = await self._writer.read(self._look)
+        return before != self._seen
+
+    def _look(self, connection: Connection) -> list[tuple[Any, ...]]:
+        tables = (self._tables.principal, self._tables.token, self._tables.team)
+        return [tuple(connection.execute(_WRITTEN.select_from(table)).one()) for table in tables]
+
     def _wake_if_stale(self) -> None:
         # What is folded may not be committed yet: then this comes again with that commit.
-        if self._loaded < self._folded:
+        if self._shared or self._loaded < self._folded:
             self._wake.set()
 
     def _read(self, connection: Connection) -> tuple[int, Directory | None]:

@@ -18,6 +18,7 @@ from smarketing.server.edge import Edge
 from smarketing.server.listening import GrpcServer, listen, new_server
 from smarketing.server.policy import Policy, check_policy
 from smarketing.server.settings import ServerConfig
+from smarketing.sql import ReadersBusy, StorageUnavailable, WriterBusy
 
 __all__ = ["BackgroundTask", "RunningServer", "Servicer", "serve", "start_server"]
 
@@ -26,6 +27,7 @@ _log = get_log(__name__)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _READINESS_EVERY_SECONDS = 0.5
+_STORAGE_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,23 @@ class TaskEnded(Exception):
 
 
 async def _supervised(task: BackgroundTask) -> None:
-    await task.run()
-    raise TaskEnded(task.name)
+    while True:
+        try:
+            await task.run()
+        except Exception as error:
+            # A database that is away comes back; the process would only lose its connections by ending.
+            if not _is_storage_away(error):
+                raise
+            _log.warning("task_waits_for_storage", task=task.name, fault=str(error))
+            await asyncio.sleep(_STORAGE_RETRY_SECONDS)
+        else:
+            raise TaskEnded(task.name)
+
+
+def _is_storage_away(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_storage_away, error.exceptions))
+    return isinstance(error, StorageUnavailable | ReadersBusy | WriterBusy)
 
 
 async def _report_readiness(running: RunningServer, ready: Callable[[], Awaitable[bool]]) -> None:

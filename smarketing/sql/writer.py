@@ -188,6 +188,12 @@ class Writer:
         self._committed[key] = callback
         return lambda: cast("None", self._committed.pop(key, None))
 
+    def announce(self) -> None:
+        """Call back, soon, whoever listens for commits: this writer made one, or another process did."""
+        for callback in tuple(self._committed.values()):
+            # Each by itself, so that one that fails harms nobody else.
+            self._schedule(callback)
+
     async def close(self, *, patience_seconds: float = 10.0) -> None:
         """Take on nothing more, finish what waits, and end the threads.
 
@@ -294,9 +300,8 @@ class Writer:
     def _answer(self, jobs: Sequence[AnyJob], committed: bool) -> None:
         self._under_way = False
         if committed:
-            for callback in tuple(self._committed.values()):
-                # Scheduled ahead of the callers below; one that fails harms nobody else.
-                self._schedule(callback)
+            # Ahead of the callers below.
+            self.announce()
         self._settle(jobs)
         self._pace()
         self._stop_when_idle()

@@ -25,6 +25,7 @@ from smarketing.eventlog.tables import define_tables as define_log_tables
 from smarketing.server.commands import CommandTables, define_commands
 from smarketing.server.directory import define_directory
 from smarketing.sql import BigInt, MinorUnits, UtcMicros
+from smarketing.sql.leases import define_leases
 
 __all__ = ["NOBODYS", "SCHEMA", "UNROUTED", "LeadTables", "Schema"]
 
@@ -356,6 +357,7 @@ def _business_total(metadata: MetaData) -> Table:
 def _define() -> Schema:
     metadata = MetaData()
     commands = define_commands(metadata)
+    define_leases(metadata)
     return Schema(
         metadata=metadata,
         routing=define_routing_tables(metadata),

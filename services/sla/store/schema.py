@@ -12,12 +12,14 @@ from smarketing.eventlog.tables import define_tables as define_eventlog
 from smarketing.server.commands import define_commands
 from smarketing.server.directory import define_directory
 from smarketing.sql import BigInt, UtcMicros
+from smarketing.sql.leases import define_leases
 
 metadata: Final = MetaData()
 eventlog_tables: Final = define_eventlog(metadata)
 command_tables: Final = define_commands(metadata)
 directory_tables: Final = define_directory(metadata)
 delivery_tables: Final = define_delivery(metadata)
+lease: Final = define_leases(metadata)
 promise_tables: Final = define_promises(metadata)
 period_tables: Final = define_periods(metadata)
 

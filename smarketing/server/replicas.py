@@ -1,0 +1,46 @@
+"""What several processes of one service on one database need of one another."""
+
+from collections.abc import Callable, Iterator
+
+from smarketing.server.bootstrap import BackgroundTask
+from smarketing.sql import Writer
+from smarketing.sql.leases import Lease
+from smarketing.sql.others import Others
+
+__all__ = ["Replicas"]
+
+_LEASE = "background"
+
+
+class Replicas:
+    """Has one of the replicas do what only one has to, and each hear of what another committed.
+
+    Where a process owns its database it is the only one, and all of this costs nothing.
+    """
+
+    def __init__(self, writer: Writer, *, holder: str, monotonic: Callable[[], float]) -> None:
+        self._is_shared = writer.database.is_remote
+        self._lease = Lease(writer, _LEASE, holder=holder, monotonic=monotonic)
+        self._others = Others(writer)
+
+    def alone(self, *tasks: BackgroundTask) -> Iterator[BackgroundTask]:
+        """Give the tasks as this replica runs them: only while it holds the lease.
+
+        With two holders each of them still does right; deliveries would merely be made twice.
+        """
+        if not self._is_shared:
+            yield from tasks
+            return
+        for task in tasks:
+            yield BackgroundTask(task.name, lambda run=task.run: self._lease.while_held(run))  # type: ignore[misc] # a default binds it
+
+    def tasks(self) -> Iterator[BackgroundTask]:
+        """Give what keeps this going."""
+        if self._is_shared:
+            yield BackgroundTask("others", self._others.run)
+            yield BackgroundTask("lease", self._lease.run)
+
+    def listening(self) -> Iterator[BackgroundTask]:
+        """Give what a service needs of which no work has to be done only once."""
+        if self._is_shared:
+            yield BackgroundTask("others", self._others.run)
