@@ -73,8 +73,8 @@ FORECAST_KPIS: Final[tuple[Kpi, ...]] = (
     FurtherKpi(
         kpi_id="P13",
         title="Forecast error",
-        formula="|F − A| / A; F: amount × chance, as told so many days before the period began, of what was "
-        "then to close in it; A: won in the period, once it is over",
+        formula="distance between F and A / A; F: amount × chance, as told so many days before the period "
+        "began, of what was then to close in it; A: won in the period, once it is over",
         unit="ratio",
         dimensions=_FORECAST,
         split_by=Dimension.LEAD_TIME,

@@ -17,3 +17,7 @@ def test_ids_are_unique_and_every_code_is_explained() -> None:
     explained = {line[2] for line in definitions_page().splitlines() if line[:1] == "|" and line[3:5] == " |"}
 
     assert codes <= explained
+
+
+def test_no_word_of_a_definition_breaks_the_table_it_stands_in() -> None:
+    assert not [kpi.kpi_id for kpi in KPIS.values() if "|" in kpi.title + kpi.formula + kpi.unit]
