@@ -92,9 +92,9 @@ class FaultProxy:
         self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         there_reader, there_writer = await asyncio.open_connection(*self.target)
-        self._open[task] = (writer, there_writer)
-        asking = asyncio.create_task(self._pump(reader, there_writer, answers=False))
-        answering = asyncio.create_task(self._pump(there_reader, writer, answers=True))
+        ends = self._open[task] = (writer, there_writer)
+        asking = asyncio.create_task(self._pump(reader, there_writer, ends, answers=False))
+        answering = asyncio.create_task(self._pump(there_reader, writer, ends, answers=True))
         try:
             await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -103,13 +103,19 @@ class FaultProxy:
             await asyncio.gather(asking, answering, return_exceptions=True)
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ends: tuple[asyncio.StreamWriter, ...],
+        *,
+        answers: bool,
     ) -> None:
         passed = 0
         while data := await reader.read(65_536):
             way = self.way
             if way is Way.RESET:
-                _reset(writer)
+                for end in ends:
+                    _reset(end)
                 return
             if way is Way.HALF_OPEN or (way is Way.ONE_WAY and answers):
                 continue
