@@ -3,11 +3,15 @@
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from smarketing.sql import Database, open_database
 from tests.builders.stores import Store, a_url, store
 
-__all__ = ["a_kept_database", "a_lasting_url"]
+__all__ = ["a_kept_database", "a_lasting_url", "a_url_for"]
+
+_of_folders: dict[Path, str] = {}
+_until_the_end = ExitStack()
 
 
 @contextmanager
@@ -18,6 +22,14 @@ def a_lasting_url(migrations: str) -> Iterator[str]:
         return
     with a_url(migrations) as url:
         yield url
+
+
+def a_url_for(data_dir: Path) -> str:
+    """Return the URL of the database that belongs to a data folder, whoever starts on it; empty for files."""
+    if data_dir not in _of_folders:
+        # It goes with its server, at the end of the tests.
+        _of_folders[data_dir] = _until_the_end.enter_context(a_lasting_url(""))
+    return _of_folders[data_dir]
 
 
 def a_kept_database(migrations: str) -> Database:

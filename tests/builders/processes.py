@@ -19,6 +19,7 @@ from smarketing import wallclock
 from smarketing.client import ClientSettings
 from smarketing.config import Secret
 from tests.builders.engines import ENGINE_VARIABLE, engine
+from tests.builders.kept import a_url_for
 
 __all__ = ["SERVICES", "Finished", "Installation", "an_installation", "finished", "until", "waited_for"]
 
@@ -168,7 +169,13 @@ def an_installation(data_dir: Path, environ: Mapping[str, str] | None = None) ->
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**kept, "SMARKETING_LOG_LEVEL": "WARNING", ENGINE_VARIABLE: engine(), **(environ or {})},
+            env={
+                **kept,
+                "SMARKETING_LOG_LEVEL": "WARNING",
+                ENGINE_VARIABLE: engine(),
+                "SMARKETING_DATABASE_URL": a_url_for(data_dir),
+                **(environ or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,
