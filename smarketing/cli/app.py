@@ -45,6 +45,7 @@ class _Root(RootGroup):
         "privacy": Noun("How long people are kept, and what becomes of who returns.", f"{_HERE}.privacy:app"),
         "audit": Noun("The audit trail.", f"{_HERE}.audit:app"),
         "events": Noun("Read or follow the log of a service.", f"{_HERE}.events:show"),
+        "export": Noun("Write everything of a tenant to a folder.", f"{_HERE}.export:run"),
         "status": Noun(
             "Show health, readiness, log heads and lag; ends with 4 when a service is not ready.",
             f"{_HERE}.status:show",

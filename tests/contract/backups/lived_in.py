@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.type import date_pb2 as datepb
+
 from services.__main__ import main
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.reports.v1 import inputs_pb2 as inputspb
 from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.client import LeadsClient, ReportsClient
 from tests.builders.processes import Finished, Installation, an_installation, until
 from tests.e2e.company import Company, settled_in
@@ -30,6 +34,10 @@ class LivedIn:
     events: list[tuple[int, str, str, bytes]]
     """All events of the leads log at the end."""
     tokens: dict[str, str]
+    folder: Path
+    """Holds the exports, each in a folder of the name below."""
+    exported: dict[str, Finished]
+    """As the operator, without personal data and with it, and as somebody who may not."""
 
 
 def a_life(folder: Path) -> LivedIn:
@@ -111,7 +119,52 @@ async def _lived(installation: Installation, folder: Path) -> LivedIn:
     assert ran.status == 0, ran.err
     await submitted(company, 90, 10)
     await folded(company, 100)
+    await _worked(company)
+    ran_exports = await asyncio.gather(
+        installation.smarketing("export", folder / "plain", token=installation.operator),
+        installation.smarketing("export", folder / "personal", "--personal", token=installation.operator),
+        installation.smarketing("export", folder / "denied", token=company.tokens["rosa"]),
+    )
+    exported = dict(zip(("plain", "personal", "denied"), ran_exports, strict=True))
     events = await events_of(company)
     [backup] = (folder / "backups").iterdir()
     [keys] = (folder / "keys").iterdir()
-    return LivedIn(installation.data_dir, backup, keys, head_then, len(events), events, dict(company.tokens))
+    return LivedIn(
+        installation.data_dir,
+        backup,
+        keys,
+        head_then,
+        len(events),
+        events,
+        dict(company.tokens),
+        folder,
+        exported,
+    )
+
+
+async def _worked(company: Company) -> None:
+    """Let a rep work a few of the leads, and somebody record what a campaign cost."""
+    async with LeadsClient(company.of("rosa")) as rosa, ReportsClient(company.of("mara")) as mara:
+        page = await rosa.list_handoffs(
+            leadspb.ListHandoffsRequest(parent=f"{company.name}/leads/-", page_size=5)
+        )
+        for handoff in page.handoffs:
+            offer = handoff.offer
+            accepted = leadspb.AcceptOfferRequest(name=offer.name, fencing_token=offer.fencing_token)
+            await rosa.accept_offer(accepted)
+            call = leadspb.FollowUp(channel=termspb.FOLLOW_UP_CHANNEL_CALL, contact=True)
+            await rosa.log_follow_up(leadspb.LogFollowUpRequest(parent=handoff.name, follow_up=call))
+        day = datepb.Date(year=2026, month=11, day=2)
+        cost = inputspb.Input(
+            source_system="finance",
+            external_id="1",
+            start_date=day,
+            end_date=datepb.Date(year=2026, month=11, day=3),
+            cost=inputspb.Cost(
+                type=inputspb.Cost.TYPE_MEDIA, amount=termspb.Money(currency_code="EUR", minor_units=100)
+            ),
+        )
+        async for answers in mara.record_inputs(company.name, [cost]):
+            for answer in answers:
+                if answer.refusal is not None:
+                    raise answer.refusal

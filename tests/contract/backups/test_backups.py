@@ -15,7 +15,7 @@ from smarketing.sql import Database, open_database
 from smarketing.sql.snapshots import copied, pinned
 from tests.contract.backups.lived_in import LivedIn, change, commanded, rows
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 Spoil = Callable[[Path], None]
 

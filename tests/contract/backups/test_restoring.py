@@ -26,7 +26,7 @@ from tests.contract.backups.lived_in import (
 )
 from tests.e2e.company import Company
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.builders.processes import ROOT, waited_for
 from tests.contract.deploy.files import DEPLOY, Run, run_of_unit, runs_of_compose, runs_of_kubernetes
 from tests.contract.server.certificates import Authority
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 EMBEDDED: Final = {
     "compose": list(runs_of_compose(DEPLOY / "compose.yaml")),
