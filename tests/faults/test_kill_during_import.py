@@ -32,7 +32,7 @@ from tests.builders.processes import ROOT, SERVICES, Installation, an_installati
 from tests.e2e.company import Company, settled_in
 
 FULL: Final = os.environ.get("FAULTS") == "full"
-ROUNDS: Final = 20 if FULL else 1
+ROUNDS: Final = 5 if FULL else 1
 KILLS_PER_SERVICE: Final = 3
 ROWS: Final = 4_500
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)

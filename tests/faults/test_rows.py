@@ -58,4 +58,4 @@ def test_parts_have_names_of_their_own() -> None:
     names = [part.name for part in all_parts()]
 
     assert len(set(names)) == len(names)
-    assert all(re.match(r"F\d+( \d of \d)?$", name) for name in names)
+    assert all(re.match(r"F\d+( \d of \d| besides)?$", name) for name in names)

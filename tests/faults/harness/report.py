@@ -36,6 +36,8 @@ class Row:
     """How often each invariant was broken; one that is not named was not looked at."""
     recovery: Sequence[float] = ()
     lateness: Sequence[float] = ()
+    blows: Sequence[Mapping[str, Any]] = ()
+    """Each of them with its time, for whoever has to find out what happened."""
     note: str = ""
     commit: str = ""
     date: str = ""

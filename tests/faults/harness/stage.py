@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -186,6 +186,7 @@ class Stage:
             violations={invariant: len(broken) for invariant, broken in found.items()},
             recovery=nemesis.recoveries,
             lateness=lateness(evidence.sla),
+            blows=[asdict(blow) for blow in nemesis.blows],
             note=note,
             commit=commit(),
             date=wallclock.utc_now().date().isoformat(),
