@@ -9,7 +9,8 @@ from sqlalchemy import Connection, MetaData, inspect
 from services.leads.store.schema import SCHEMA as LEADS
 from services.reports.store.database import SCHEMA as REPORTS
 from services.sla.store.schema import metadata as sla_metadata
-from smarketing.sql import Database, migrate
+from smarketing.sql import Database, migrate, open_database
+from tests.builders import postgres
 
 SCHEMAS = {
     "services.leads.store.migrations": LEADS.metadata,
@@ -33,6 +34,47 @@ class Described:
 @pytest.mark.parametrize("package", SCHEMAS)
 def test_all_migrations_together_make_the_declared_schema(package: str) -> None:
     assert _migrated(package) == _created(SCHEMAS[package])
+
+
+@pytest.mark.parametrize("package", SCHEMAS)
+def test_all_migrations_together_make_the_declared_schema_on_postgresql(package: str) -> None:
+    with postgres.database() as url, open_database(url) as database:
+        migrate(database, package)
+        migrated = _in_postgres(database)
+    with postgres.database() as url, open_database(url) as database:
+        with database.writer_engine.begin() as connection:
+            SCHEMAS[package].create_all(connection)
+        created = _in_postgres(database)
+
+    assert migrated - created == set()
+    assert created - migrated == set()
+
+
+def _in_postgres(database: Database) -> frozenset[tuple[str, ...]]:
+    """Return each column, index and constraint in the words of the database, but for alembic's own."""
+    statements = (
+        (
+            "SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text,"
+            " coalesce(pg_get_expr(d.adbin, d.adrelid), '')"
+            " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0"
+            " AND NOT a.attisdropped"
+        ),
+        "SELECT 'index', tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        (
+            "SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
+            " FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+        ),
+        "SELECT 'policy', tablename, policyname, coalesce(qual, '') FROM pg_policies",
+        (
+            "SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger"
+            " WHERE NOT tgisinternal"
+        ),
+    )
+    with database.reading() as connection:
+        rows = [tuple(row) for each in statements for row in connection.exec_driver_sql(each)]
+    return frozenset(row for row in rows if row[1] != "alembic_version")
 
 
 def _created(metadata: MetaData) -> dict[str, Described]:
