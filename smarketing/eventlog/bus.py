@@ -3,6 +3,7 @@
 What belongs to NATS is imported when it is asked for: without the extra of that name the feed works.
 """
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -144,15 +145,27 @@ class EventBus:
 
         return JetStream(self._link, feed, log=log, name=consumer, observer=self._telemetry)
 
-    def publishing(self, writer: Writer, *, log: str) -> tuple[BackgroundTask, ...]:
-        """Return the task that publishes this service's own log; none where the feed is all there is."""
+    def publishing(
+        self, writer: Writer, *, log: str, may_run: Callable[[], bool] = lambda: True
+    ) -> tuple[BackgroundTask, ...]:
+        """Return the task that publishes this service's own log; none where the feed is all there is.
+
+        `may_run` tells whether this is the replica that should, such as whether it holds a lease.
+        """
         if self._link is None:
             return ()
         from smarketing.eventlog.relay import Relay, StreamSettings
 
         settings = self._settings
         stream = StreamSettings(replicas=settings.nats_replicas, max_bytes=settings.nats_max_bytes)
-        relay = Relay(self._link, writer, log=log, stream=stream, admit=partial(_admit, settings))
+        relay = Relay(
+            self._link,
+            writer,
+            log=log,
+            stream=stream,
+            may_run=may_run,
+            admit=partial(_admit, settings),
+        )
         return (BackgroundTask("relay", relay.run),)
 
 

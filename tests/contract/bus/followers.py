@@ -44,10 +44,10 @@ Make = Callable[..., Consumer]
 
 
 @asynccontextmanager
-async def running(consumer: Consumer) -> AsyncIterator[Consumer]:
+async def running(consumer: Consumer, *, seconds: float = 30) -> AsyncIterator[Consumer]:
     task = asyncio.create_task(consumer.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             yield consumer
     finally:
         task.cancel()

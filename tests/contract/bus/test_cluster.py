@@ -20,6 +20,7 @@ pytestmark = pytest.mark.timeout(300)
 
 _FULL = os.environ.get("FAULTS") == "full"
 _KILLS = 20 if _FULL else 1
+_PATIENCE_SECONDS = 280 if _FULL else 60
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,9 @@ async def test_a_log_outlives_its_leaders(  # noqa: PLR0917 -- fixtures
     carried = a_bus(nodes, name="reports", replicas=3)
     relay = carried.start_relay()
     recorded = 0
-    async with running(make(feed=carried.source(Feed(channel, name="leaders")))) as consumer:
+    async with running(
+        make(feed=carried.source(Feed(channel, name="leaders"))), seconds=_PATIENCE_SECONDS
+    ) as consumer:
         await told_the_head(consumer)
         for _ in range(_KILLS):
             leader = await leader_of(carried, nodes)
@@ -82,7 +85,9 @@ async def test_without_a_majority_writers_and_followers_go_on_and_the_relay_catc
 ) -> None:
     carried = a_bus(nodes, name="reports", replicas=3)
     relay = carried.start_relay()
-    async with running(make(feed=carried.source(Feed(channel, name="majority")))) as consumer:
+    async with running(
+        make(feed=carried.source(Feed(channel, name="majority"))), seconds=_PATIENCE_SECONDS
+    ) as consumer:
         await told_the_head(consumer)
         await leader_of(carried, nodes)
         await log.record("before")
@@ -112,7 +117,9 @@ async def test_a_server_that_lost_its_store_is_filled_again_and_nobody_notices( 
 ) -> None:
     carried = a_bus(nodes, name="reports", replicas=3)
     relay = carried.start_relay()
-    async with running(make(feed=carried.source(Feed(channel, name="store")))) as consumer:
+    async with running(
+        make(feed=carried.source(Feed(channel, name="store"))), seconds=_PATIENCE_SECONDS
+    ) as consumer:
         await told_the_head(consumer)
         leader = await leader_of(carried, nodes)
         await log.record("a")
@@ -131,6 +138,35 @@ async def test_a_server_that_lost_its_store_is_filled_again_and_nobody_notices( 
 
 
 @pytest.mark.skipif(not _FULL, reason="long: FAULTS=full")
+async def test_a_leader_that_sleeps_and_wakes_divides_nothing(  # noqa: PLR0917 -- fixtures
+    log: ServedLog,
+    follower: Database,
+    channel: grpc.aio.Channel,
+    make: Make,
+    nodes: list[NatsServer],
+    a_bus: ABus,
+) -> None:
+    carried = a_bus(nodes, name="reports", replicas=3)
+    relay = carried.start_relay()
+    recorded = 0
+    async with running(
+        make(feed=carried.source(Feed(channel, name="sleep"))), seconds=_PATIENCE_SECONDS
+    ) as consumer:
+        await told_the_head(consumer)
+        for _ in range(2):
+            leader = await leader_of(carried, nodes)
+            leader.pause()
+            for _ in range(5):
+                await log.record(*(str(recorded + number) for number in range(20)))
+                recorded += 20
+                await consumer.wait_until(recorded)
+            await carried.when(lambda at=recorded: relay.position == at)  # type: ignore[misc]
+            leader.resume()
+
+    assert seen(follower) == [(number + 1, str(number)) for number in range(recorded)]
+
+
+@pytest.mark.skipif(not _FULL, reason="long: FAULTS=full")
 async def test_a_stream_of_which_every_server_lost_its_store_is_made_anew(  # noqa: PLR0917 -- fixtures
     log: ServedLog,
     follower: Database,
@@ -141,7 +177,9 @@ async def test_a_stream_of_which_every_server_lost_its_store_is_made_anew(  # no
 ) -> None:
     carried = a_bus(nodes, name="reports", replicas=3)
     relay = carried.start_relay()
-    async with running(make(feed=carried.source(Feed(channel, name="gone")))) as consumer:
+    async with running(
+        make(feed=carried.source(Feed(channel, name="gone"))), seconds=_PATIENCE_SECONDS
+    ) as consumer:
         await told_the_head(consumer)
         await leader_of(carried, nodes)
         await log.record("a")

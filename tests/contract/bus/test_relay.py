@@ -177,6 +177,7 @@ async def test_an_event_that_the_bus_cannot_carry_is_left_to_the_owner(  # noqa:
         await carried.subscribed()
         await log.record("a", "b" * 20_000, "c")
         await consumer.wait_until(3)
+        await published(log, carried, 3)
 
     assert [content[:1] for _, content in seen(follower)] == ["a", "b", "c"]
 
