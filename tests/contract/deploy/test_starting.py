@@ -10,15 +10,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from services.__main__ import addresses_from
+from tests.builders import postgres
+from tests.builders.nats_servers import BINARY
 from tests.builders.processes import ROOT, waited_for
-from tests.contract.deploy.files import DEPLOY, Run, run_of_unit, runs_of_compose, runs_of_kubernetes
+from tests.contract.deploy.files import (
+    DEPLOY,
+    Run,
+    documents,
+    run_of_unit,
+    runs_of_compose,
+    runs_of_kubernetes,
+)
 from tests.contract.server.certificates import Authority
 
 pytestmark = pytest.mark.timeout(300)
@@ -29,6 +38,7 @@ EMBEDDED: Final = {
 }
 _OF_OURS: Final = re.compile(r"\b(7[01]0[123])$")
 _HOST: Final = re.compile(r"^(0\.0\.0\.0|leads|sla|reports)(?=:\d+$)")
+_NATS: Final = re.compile(r"\bnats:(4222|8222)$")
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Place:
 
     folder: Path
     ports: Mapping[str, str]
+    database: str = ""
+    """Where PostgreSQL is."""
 
     def of(self, text: str) -> str:
         """Return a value of a file, with the test's places in it."""
@@ -47,6 +59,8 @@ class Place:
         }.items():
             text = text.replace(shipped, str(here))
         text = _HOST.sub("127.0.0.1", text)
+        text = _NATS.sub(lambda found: f"127.0.0.1:{self.ports[found[1]]}", text)
+        text = self.database if text == "postgresql://smarketing@postgres:5432/smarketing" else text
         return _OF_OURS.sub(lambda found: self.ports[found[1]], text)
 
     def environ(self, run: Run) -> dict[str, str]:
@@ -58,6 +72,8 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     (tmp_path / "tls").mkdir()
+    # A volume, or the folder of the keys, is there before what uses it.
+    (tmp_path / "data").mkdir(mode=0o700)
     authority = Authority(tmp_path, "authority")
     pair = authority.sign("server")
     for name, path in {
@@ -67,6 +83,7 @@ def place(tmp_path: Path) -> Place:
         "tls.crt": pair.certificate,
         "server.key": pair.key,
         "tls.key": pair.key,
+        "database-password": pair.key,
     }.items():
         (tmp_path / "tls" / name).write_bytes(path.read_bytes())
     ports = {}
@@ -78,6 +95,37 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize("runs", EMBEDDED.values(), ids=EMBEDDED)
 def test_containers_of_one_machine_serve(runs: Sequence[Run], place: Place) -> None:
+    _assert_that_all_serve(runs, place)
+
+
+def test_replicas_serve_on_postgresql_and_nats(place: Place) -> None:
+    [document] = documents(DEPLOY / "compose.postgres.yaml")
+    first, second = addresses_from(0)["leads"].grpc, addresses_from(0)["sla"].grpc
+    ports = {"4222": first.rpartition(":")[2], "8222": second.rpartition(":")[2]}
+    with postgres.database() as url, _nats(document["configs"]["nats"]["content"], place.folder, ports):
+        replicated = replace(place, ports={**place.ports, **ports}, database=url)
+        _assert_that_all_serve(list(runs_of_compose(DEPLOY / "compose.postgres.yaml")), replicated)
+
+
+def test_manifests_of_replicas_say_what_the_compose_file_says() -> None:
+    def settings(runs: Iterator[Run]) -> dict[str, dict[str, str]]:
+        # Files lie elsewhere in a pod; a cluster's balancer and its three servers of the bus are others.
+        differ = {"SMARKETING_BALANCER_WAIT", "SMARKETING_NATS_REPLICAS"}
+        return {
+            run.name: {
+                name: "a file" if value.startswith(("/run/", "/etc/")) else value
+                for name, value in run.environ.items()
+                if name not in differ
+            }
+            for run in runs
+        }
+
+    assert settings(runs_of_kubernetes(DEPLOY / "kubernetes" / "postgres.yaml")) == settings(
+        runs_of_compose(DEPLOY / "compose.postgres.yaml")
+    )
+
+
+def _assert_that_all_serve(runs: Sequence[Run], place: Place) -> None:
     probes = {(run.name, probe) for run in runs for probe in run.probes}
     assert {name for name, _ in probes} == {"leads", "sla", "reports"}
     with _started(runs, place) as log:
@@ -114,6 +162,24 @@ def test_the_unit_serves_with_the_variables_of_its_file(place: Place) -> None:
         process.send_signal(signal.SIGTERM)
         status = process.wait(40)
     assert status == 0
+
+
+@contextlib.contextmanager
+def _nats(shipped: str, folder: Path, ports: Mapping[str, str]) -> Iterator[None]:
+    """Run a server by the configuration of the file, on other ports and below `folder`."""
+    text = shipped.replace("store_dir: /data", f"store_dir: {folder / 'nats'}")
+    text = text.replace("/run/secrets", str(folder / "tls")).replace(
+        "http: 8222", f"http: 127.0.0.1:{ports['8222']}"
+    )
+    path = folder / "nats.conf"
+    path.write_text(f"listen: 127.0.0.1:{ports['4222']}\n{text}")
+    with (folder / "nats.log").open("wb") as said:
+        process = subprocess.Popen([BINARY, "--config", path], stdout=said, stderr=said)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @contextlib.contextmanager
