@@ -6,9 +6,10 @@ counts as if it had begun at its mean.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from itertools import chain
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, func, literal, not_, null, select
 
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.labels import Dimension
@@ -39,20 +40,28 @@ class OwnerWaits:
         """Yield the waits of clocks started in the period of which sla has not counted the time."""
         where = self._wanted(question, days)
         clock = self._tables.clock_fact
-        number = connection.scalar(select(func.count()).select_from(clock).where(*where)) or 0
-        if not number:
-            return
+        hourly = _are_more(connection, clock, where, self._most)
+        parts: list[list[ColumnElement[bool]]] = [where]
+        if hourly:
+            # Most are neither ended nor ever paused, and are told apart by the hour of their start alone.
+            plain = _is_plain(clock)
+            parts = [[*where, plain], [*where, not_(plain)]]
         versions = self._calendar_versions(connection, question.tenant)
-        groups = len(question.group_by)
-        for row in connection.execute(self._query(question, where, hourly=number > self._most)):
-            if row.agreement_version not in versions:
+        queries = [
+            self._query(question, part, hourly=hourly, plain=hourly and at == 0)
+            for at, part in enumerate(parts)
+        ]
+        for row in chain.from_iterable(connection.execute(query).all() for query in queries):
+            *labels, version, void, start, end, original_due, due, number = row
+            if version not in versions:
                 continue
-            openings = self._calendars.find(connection, versions[row.agreement_version])
+            openings = self._calendars.find(connection, versions[version])
             group = tuple(
-                month_of(days.day_of(row.start)) if dimension is Dimension.MONTH else value
-                for dimension, value in zip(question.group_by, row[:groups], strict=True)
+                month_of(days.day_of(start)) if dimension is Dimension.MONTH else value
+                for dimension, value in zip(question.group_by, labels, strict=True)
             )
-            yield group, _item(row, openings, question.now), row.number
+            wait = _Wait(start, end, original_due, due, bool(void))
+            yield group, _item(wait, openings, question.now), number
 
     def _calendar_versions(self, connection: Connection, tenant: str) -> dict[str, str]:
         version = self._tables.agreement_version
@@ -72,34 +81,33 @@ class OwnerWaits:
             wanted.append(clock.c.start_time < days.start_of(question.period.last))
         return wanted
 
-    def _query(self, question: Question, where: list[ColumnElement[bool]], *, hourly: bool) -> Select[Any]:
+    def _query(
+        self, question: Question, where: list[ColumnElement[bool]], *, hourly: bool, plain: bool
+    ) -> Select[Any]:
         clock = self._tables.clock_fact
         groups = [self._column(dimension) for dimension in question.group_by]
-        void = case((clock.c.state == "void", 1), else_=0)
+        start, nothing = clock.c.start_time, null()
         # Only of a clock that was paused is it asked for how long, which the two due instants tell.
         paused = clock.c.due_time != clock.c.original_due_time
-        times: dict[str, ColumnElement[Any]] = {
-            "start": clock.c.start_time,
-            "end": func.coalesce(clock.c.stop_time, clock.c.pause_time),
-            "original_due": case((paused, clock.c.original_due_time)),
-            "due": case((paused, clock.c.due_time)),
-        }
-        if hourly:
-            # Months begin at a quarter of some hour, wherever one lives.
-            width = HOUR // 4 if Dimension.MONTH in question.group_by else HOUR
-            keys = [*groups, clock.c.agreement_version, void, *(time // width for time in times.values())]
-            shown = [
-                (func.min(time) + (func.max(time) - func.min(time)) // 2).label(name)
-                for name, time in times.items()
-            ]
-            number: ColumnElement[int] = func.count()
-        else:
-            keys, number = [], literal(1)
-            shown = [time.label(name) for name, time in times.items()]
-        query = select(
-            *groups, clock.c.agreement_version, void.label("void"), *shown, number.label("number")
-        ).where(*where)
-        return self._joined(query, question).group_by(*keys)
+        void: ColumnElement[Any] = case((clock.c.state == "void", 1), else_=0)
+        others: list[ColumnElement[Any]] = [
+            func.coalesce(clock.c.stop_time, clock.c.pause_time),
+            case((paused, clock.c.original_due_time)),
+            case((paused, clock.c.due_time)),
+        ]
+        if plain:
+            void, others = literal(0), [nothing, nothing, nothing]
+        keys = [*groups, clock.c.agreement_version, void]
+        if not hourly:
+            query = select(*keys, start, *others, literal(1)).where(*where)
+            return self._joined(query, question)
+        # Months begin at a quarter of some hour, wherever one lives.
+        width = HOUR // 4 if Dimension.MONTH in question.group_by else HOUR
+        cut = [time // width for time in ([start] if plain else [start, *others])]
+        middles = others if plain else [_middle(time) for time in others]
+        query = select(*keys, _middle(start), *middles, func.count()).where(*where)
+        told_apart = [*groups, clock.c.agreement_version, *([] if plain else [void]), *cut]
+        return self._joined(query, question).group_by(*told_apart)
 
     def _joined(self, query: Select[Any], question: Question) -> Select[Any]:
         clock, handoff = self._tables.clock_fact, self._tables.handoff_fact
@@ -114,13 +122,42 @@ class OwnerWaits:
         return null() if dimension is Dimension.MONTH else self._tables.handoff_fact.c[dimension.value]
 
 
-def _item(row: Any, openings: Openings | None, now: Micros) -> tuple[Micros, Outcome, Micros] | None:
+class _Wait(NamedTuple):
+    """What is read of a clock, or of several of one hour."""
+
+    start: Micros
+    end: Micros | None
+    original_due: Micros | None
+    due: Micros | None
+    void: bool
+
+
+def _is_plain(clock: Table) -> ColumnElement[bool]:
+    return and_(
+        clock.c.stop_time.is_(None),
+        clock.c.pause_time.is_(None),
+        clock.c.due_time == clock.c.original_due_time,
+        clock.c.state != "void",
+    )
+
+
+def _are_more(connection: Connection, clock: Table, where: list[ColumnElement[bool]], most: int) -> bool:
+    """Say whether there are more than `most`, and count no further than that."""
+    some = select(clock.c.start_time).where(*where).limit(max(most, 0) + 1).subquery()
+    return (connection.scalar(select(func.count()).select_from(some)) or 0) > most
+
+
+def _middle(time: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.min(time) + (func.max(time) - func.min(time)) // 2
+
+
+def _item(wait: _Wait, openings: Openings | None, now: Micros) -> tuple[Micros, Outcome, Micros] | None:
     """Return the item of clocks that sla has not counted: business time until they were let off, or now."""
-    if openings is None or row.start > now:
+    if openings is None or wait.start > now:
         return None
-    age = openings.between_us(row.start, now)
-    end = now if row.end is None else row.end
+    age = openings.between_us(wait.start, now)
+    elapsed = age if wait.end is None else openings.between_us(wait.start, wait.end)
     # Pauses before this instant have moved the due instant by just their open time.
-    paused = 0 if row.due is None else openings.between_us(row.original_due, row.due)
-    elapsed = max(0, openings.between_us(row.start, end) - paused)
-    return elapsed, Outcome.EXITED if row.void else Outcome.WAITING, age
+    if wait.due is not None and wait.original_due is not None:
+        elapsed -= openings.between_us(wait.original_due, wait.due)
+    return max(0, elapsed), Outcome.EXITED if wait.void else Outcome.WAITING, age

@@ -1,18 +1,32 @@
 """Reads sums and items for the figures. Sums cost the buckets of the period; items cost its handoffs."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from services.reports.domain.clocks import DUE, ClockTally
 from services.reports.domain.funnel import FunnelTally, Stage
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period, Span
 from services.reports.store.fold import DEFAULT_ZONE, Folded
+from services.reports.store.prepared import Prepared, PreparedStatements
 from services.reports.store.schema import DAY, MONTH, OFFER_COUNTERS, Tables
 from smarketing.businesstime import load_zone
 
@@ -56,6 +70,9 @@ class Queries:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self._statements = PreparedStatements()
+        zone = tables.tenant_setting.c
+        self._zone = Prepared(select(zone.time_zone).where(zone.tenant == bindparam("tenant")))
 
     # The model itself.
 
@@ -79,9 +96,8 @@ class Queries:
 
     def days(self, connection: Connection, tenant: str) -> LocalDays:
         """Return the tenant's days."""
-        setting = self.tables.tenant_setting
-        zone = connection.scalar(select(setting.c.time_zone).where(setting.c.tenant == tenant))
-        return LocalDays(load_zone(zone or DEFAULT_ZONE).info)
+        rows = self._zone.run(connection, tenant=tenant)
+        return _days_of(rows[0][0] if rows and rows[0][0] else DEFAULT_ZONE)
 
     def currency(self, connection: Connection, tenant: str) -> str:
         """Return the tenant's reporting currency; empty when it never named one."""
@@ -332,35 +348,45 @@ class Queries:
         """Return sums of counters by anchor and group, `extra` columns behind the dimensions."""
         groups = [_rollup_column(table, dimension) for dimension in question.group_by]
         keys = [table.c.anchor, *groups, *extra]
-        wanted = (table.c.tenant == question.tenant, table.c.anchor.in_(anchors), *where)
+
+        def select_sums(span: Span | None) -> Select[Any]:
+            query = select(*keys, *(func.sum(table.c[name]) for name in counters))
+            return query.where(*_of_tenant(table, anchors), *where, *_within(table, span)).group_by(*keys)
+
+        asked = (table.name, *anchors, "by", question.group_by, *(each.name for each in extra), *counters)
         sums: dict[tuple[str, GroupKey], list[int]] = {}
         for span in _spans(question.period):
-            query = (
-                select(*keys, *(func.sum(table.c[name]) for name in counters))
-                .where(*wanted, *_within(table, span))
-                .group_by(*keys)
-            )
-            for row in connection.execute(query):
+            values = _values(question, span)
+            if where:
+                rows: Iterable[Any] = connection.execute(select_sums(span), values)
+            else:
+                statement = self._statements.get((*asked, _kind(span)), partial(select_sums, span))
+                rows = statement.run(connection, **values)
+            for row in rows:
                 labels = _keyed(row[1 : len(groups) + 1], question.group_by, None)
                 _merge(sums, (row[0], (*labels, *row[len(groups) + 1 : len(keys)])), row[len(keys) :])
         return {key: tuple(found) for key, found in sums.items()}
 
     def cells(
-        self,
-        connection: Connection,
-        question: Question,
-        table: Table,
-        anchor: str,
-        value: ColumnElement[Any],
+        self, connection: Connection, question: Question, table: Table, anchor: str, value: ColumnElement[Any]
     ) -> Iterator[tuple[GroupKey, Any]]:
         """Return a value of each cell of the period, with the group that the cell belongs to."""
         groups = [_rollup_column(table, dimension) for dimension in question.group_by]
+
+        def select_cells(span: Span | None) -> Select[Any]:
+            return select(*groups, value).where(*_of_tenant(table, [anchor]), *_within(table, span))
+
+        asked = (table.name, anchor, value.key, question.group_by)
         for span in _spans(question.period):
-            query = select(*groups, value).where(
-                table.c.tenant == question.tenant, table.c.anchor == anchor, *_within(table, span)
-            )
-            for row in connection.execute(query):
+            statement = self._statements.get((*asked, _kind(span)), partial(select_cells, span))
+            for row in statement.run(connection, **_values(question, span)):
                 yield _keyed(row[: len(groups)], question.group_by, None), row[-1]
+
+
+@lru_cache(maxsize=64)
+def _days_of(zone: str) -> LocalDays:
+    """Return the days of a zone, which remember what they were asked."""
+    return LocalDays(load_zone(zone).info)
 
 
 def _spans(period: Period | None) -> Iterator[Span | None]:
@@ -381,11 +407,28 @@ def _rejections_in(table: Table) -> list[ColumnElement[bool]]:
     return [table.c.outcome == Stage.REJECTED.value]
 
 
+def _of_tenant(table: Table, anchors: Sequence[str]) -> list[ColumnElement[bool]]:
+    # Anchors are words of ours and part of the statement, so that one can be rendered for all time.
+    words: list[ColumnElement[str]] = [literal_column(f"'{anchor}'") for anchor in anchors]
+    return [table.c.tenant == bindparam("tenant"), table.c.anchor.in_(words)]
+
+
 def _within(table: Table, span: Span | None) -> list[ColumnElement[bool]]:
+    grain = table.c.grain == literal_column(str(DAY if _kind(span) == "days" else MONTH))
     if span is None:
-        return [table.c.grain == MONTH]
-    grain = MONTH if span.whole_months else DAY
-    return [table.c.grain == grain, table.c.day >= span.first, table.c.day < span.last]
+        return [grain]
+    return [grain, table.c.day >= bindparam("first"), table.c.day < bindparam("last")]
+
+
+def _kind(span: Span | None) -> str:
+    if span is None:
+        return "all"
+    return "months" if span.whole_months else "days"
+
+
+def _values(question: Question, span: Span | None) -> dict[str, Any]:
+    whose: dict[str, Any] = {"tenant": question.tenant}
+    return whose if span is None else whose | {"first": span.first, "last": span.last}
 
 
 def _rollup_column(table: Table, dimension: Dimension) -> ColumnElement[Any]:

@@ -29,6 +29,8 @@ MOST_SINGLE_ITEMS: Final = 1000
 """So many handoffs of a period are read one by one; of more, buckets are."""
 
 _BEGINNING: Final = 1
+_HALF: Final = 80
+_BELOW: Final = (1 << _HALF) - 1
 
 
 class ResponseQueries:
@@ -104,7 +106,8 @@ class ResponseQueries:
         found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
         for group, buckets in self._buckets(connection, question, of).items():
             known = found[group]
-            for key, (number, micros) in buckets.items():
+            for key, sums in buckets.items():
+                number, micros = sums >> _HALF, sums & _BELOW
                 outcome, bucket = bucket_key_of(key)
                 mean = micros // number
                 began = bucket * HOUR + mean
@@ -117,18 +120,15 @@ class ResponseQueries:
 
     def _buckets(
         self, connection: Connection, question: Question, of: Measure
-    ) -> dict[GroupKey, dict[int, list[int]]]:
+    ) -> dict[GroupKey, dict[int, int]]:
+        """Return by key how many waits there are, in the upper bits, and the sum of what they measure."""
         table = self._tables.waiting_rollup
-        merged: dict[GroupKey, dict[int, list[int]]] = defaultdict(dict)
+        merged: dict[GroupKey, dict[int, int]] = defaultdict(dict)
         for group, packed in self._queries.cells(connection, question, table, of.value, table.c.buckets):
             known = merged[group]
+            before = known.get
             for key, number, micros in unpacked(packed):
-                sums = known.get(key)
-                if sums is None:
-                    known[key] = [number, micros]
-                else:
-                    sums[0] += number
-                    sums[1] += micros
+                known[key] = before(key, 0) + (number << _HALF) + micros
         return merged
 
     def _single(
