@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
+from services.reports.consumers.replay import LogReplay
 from services.reports.domain.agreements import AgreementKnown, Commitment, TenantSet
 from services.reports.domain.clocks import ClockChange
 from services.reports.domain.words import Accepted, Closed, FollowedUp, Offered, Rejected
@@ -16,6 +17,8 @@ from services.reports.rpc.policy import POLICY, own_side_of
 from services.reports.store.figures import Figures
 from services.reports.store.listings import Listings
 from services.reports.store.queries import Queries
+from services.reports.store.snapshots import Snapshots
+from services.reports.usecases.past_states import PastStates
 from services.reports.web.dashboard import Access, dashboard
 from services.reports.web.reading import Reader
 from smarketing.server.auth import (
@@ -146,12 +149,22 @@ async def a_board(folder: Path, *, story: Callable[[Ledger], None] = tell_the_st
         authenticator.replace_directory(PEOPLE)
         reader = Reader(Figures(Queries(ledger.tables)), Listings(ledger.tables))
         board: Board
+        past = PastStates(
+            writer,
+            ledger.tables,
+            snapshots=Snapshots(folder / "copies", schema="1", most_bytes=10**9),
+            replay=LogReplay(ledger.model, {}),
+            folder=folder / "past",
+            monotonic=lambda: 0.0,
+        )
+        stack.push_async_callback(past.close)
         pages = dashboard(
             writer,
             reader,
             access=Access(POLICY, own_side_of),
             now=lambda: NOW,
             age=lambda: board.age,
+            past=past,
         )
         app = http_app(
             ServerConfig(http_listen="127.0.0.1:0", data_dir=folder),
