@@ -77,9 +77,7 @@ def _faults_of_log(connection: Connection) -> list[str]:
         faults.append(f"its log should be 1 to {end}, but {count} events are at {first} to {last}.")
     for tenant, count_, first_, last_, end_ in connection.execute(_OF_TENANTS, {"whole": WHOLE_LOG}):
         if (first_, last_, count_) != (1, end_, end_):
-            faults.append(
-                f"{tenant} has {count_} events at {first_} to {last_}, and its head is {end_}."
-            )
+            faults.append(f"{tenant} has {count_} events at {first_} to {last_}, and its head is {end_}.")
     disorder = connection.execute(_DISORDER).scalar_one()
     if disorder:
         faults.append(f"{disorder} events stand before an earlier one of the same subject.")

@@ -65,6 +65,10 @@ def pinned_together(data_dir: Path) -> Iterator[Connections]:
     Raises:
         BackupFaulty: when they never fit: a consumer knows more than the log that it follows.
     """
+    missing = [data_dir / house.file for house in HOUSES if not (data_dir / house.file).is_file()]
+    if missing:
+        told = ", ".join(map(str, missing))
+        raise BackupFaulty(f"{told}: not there. PostgreSQL has backups of its own, see docs/deployment.md.")
     faults: list[str] = []
     for _ in range(_TRIES):
         with ExitStack() as stack:

@@ -162,6 +162,12 @@ def test_databases_that_do_not_belong_together_make_no_backup(data_dir: Path, tm
     assert list((tmp_path / "backups").iterdir()) == []
 
 
+def test_a_folder_without_databases_is_told_whose_backups_there_are(tmp_path: Path) -> None:
+    refused = commanded("backup", "--data", tmp_path, tmp_path / "backups")
+
+    assert (refused.status, "leads.db" in refused.err, "PostgreSQL" in refused.err) == (1, True, True)
+
+
 def test_a_pinned_copy_holds_nothing_that_is_written_while_it_is_made(tmp_path: Path) -> None:
     with open_database(f"sqlite:///{tmp_path / 'a.db'}") as database:
         _execute(database, "CREATE TABLE thing (number INTEGER PRIMARY KEY, word BLOB)")
