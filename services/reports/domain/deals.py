@@ -3,14 +3,25 @@
 These sums carry no label of a handoff: stages are the tenant's, whoever works in them.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from services.reports.domain.opportunities import OpportunityFact
-from services.reports.domain.periods import Micros
+from services.reports.domain.periods import Days, Micros
 from services.reports.domain.tallies import Tally
 from services.reports.domain.waits import bucket_of
 
-__all__ = ["BEGIN", "END", "WON", "Visit", "deal_tallies", "visits_of"]
+__all__ = [
+    "BEGIN",
+    "CHANCES",
+    "END",
+    "NO_DAY",
+    "WON",
+    "Dated",
+    "Visit",
+    "closings_of",
+    "deal_tallies",
+    "visits_of",
+]
 
 BEGIN: Final = "begin"
 END: Final = "end"
@@ -18,7 +29,16 @@ END: Final = "end"
 WON: Final = "won"
 """In the place of a stage: it was won."""
 
+NO_DAY: Final = 1
+"""In the place of a close date that nobody gave: long before any other."""
+CHANCES: Final = (75, 50, 0)
+"""The least chances in percent that open opportunities are told apart by."""
+
+Dated: TypeAlias = tuple[str, Days, str, str, int]
+"""As a tally, for what counts on a day that people named."""
+
 _SECOND: Final = 1_000_000
+_DAY: Final = 86_400 * _SECOND
 
 
 class Visit(NamedTuple):
@@ -56,8 +76,7 @@ def deal_tallies(fact: OpportunityFact) -> list[Tally]:
     first: dict[str, Micros] = {}
     for visit in visits:
         first.setdefault(visit.stage, visit.time)
-    if fact.state == "open":
-        found.append(("deal open", fact.stage_time, fact.stage, fact.currency, fact.minor_units))
+    found += _standing(fact)
     if fact.state == "won" and fact.close_time is not None:
         found += _stays(visits, fact.close_time)
         first[WON] = fact.close_time
@@ -74,3 +93,53 @@ def _stays(visits: list[Visit], close_time: Micros) -> list[Tally]:
         ("deal stay", close_time, stage, f"{bucket_of(stay):04}", stay // _SECOND)
         for stage, stay in stays.items()
     ]
+
+
+def _standing(fact: OpportunityFact) -> list[Tally]:
+    """Return what its amount, its chance and its age count for."""
+    made = ("deal made", fact.create_time, fact.currency, "", fact.minor_units)
+    since = fact.create_time // _SECOND
+    if fact.close_time is None:
+        found = [
+            made,
+            ("deal open", fact.stage_time, fact.stage, fact.currency, fact.minor_units),
+            ("deal cycle", fact.create_time, fact.state, _day(fact), since),
+        ]
+        # With a close date it is the date that says how long it is believed in: see `closings_of`.
+        return (
+            found
+            if fact.close_day is not None
+            else [*found, ("deal undated", fact.stage_time, "", _day(fact), since)]
+        )
+    took = max(0, fact.close_time - fact.create_time)
+    bucket, seconds = f"{bucket_of(took):04}", took // _SECOND
+    found = [
+        made,
+        ("deal closed", fact.close_time, fact.state, fact.currency, fact.minor_units),
+        ("deal cycle", fact.create_time, fact.state, bucket, seconds),
+        ("deal ended", fact.close_time, fact.state, bucket, seconds),
+    ]
+    if fact.probability is not None:
+        missed = fact.probability - (100 if fact.state == "won" else 0)
+        found.append(("deal judged", fact.close_time, "", "", missed**2))
+    return found
+
+
+def closings_of(fact: OpportunityFact) -> list[Dated]:
+    """Return what an open opportunity counts for on the day on which it is expected to close."""
+    if fact.close_time is not None:
+        return []
+    day = NO_DAY if fact.close_day is None else fact.close_day
+    found: list[Dated] = []
+    if fact.close_day is not None:
+        chance = next((str(least) for least in CHANCES if (fact.probability or 0) >= least), "0")
+        found.append(("deal closing", day, chance, fact.currency, fact.minor_units))
+        found.append(("deal dated", day, "", _day(fact), fact.create_time // _SECOND))
+    if fact.currency and fact.probability is not None:
+        found.append(("deal weighted", day, fact.currency, "", fact.minor_units * fact.probability))
+    return found
+
+
+def _day(fact: OpportunityFact) -> str:
+    """Return a word for the day of its making, so that those who began together wait together."""
+    return str(fact.create_time // _DAY)

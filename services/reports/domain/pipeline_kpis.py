@@ -13,7 +13,7 @@ from services.reports.domain.periods import Days
 __all__ = ["PIPELINE_KPIS", "STALE_DAYS", "closing_in_period"]
 
 STALE_DAYS: Final = 90
-"""An open opportunity that stood in one stage for longer has no velocity."""
+"""An open opportunity without a close date that stood in one stage for longer has no velocity."""
 
 _DAY: Final = 86_400_000_000
 _DIMENSIONS: Final = (Dimension.OPPORTUNITY_STAGE, Dimension.CLOSE_MONTH, *HANDOFF_DIMENSIONS)
@@ -78,11 +78,12 @@ def _cycle_item(deal: Deal, view: DealView) -> tuple[int, Outcome]:
 
 
 def _is_stale(deal: Deal, view: DealView) -> bool:
-    """Say whether nobody believes in an open deal any more: past its close date, or long in its stage."""
+    """Say whether nobody believes in an open deal any more: past its date, or without one long in a stage."""
     if deal.state != "open":
         return False
-    is_past = deal.close_day is not None and deal.close_day < view.today
-    return is_past or view.now - deal.stage_time > STALE_DAYS * _DAY
+    if deal.close_day is not None:
+        return deal.close_day < view.today
+    return deal.stage_time < view.now - STALE_DAYS * _DAY
 
 
 def _velocity(whole: DealView) -> Figure:
@@ -177,7 +178,7 @@ PIPELINE_KPIS: Final[tuple[Kpi, ...]] = (
         kpi_id="P9",
         title="Pipeline velocity",
         formula="open opportunities × won / (won + lost) in the period × mean amount won / median "
-        "days to win; open ones past their close date, or in one stage for more than "
+        "days to win; open ones past their close date, or without one and in one stage for more than "
         f"{STALE_DAYS} days, are left out of all four",
         unit="money a day",
         dimensions=_DIMENSIONS,

@@ -30,6 +30,7 @@ from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Period
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS
 from services.reports.domain.responses import Measure, ResponseItems
+from services.reports.store.deal_sums import DealSums
 from services.reports.store.further import FurtherReadings
 from services.reports.store.input_readings import InputReadings
 from services.reports.store.pipeline import PipelineQueries
@@ -138,6 +139,7 @@ class Figures:
         self._readings = Readings(queries)
         self._further = FurtherReadings(queries, self._responses)
         self._pipeline = PipelineQueries(queries)
+        self._deals = DealSums(queries)
         self.inputs = InputReadings(queries, self._pipeline)
         """Figures of what people and systems recorded."""
 
@@ -396,7 +398,8 @@ class Figures:
                 number = self.queries.unattended(connection, question.tenant)
                 return [FigureRow((), Figure.number(number))]
             case PipelineKpi():
-                found = self._pipeline.rows(connection, kpi, question)
+                summed = self._deals.figure(connection, kpi, question)
+                found = self._pipeline.rows(connection, kpi, question) if summed is None else [((), summed)]
             case _:
                 found = self._readings.rows(connection, kpi, question)
         figures = dict(found)

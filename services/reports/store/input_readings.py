@@ -30,6 +30,7 @@ from services.reports.domain.money_kpis import money_for_each
 from services.reports.domain.periods import Days, Period, first_of_month, month_after
 from services.reports.domain.pipeline_kpis import closing_in_period
 from services.reports.store.cycles import CycleQueries
+from services.reports.store.deal_sums import DealSums
 from services.reports.store.inputs import InputStore
 from services.reports.store.marketing_quotas import MarketingQuotas, of_period
 from services.reports.store.pipeline import PipelineQueries
@@ -51,6 +52,7 @@ class InputReadings:
     def __init__(self, queries: Queries, pipeline: PipelineQueries) -> None:
         self.queries = queries
         self.pipeline = pipeline
+        self.deals = DealSums(queries)
         self.cycles = CycleQueries(queries)
         """How long handoffs take to be won."""
         self.inputs = InputStore(queries.tables.input_entry)
@@ -330,7 +332,12 @@ class _Logs:
     def pipeline(self) -> None:
         """Find what may still close in it."""
         readings = self.readings
-        rows = readings.pipeline.rows(self.connection, _CLOSING, self.question)
+        summed = readings.deals.figure(self.connection, _CLOSING, self.question)
+        rows = (
+            readings.pipeline.rows(self.connection, _CLOSING, self.question)
+            if summed is None
+            else [((), summed)]
+        )
         self._found["pipeline"] = dict(rows)
 
 

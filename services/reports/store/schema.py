@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final, get_type_hints
 
-from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallInteger, Table, Text, and_
 from sqlalchemy.types import TypeEngine
 
 from services.reports.domain.agreements import MarketingQuota
@@ -126,6 +126,14 @@ def define_tables(metadata: MetaData) -> Tables:
         handoff_fact.c.tenant,
         sqlite_where=handoff_fact.c.unattended == 1,
         postgresql_where=handoff_fact.c.unattended == 1,
+    )
+    Index(
+        "handoff_fact_void_deals",
+        handoff_fact.c.tenant,
+        sqlite_where=and_(handoff_fact.c.void_time.is_not(None), handoff_fact.c.convert_time.is_not(None)),
+        postgresql_where=and_(
+            handoff_fact.c.void_time.is_not(None), handoff_fact.c.convert_time.is_not(None)
+        ),
     )
     Index(
         "handoff_fact_open",
@@ -300,6 +308,7 @@ def _around_handoffs(metadata: MetaData) -> dict[str, Table]:
         sqlite_where=opportunity.c.state == "open",
         postgresql_where=opportunity.c.state == "open",
     )
+    Index("opportunity_fact_by_handoff", opportunity.c.handoff)
     Index("opportunity_fact_by_proposal", opportunity.c.tenant, opportunity.c.proposal_time)
     step = Table("opportunity_step", metadata, *_columns_of(StepRow, key="step"))
     Index("opportunity_step_by_opportunity", step.c.opportunity, step.c.number)

@@ -11,7 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, TypeAlias
 
 from services.reports.domain.clocks import CLOCK_COUNTERS, DUE, ClockFact, clock_marks
-from services.reports.domain.deals import deal_tallies
+from services.reports.domain.deals import closings_of, deal_tallies
 from services.reports.domain.funnel import amounts_of, reasons_of, stages_of
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd
 from services.reports.domain.labels import UNKNOWN, Labels
@@ -141,6 +141,8 @@ class Sheet:
         """Count an opportunity, so many times."""
         place = self._place((fact.tenant, *UNKNOWN))
         _count_tallies(place.tallies, deal_tallies(fact), days, number)
+        for anchor, day, word, other, amount in closings_of(fact):
+            place.tallies[anchor, day, word, other] += number * by_amount(amount)
 
     def count_happening(self, happening: Happening, days: LocalDays) -> None:
         """Count what is counted by itself."""

@@ -1,0 +1,251 @@
+"""Reads figures of the pipeline from sums, where nothing but the period is asked for.
+
+Sums carry no labels of handoffs, so that a question by team or segment reads opportunities one by one. Void
+handoffs are few: their opportunities are read by themselves and taken out of the sums.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection, select
+
+from services.reports.domain.deals import closings_of, deal_tallies
+from services.reports.domain.estimators import Curve, Outcome, estimate_counted
+from services.reports.domain.figures import Amount, Figure, Undefined, half_even
+from services.reports.domain.inputs import Sums
+from services.reports.domain.kpi_kinds import PipelineKpi
+from services.reports.domain.opportunities import OpportunityFact
+from services.reports.domain.periods import Days, Period
+from services.reports.domain.pipeline_kpis import STALE_DAYS
+from services.reports.store.queries import Queries, Question
+
+__all__ = ["DealSums"]
+
+_Cells: TypeAlias = dict[tuple[str, str], tuple[int, int]]
+"""By the two words of a cell: how many, and the sum beside."""
+
+_SECOND: Final = 1_000_000
+_DAY: Final = 86_400 * _SECOND
+_LAST_DAY: Final = 3_650_000
+_OUTCOMES: Final = {"won": Outcome.ANSWERED, "lost": Outcome.EXITED}
+
+
+class DealSums:
+    """Reads inside the caller's transaction."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._tables = queries.tables
+
+    def figure(self, connection: Connection, kpi: PipelineKpi, question: Question) -> Figure | None:
+        """Return the figure of all opportunities; None where it must be read from them one by one."""
+        read = _READERS.get(kpi.kpi_id)
+        if read is None or question.group_by:
+            return None
+        return read(_Reading(self._queries, connection, question, self._void(connection, question.tenant)))
+
+    def _void(self, connection: Connection, tenant: str) -> list[OpportunityFact]:
+        deal, handoff = self._tables.opportunity_fact, self._tables.handoff_fact
+        query = (
+            select(deal)
+            .select_from(handoff.join(deal, deal.c.handoff == handoff.c.handoff))
+            .where(
+                handoff.c.tenant == tenant,
+                handoff.c.void_time.is_not(None),
+                handoff.c.convert_time.is_not(None),
+            )
+        )
+        return [OpportunityFact(*row) for row in connection.execute(query)]
+
+
+class _Reading:
+    """One question, and the sums that answer it."""
+
+    def __init__(
+        self, queries: Queries, connection: Connection, question: Question, void: list[OpportunityFact]
+    ) -> None:
+        self._queries = queries
+        self._connection = connection
+        self.question = question
+        self._days = queries.days(connection, question.tenant)
+        self.today: Days = self._days.day_of(question.now)
+        self.currency = queries.currency(connection, question.tenant)
+        self._void = void
+
+    def cells(self, anchor: str, period: Period | None) -> _Cells:
+        """Return what was counted in a period, or ever."""
+        table = self._queries.tables.tally_rollup
+        sums = self._queries.sums(
+            self._connection,
+            replace(self.question, group_by=(), period=period),
+            table,
+            [anchor],
+            counters=("items", "number"),
+            extra=(table.c.word, table.c.other),
+        )
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for (_, (word, other)), (items, number) in sums.items():
+            found[word or "", other or ""] = (items, number)
+        for day, word, other, number in self._of_void(anchor):
+            if period is None or period.first <= day < period.last:
+                items, known = found.get((word, other), (0, 0))
+                found[word, other] = (items - 1, known - number)
+        return {key: sums for key, sums in found.items() if sums[0]}
+
+    def _of_void(self, anchor: str) -> Iterator[tuple[Days, str, str, int]]:
+        for fact in self._void:
+            for own, time, word, other, number in deal_tallies(fact):
+                if own == anchor:
+                    yield self._days.day_of(time), word, other, number
+            for own, day, word, other, number in closings_of(fact):
+                if own == anchor:
+                    yield day, word, other, number
+
+    def asked(self, anchor: str) -> _Cells:
+        """Return what was counted in the period asked for."""
+        return self.cells(anchor, self.question.period)
+
+    def to_come(self, anchor: str) -> _Cells:
+        """Return what was counted in the part of the period that is not past, by days that people named."""
+        period = self.question.period
+        first = self.today if period is None else max(period.first, self.today)
+        last = _LAST_DAY if period is None else period.last
+        return self.cells(anchor, Period(first, last)) if first < last else {}
+
+    def curve(self, ended: _Cells, waiting: _Cells) -> Curve:
+        """Return how long opportunities take; of those that go on, the cells tell when they began."""
+        items = [
+            (seconds * _SECOND // number, _OUTCOMES[state], number)
+            for (state, _), (number, seconds) in ended.items()
+            if state in _OUTCOMES
+        ]
+        items += [
+            (max(0, self.question.now - since * _SECOND // number), Outcome.WAITING, number)
+            for number, since in waiting.values()
+        ]
+        return estimate_counted(items)
+
+
+def _by_currency(cells: _Cells, word: Callable[[tuple[str, str]], str]) -> Sums:
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for key, (items, number) in cells.items():
+        known = found[word(key)]
+        found[word(key)] = (known[0] + items, known[1] + number)
+    return dict(found)
+
+
+def _first(key: tuple[str, str]) -> str:
+    return key[0]
+
+
+def _second(key: tuple[str, str]) -> str:
+    return key[1]
+
+
+def _items(cells: _Cells) -> int:
+    return sum(items for items, _ in cells.values())
+
+
+def _closed(cells: _Cells, state: str) -> _Cells:
+    return {key: sums for key, sums in cells.items() if key[0] == state}
+
+
+def _sum(amounts: Sums, reading: _Reading, *, left_out: int = 0) -> Figure:
+    found = Figure.sum_of(amounts, default_currency=reading.currency)
+    return replace(found, open_count=left_out or None)
+
+
+def _hundredth(figure: Figure) -> Figure:
+    if figure.amount is None:
+        return figure
+    amount = Amount(figure.amount.currency, half_even(figure.amount.minor_units, 100))
+    return replace(figure, amount=amount)
+
+
+def _open_pipeline(reading: _Reading) -> Figure:
+    return _sum(_by_currency(reading.cells("deal open", None), _second), reading)
+
+
+def _weighted(reading: _Reading) -> Figure:
+    rated = reading.cells("deal weighted", None)
+    left_out = _items(reading.cells("deal open", None)) - _items(rated)
+    return _hundredth(_sum(_by_currency(rated, _first), reading, left_out=left_out))
+
+
+def _forecast(reading: _Reading) -> Figure:
+    won = _closed(reading.asked("deal closed"), "won")
+    rated, closing = reading.to_come("deal weighted"), reading.to_come("deal closing")
+    known = {key: (items, 100 * number) for key, (items, number) in won.items() if key[1]}
+    left_out = _items(won) - _items(known) + _items(closing) - _items(rated)
+    amounts = _added(_by_currency(known, _second), _by_currency(rated, _first))
+    return _hundredth(_sum(amounts, reading, left_out=left_out))
+
+
+def _closing(reading: _Reading) -> Figure:
+    return _sum(_by_currency(reading.to_come("deal closing"), _second), reading)
+
+
+def _cycle(reading: _Reading) -> Figure:
+    cells = reading.asked("deal cycle")
+    waiting = {key: sums for key, sums in cells.items() if key[0] not in _OUTCOMES}
+    return Figure.quantile(reading.curve(cells, waiting), 0.5)
+
+
+def _velocity(reading: _Reading) -> Figure:
+    closed, ended = reading.asked("deal closed"), reading.asked("deal ended")
+    won, lost = _closed(closed, "won"), _items(_closed(closed, "lost"))
+    dated = reading.cells("deal dated", Period(reading.today, _LAST_DAY))
+    young = Period(reading.today - STALE_DAYS, _LAST_DAY)
+    undated = reading.cells("deal undated", young)
+    waiting = {("dated", day): sums for (_, day), sums in dated.items()}
+    waiting |= {("undated", day): sums for (_, day), sums in undated.items()}
+    alive = _items(waiting)
+    mean = Figure.mean_of(_by_currency(won, _second))
+    median = reading.curve(ended, waiting).quantile(0.5)
+    if mean.amount is None:
+        return Figure(undefined=mean.undefined)
+    if median is None:
+        return Figure(undefined=Undefined.QUANTILE_NOT_REACHED)
+    if median == 0:
+        return Figure(undefined=Undefined.NO_DENOMINATOR)
+    rate = _items(won) / (_items(won) + lost)
+    minor_units = alive * rate * mean.amount.minor_units / (median / _DAY)
+    number = alive + _items(won) + lost
+    return Figure(amount=Amount(mean.amount.currency, round(minor_units)), denominator=number)
+
+
+def _brier(reading: _Reading) -> Figure:
+    judged = reading.asked("deal judged")
+    return Figure.quotient(sum(squares for _, squares in judged.values()), 10_000 * _items(judged))
+
+
+def _created(reading: _Reading) -> Figure:
+    return _sum(_by_currency(reading.asked("deal made"), _first), reading)
+
+
+def _hygiene(reading: _Reading) -> Figure:
+    clean = reading.cells("deal weighted", Period(reading.today, _LAST_DAY))
+    return Figure.share(_items(clean), _items(reading.cells("deal open", None)))
+
+
+def _added(one: Sums, other: Sums) -> Sums:
+    found: dict[str, tuple[int, int]] = dict(one)
+    for currency, (items, number) in other.items():
+        known = found.get(currency, (0, 0))
+        found[currency] = (known[0] + items, known[1] + number)
+    return found
+
+
+_READERS: Final[dict[str, Callable[[_Reading], Figure]]] = {
+    "P1": _open_pipeline,
+    "P2": _weighted,
+    "P3": _forecast,
+    "P5": _closing,
+    "P7": _cycle,
+    "P9": _velocity,
+    "P14": _brier,
+    "P16": _created,
+    "P18": _hygiene,
+}
