@@ -17,7 +17,7 @@ from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from tests.builders.webhooks import Received
 from tests.faults.harness.checker import CHECKS, violations
-from tests.faults.harness.evidence import Evidence, Log
+from tests.faults.harness.evidence import Evidence, Log, Unsent
 from tests.faults.harness.fleet import Vitals
 from tests.faults.harness.ledger import Ledger, Operation, operations
 from tests.faults.harness.report import Row
@@ -193,6 +193,18 @@ def moved(evidence: Evidence) -> Evidence:
     return replace(evidence, sla=replace(evidence.sla, events=events))
 
 
+def waiting(evidence: Evidence, *, minutes: float) -> Evidence:
+    """Let the alert wait for its next attempt, so many minutes after all was quiet."""
+    quiet_time = START + timedelta(minutes=1)
+    message = Unsent(
+        alert=ALERT,
+        attempts=1,
+        next_attempt_time=quiet_time + timedelta(minutes=minutes),
+        problem="no answer in time",
+    )
+    return replace(evidence, quiet_time=quiet_time, unsent=[message], received=[], verified=0)
+
+
 def personal(evidence: Evidence) -> Evidence:
     """Name a person in an event."""
     event = eventlogpb.Event.FromString(evidence.leads.events[0].SerializeToString())
@@ -259,6 +271,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
     ),
     ("I11", "a dead letter", lambda evidence: replace(evidence, dead_letters=1)),
     ("I12", "an alert nobody heard", lambda evidence: replace(evidence, received=[], verified=0)),
+    ("I12", "a message that is due and not sent", lambda evidence: waiting(evidence, minutes=-1)),
     ("I12", "a signature that is wrong", lambda evidence: replace(evidence, verified=0)),
     (
         "I12",
@@ -273,6 +286,10 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         lambda evidence: replace(evidence, vitals={"sla": (evidence.vitals["sla"][0], MORE)}),
     ),
 ]
+
+
+def test_a_message_that_waits_for_its_next_attempt_breaks_nothing() -> None:
+    assert violations(waiting(clean(), minutes=5))["I12"] == []
 
 
 def test_a_clean_history_breaks_nothing() -> None:

@@ -200,6 +200,11 @@ def i12_webhooks_arrive(evidence: Evidence) -> Iterator[str]:
     if evidence.verified != len(evidence.received):
         yield f"{len(evidence.received) - evidence.verified} signatures are wrong"
     told = {name for own in bodies.values() for body in own for name in _alert_named(body)}
+    for message in evidence.unsent:
+        # One that failed waits for its next attempt, minutes or hours; one that is due waits for nothing.
+        if evidence.quiet_time is None or message.next_attempt_time <= evidence.quiet_time:
+            yield f"{message.alert} waits since {message.next_attempt_time}, tried {message.attempts} times"
+        told.add(message.alert)
     opened = {said.alert.name for _, said in evidence.sla.of(slaeventspb.AlertChanged)}
     yield from (f"nobody was told of {name}" for name in sorted(opened - told))
 

@@ -54,6 +54,17 @@ class Log:
         return content.hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A message that was not delivered yet."""
+
+    alert: str
+    attempts: int
+    next_attempt_time: datetime
+    problem: str
+    """Why the last attempt failed; empty before the first."""
+
+
 @dataclass(kw_only=True)
 class Evidence:
     """Everything a check may look at; what a row has no use for stays empty."""
@@ -71,6 +82,7 @@ class Evidence:
     unlike_rebuilt: Sequence[str] = ()
     """Rows of reports that a rebuild from both logs makes otherwise."""
     dead_letters: int = 0
+    unsent: Sequence[Unsent] = ()
     received: Sequence[Received] = ()
     secret: str = ""
     verified: int = 0

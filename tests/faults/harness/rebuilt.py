@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, select
 
 from services.reports.consumers.lead_events import PAYLOAD_TYPES as LEADS_TYPES
@@ -13,11 +14,12 @@ from services.reports.consumers.sla_events import SlaEvents
 from services.reports.store.database import SCHEMA
 from services.reports.store.fold import ReadModel
 from services.reports.store.marketing_quotas import MarketingQuotas
+from services.sla.store import schema
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import list_checkpoints
 from smarketing.eventlog.reading import read
 from smarketing.sql import Database, migrate, open_database
-from tests.faults.harness.evidence import Log
+from tests.faults.harness.evidence import Log, Unsent
 
 _MIGRATIONS: Final = "services.reports.store.migrations"
 _BATCH: Final = 1_000
@@ -56,6 +58,23 @@ def stored_log(url: str) -> Log:
             if not page.events:
                 return Log(page.log_id, page.head_position, events)
             events += page.events
+
+
+def unsent(url: str) -> list[Unsent]:
+    """Return the messages that `sla`, of which nothing runs, has not settled."""
+    message = schema.delivery_tables.message
+    query = select(message).where(message.c.next_attempt_time.is_not(None))
+    with open_database(url) as database, database.reading() as connection:
+        rows: list[Any] = list(connection.execute(query))
+    return [
+        Unsent(
+            alert=str(orjson.loads(row.payload).get("alert", "")),
+            attempts=row.attempts,
+            next_attempt_time=row.next_attempt_time,
+            problem=row.last_problem,
+        )
+        for row in rows
+    ]
 
 
 def _fold(

@@ -226,6 +226,7 @@ ROWS: Final = (
         id="F44",
         fault="storms of pauses; terms edited meanwhile; clocks opened again",
         tests=[
+            "tests/faults/test_pause_storm.py",
             f"{_ENGINE}/test_pausing.py",
             "tests/property/test_clock_properties.py",
             "tests/property/test_months_relived.py",

@@ -96,7 +96,7 @@ def _judged(mutant: Mutant, status: int, said: str) -> Verdict:
     failures = [line.removeprefix("FAILED ") for line in said.splitlines() if line.startswith("FAILED ")]
     if status == 1 and failures:
         reasons = [line for line in said.splitlines() if re.match(r"(E  |/.*:\d+: )", line)]
-        why = reasons[0].rpartition("/")[2] if reasons else failures[0].partition(" - ")[2]
+        why = re.sub(r"^(E +|/\S*:\d+: )", "", reasons[0]) if reasons else failures[0].partition(" - ")[2]
         return _verdict(
             mutant, "caught", f"{failures[0].partition(' - ')[0].rpartition('::')[2]}: {why}"[:200]
         )
