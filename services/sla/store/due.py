@@ -24,7 +24,11 @@ _NEXT: Final = (
 
 _COMING: Final = (
     select(_clock.c.handoff, _clock.c.next_time)
-    .where(_clock.c.next_time > bindparam("after"), _clock.c.next_time <= bindparam("until"))
+    .where(
+        _clock.c.next_time.is_not(None),
+        _clock.c.next_time > bindparam("after"),
+        _clock.c.next_time <= bindparam("until"),
+    )
     .order_by(_clock.c.next_time)
     .limit(bindparam("limit"))
 )
