@@ -194,16 +194,19 @@ async def test_a_full_bus_makes_the_relay_wait_and_nobody_else(  # noqa: PLR0917
     await witnessed(carried)
     relay = carried.start_relay()
     async with running(make(feed=carried.source(Feed(channel, name="full")))) as consumer:
-        await log.record(*(f"{number}" + "x" * 400 for number in range(30)))
+        # The third does not fit, and those behind it would.
+        await log.record(*(f"{number}" + "x" * (5_500 if number == 2 else 100) for number in range(30)))
+        await carried.when(lambda: relay.position == 2)
         await consumer.wait_until(30)
-        await carried.when(lambda: relay.position > 0)
-        assert relay.position < 30
+        await log.record("more")
+        await consumer.wait_until(31)
+        assert (relay.position, [position for _, position in await told(carried)]) == (2, [1, 2])
 
         client = await carried.link.client()
         await client.jetstream().delete_consumer(stream_of(carried.name), "witness")
-        await published(log, carried, 30)
+        await published(log, carried, 31)
 
-    assert len(seen(follower)) == 30
+    assert len(seen(follower)) == 31
 
 
 async def test_a_bus_that_dies_among_many_messages_has_them_all_in_order_afterwards(
