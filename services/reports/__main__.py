@@ -47,7 +47,7 @@ from smarketing.eventlog.bus import EventBus, open_bus
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
-from smarketing.eventlog.reading import ensure_identity
+from smarketing.eventlog.reading import ensure_identity, last_record_time
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.eventlog.telemetry import read_places
 from smarketing.logs import configure_logs, get_log
@@ -62,6 +62,8 @@ from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.paging import PageTokens
+from smarketing.server.readiness import StorageReadiness
+from smarketing.server.replicas import Replicas
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
@@ -94,7 +96,7 @@ class Process:
     snapshots: SnapshotKeeper
     month_ends: MonthEndKeeper
     background: Sequence[BackgroundTask]
-    ready: DirectoryReadiness
+    ready: StorageReadiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +110,21 @@ class Stored:
 
 @asynccontextmanager
 async def a_process(
-    config: ReportsConfig, *, now: Callable[[], datetime] = wallclock.utc_now
+    config: ReportsConfig, *, now: Callable[[], datetime] | None = None
 ) -> AsyncIterator[Process]:
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
     async with AsyncExitStack() as stack:
         telemetry = Telemetry()
         database = stack.enter_context(open_database(config.database_of("reports")))
         schema = migrate(database, _MIGRATIONS)
+        # Where a server holds the database, its clock decides for all replicas.
+        now = now or database.clock(wallclock.utc_now)
         with database.writer_engine.begin() as connection:
             ensure_identity(connection, new_log_id=wallclock.new_uuid)
         observer = StorageTelemetry(telemetry.registry)
-        writer = await stack.enter_async_context(Writer(database, now=now, observer=observer))
+        writer = await stack.enter_async_context(
+            Writer(database, now=now, observer=observer, not_before=last_record_time)
+        )
         observer.watch(writer)
         telemetry.build(
             version=version("smarketing"),
@@ -230,9 +236,12 @@ async def _built(
         authenticator=authenticator,
         snapshots=copying,
         month_ends=month_ends,
-        ready=DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic),
+        ready=StorageReadiness(
+            writer, DirectoryReadiness(keeper, leads, authenticator, monotonic=wallclock.monotonic)
+        ),
         background=(
             BackgroundTask("directory", keeper.run),
+            *Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic).listening(),
             BackgroundTask("leads", leads.run),
             BackgroundTask("sla", sla.run),
             BackgroundTask("denials", denials.run),
