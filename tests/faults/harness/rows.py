@@ -32,8 +32,11 @@ class Planned:
         return self.id in ("F1", "F2", "F3", "F4")
 
 
-_POSTGRES: Final = "needs PostgreSQL: joins as a shape of `tests/faults/harness/shapes.py`"
-_NATS: Final = "needs NATS: joins as a shape of `tests/faults/harness/shapes.py`"
+_LOAD: Final = "under the load and the judge of this page, as a shape of `tests/faults/harness/shapes.py`"
+_SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
+_CLUSTER: Final = f"{_BUS}/test_cluster.py"
+_RELAY: Final = f"{_BUS}/test_relay.py"
+_ON_POSTGRES: Final = "tests/faults/test_replicas_on_postgresql.py"
 _DISK: Final = f"{_STORE}/test_sqlite_faults.py"
 _STALLED: Final = (
     "tests/faults/test_replicas_race.py::"
@@ -62,11 +65,36 @@ ROWS: Final = (
         mutants=["M3"],
     ),
     Planned(id="F4", fault="SIGKILL all three at once", tests=[_KILLS], mutants=["M4"]),
-    Planned(id="F5", fault="SIGKILL any replica", missing=_POSTGRES),
-    Planned(id="F6", fault="the database stops at once and starts again", missing=_POSTGRES),
-    Planned(id="F7", fault="the database stands still, is slow, is half open", missing=_POSTGRES),
-    Planned(id="F8", fault="a backend is killed; deadlock; serialization failure", missing=_POSTGRES),
-    Planned(id="F9", fault="an open write transaction for minutes", missing=_POSTGRES),
+    Planned(
+        id="F5",
+        fault="SIGKILL any replica",
+        tests=[f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody"],
+        missing=_LOAD,
+    ),
+    Planned(
+        id="F6",
+        fault="the database stops at once and starts again",
+        tests=[f"{_ON_POSTGRES}::test_a_database_that_is_away_makes_nobody_ready_and_nobody_restart"],
+        missing=_LOAD,
+    ),
+    Planned(id="F7", fault="the database stands still, is slow, is half open", missing=_LOAD),
+    Planned(
+        id="F8",
+        fault="a backend is killed; deadlock; serialization failure",
+        tests=[
+            f"{_SERVER_TESTS}::test_what_passes_is_begun_anew_as_a_whole",
+            f"{_SERVER_TESTS}::test_a_connection_lost_at_the_commit_leaves_the_outcome_unknown_and_says_so",
+        ],
+        missing=_LOAD,
+    ),
+    Planned(
+        id="F9",
+        fault="an open write transaction for minutes",
+        tests=[
+            f"{_SERVER_TESTS}::test_a_transaction_that_is_open_elsewhere_is_waited_for_and_then_given_up",
+            f"{_SERVER_TESTS}::test_services_in_schemas_of_one_database_neither_meet_nor_wait_for_one_another",
+        ],
+    ),
     Planned(
         id="F10",
         fault="a second process opens the file",
@@ -137,16 +165,47 @@ ROWS: Final = (
         tests=["tests/faults/test_kill_during_migration.py"],
         mutants=["N5"],
     ),
-    *(
-        Planned(id=f"F{number}", fault=fault, missing=_NATS)
-        for number, fault in (
-            (20, "SIGKILL a node of NATS"),
-            (21, "a node stands still, or is parted from the others"),
-            (22, "all nodes killed, stores deleted"),
-            (23, "the majority is lost for minutes"),
-            (24, "the relay dies between publishing and its mark"),
-            (25, "published again after the window; one id with two bodies"),
-        )
+    Planned(
+        id="F20",
+        fault="SIGKILL a node of NATS",
+        tests=[f"{_CLUSTER}::test_a_log_outlives_its_leaders"],
+        missing=_LOAD,
+    ),
+    Planned(
+        id="F21",
+        fault="a node stands still, or is parted from the others",
+        tests=[f"{_CLUSTER}::test_a_leader_that_sleeps_and_wakes_divides_nothing"],
+        missing="nodes parted by a proxy",
+    ),
+    Planned(
+        id="F22",
+        fault="all nodes killed, stores deleted",
+        tests=[
+            f"{_CLUSTER}::test_a_server_that_lost_its_store_is_filled_again_and_nobody_notices",
+            f"{_CLUSTER}::test_a_stream_of_which_every_server_lost_its_store_is_made_anew",
+        ],
+    ),
+    Planned(
+        id="F23",
+        fault="the majority is lost for minutes",
+        tests=[
+            f"{_CLUSTER}::test_without_a_majority_writers_and_followers_go_on_and_the_relay_catches_up_later"
+        ],
+    ),
+    Planned(
+        id="F24",
+        fault="the relay dies between publishing and its mark",
+        tests=[
+            f"{_RELAY}::test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer"
+        ],
+    ),
+    Planned(
+        id="F25",
+        fault="published again after the window; one id with two bodies",
+        tests=[
+            f"{_RELAY}::test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer",
+            f"{_BUS}/test_jetstream.py::test_of_two_bodies_of_one_position_the_owners_is_taken",
+        ],
     ),
     Planned(
         id="F26",
@@ -180,7 +239,14 @@ ROWS: Final = (
         ],
         mutants=["N17"],
     ),
-    Planned(id="F30", fault="the bus restarts under its clients", missing=_NATS),
+    Planned(
+        id="F30",
+        fault="the bus restarts under its clients",
+        tests=[
+            f"{_RELAY}::test_a_bus_that_dies_among_many_messages_has_them_all_in_order_afterwards",
+            f"{_BUS}/test_jetstream.py::test_a_subscription_that_the_bus_forgot_is_made_anew",
+        ],
+    ),
     Planned(
         id="F31",
         fault="a stop becomes known after the miss was recorded",
@@ -195,7 +261,7 @@ ROWS: Final = (
             f"{_STORE}/test_writer.py::test_callers_that_wait_together_share_one_call_and_one_instant",
         ],
         mutants=["M7", "M13"],
-        missing="the cases of two writing connections need PostgreSQL: SQLite has one",
+        missing="two writing connections race in `contract/store/test_postgres.py` alone",
     ),
     Planned(
         id="F40",
@@ -249,7 +315,7 @@ ROWS: Final = (
         fault="replicas race for the same misses",
         tests=["tests/faults/test_replicas_race.py"],
         mutants=["M6"],
-        missing="as processes they need PostgreSQL; here they are threads with caches of their own",
+        missing="on SQLite they are threads with caches of their own",
     ),
     Planned(
         id="F51",
@@ -270,14 +336,20 @@ ROWS: Final = (
         tests=["tests/faults/test_stop_against_miss.py", f"{_ENGINE}/test_arrivals.py"],
         mutants=["N7"],
     ),
-    *(
-        Planned(id=f"F{number}", fault=fault, missing=_POSTGRES)
-        for number, fault in (
-            (54, "twenty replicas start at once"),
-            (55, "the holder of a lease stalls and returns"),
-            (56, "the release before and this one together"),
-        )
+    Planned(
+        id="F54",
+        fault="twenty replicas start at once",
+        tests=[
+            f"{_SERVER_TESTS}::test_of_twenty_replicas_that_start_together_one_migrates_and_all_are_ready"
+        ],
     ),
+    Planned(
+        id="F55",
+        fault="the holder of a lease stalls and returns",
+        tests=[f"{_STORE}/test_leases.py", "tests/faults/test_replicas_race.py"],
+        mutants=["M6"],
+    ),
+    Planned(id="F56", fault="the release before and this one together", missing="there is no release yet"),
     Planned(
         id="F57",
         fault="clients give up within fifty milliseconds",
