@@ -3,6 +3,7 @@
 What belongs to NATS is imported when it is asked for: without the extra of that name the feed works.
 """
 
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -47,8 +48,10 @@ class BusSettings:
     nats_max_bytes: int = field(default=1024**3, metadata={"at_least": 1_000_000})
     """What a log's followers may leave behind on the bus before its publisher waits for them."""
     nats_user: str = ""
+    """Empty takes the service's name where there is a password."""
     nats_password_file: Path | None = None
-    """Read anew for each connection, so that a password may be changed while the service runs."""
+    """Read anew for each connection, so that a password may be changed while the service runs; `{service}`
+    in its name stands for the service's, for services that share their settings."""
     nats_ca: Path | None = None
     """PEM file that signed the servers' certificates."""
     nats_certificate: Path | None = None
@@ -199,8 +202,8 @@ async def open_bus(
         LinkSettings(
             servers=settings.bus,
             name=service,
-            user=settings.nats_user,
-            password_file=settings.nats_password_file,
+            user=settings.nats_user or (service if settings.nats_password_file is not None else ""),
+            password_file=_password_file_of(settings, service),
             ca=settings.nats_ca,
             certificate=settings.nats_certificate,
             key=settings.nats_key,
@@ -208,6 +211,11 @@ async def open_bus(
     )
     stack.push_async_callback(link.close)
     return EventBus(settings, link, BusTelemetry(registry, followed))
+
+
+def _password_file_of(settings: BusSettings, service: str) -> Path | None:
+    path = settings.nats_password_file
+    return None if path is None else Path(str(path).replace("{service}", service))
 
 
 async def _check_synced(settings: BusSettings) -> bool:
@@ -219,7 +227,7 @@ async def _check_synced(settings: BusSettings) -> bool:
     if settings.nats_unsynced:
         return True
     answered = 0
-    verify = str(settings.nats_ca) if settings.nats_ca is not None else True
+    verify = ssl.create_default_context(cafile=settings.nats_ca)
     async with httpx.AsyncClient(timeout=_MONITOR_SECONDS, trust_env=False, verify=verify) as client:
         for monitor in settings.nats_monitors:
             synced = await _is_synced(client, monitor)

@@ -187,6 +187,29 @@ async def test_the_shipped_server_takes_services_by_tls_and_password_alone(
     assert not await is_taken("mallory")
 
 
+async def test_services_that_share_their_settings_are_told_apart_by_name(
+    shipped: dict[str, str], tmp_path: Path, log: ServedLog
+) -> None:
+    for service in ("leads", "sla"):
+        (tmp_path / f"bus-{service}.password").write_text(f"change me: {service}")
+    settings = BusSettings(
+        bus=(f"tls://127.0.0.1:{shipped['PORT']}",),
+        nats_monitors=(f"http://{shipped['NATS_MONITOR']}",),
+        nats_replicas=1,
+        nats_max_bytes=10_000_000,
+        nats_password_file=tmp_path / "bus-{service}.password",
+        nats_ca=Path(shipped["NATS_CA"]),
+        nats_certificate=Path(shipped["CLIENT"]),
+        nats_key=Path(shipped["CLIENT_KEY"]),
+    )
+    async with AsyncExitStack() as stack:
+        for service in ("leads", "sla"):
+            bus = await open_bus(settings, stack, service=service, registry=CollectorRegistry(), followed={})
+            assert bus._link is not None
+            assert (await bus._link.client()).is_connected
+            assert [task.name for task in bus.publishing(log.writer, log=service)] == ["relay"]
+
+
 async def first_refusal(link: Link, *subjects: str) -> str:
     """Publish something to subjects in turn; return what the server says to the first that it refuses."""
     client = await link.client()
