@@ -168,7 +168,7 @@ OWN: Final = (
     Mutant(
         id="N14",
         what="a webhook may reach any address",
-        test="tests/contract/delivery/test_webhooks.py",
+        test="tests/unit/smarketing/delivery/test_addresses.py",
         edits=[
             Edit(
                 path="smarketing/delivery/addresses.py",
