@@ -16,6 +16,10 @@ __all__ = ["entry_of", "input_to", "outcome_to"]
 
 _LARGEST: Final = 2**53 - 1
 _LONGEST_ID: Final = 256
+_LONGEST_LABEL: Final = 256
+_EARLIEST: Final = date(1990, 1, 1).toordinal()
+_LATEST: Final = date(2100, 1, 1).toordinal()
+_MOST_DAYS: Final = 3_660
 _SCORES: Final = {"nps": (0, 10), "csat": (1, 5)}
 _CHANNELS: Final[dict[int, str]] = {
     number: name.removeprefix("SOURCE_CHANNEL_").lower() for name, number in termspb.SourceChannel.items()
@@ -96,6 +100,9 @@ def outcome_to(outcome: Outcome) -> inputspb.InputResult.Outcome.ValueType:
 
 
 def _labels_of(said: inputspb.Input) -> dict[str, Any]:
+    for name in (*_LABELS, "journey"):
+        if len(getattr(said, name).encode()) > _LONGEST_LABEL:
+            raise field_invalid(name, f"at most {_LONGEST_LABEL} bytes")
     return {name: getattr(said, name) or None for name in _LABELS}
 
 
@@ -117,14 +124,19 @@ def _days_of(said: inputspb.Input) -> tuple[int, int]:
     last = _day(said.end_date, "end_date") if said.HasField("end_date") else first + 1
     if last <= first:
         raise field_invalid("end_date", "a day after start_date")
+    if last - first > _MOST_DAYS:
+        raise field_invalid("end_date", f"at most {_MOST_DAYS} days after start_date")
     return first, last
 
 
 def _day(said: Date, field: str) -> int:
     try:
-        return date(said.year, said.month, said.day).toordinal()
+        day = date(said.year, said.month, said.day).toordinal()
     except ValueError:
         raise field_invalid(field, "a date") from None
+    if not _EARLIEST <= day <= _LATEST:
+        raise field_invalid(field, "a date from 1990-01-01 to 2100-01-01")
+    return day
 
 
 def _date(day: int) -> Date:

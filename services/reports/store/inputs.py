@@ -24,6 +24,7 @@ class InputStore:
         self._names = [column.name for column in table.columns]
         others = [name for name in self._names if name not in _KEY]
         self._find = FindRows(table, key=_KEY, columns=self._names, locked=True)
+        self._find_of_journeys = FindRows(table, key=["tenant", "journey"], columns=self._names)
         self._upsert = UpsertRows(table, key=_KEY, replace=others)
         self._written = [*_KEY, *others]
 
@@ -79,11 +80,13 @@ class InputStore:
 
     def touchpoints(self, connection: Connection, tenant: str, journeys: Iterable[str]) -> list[InputEntry]:
         """Return the touchpoints of these ways, by day, whenever they were."""
-        wanted = set(journeys)
-        # Ways are many and their list would outgrow a statement: those of the tenant are walked instead.
-        found = self.overlapping(connection, tenant, [InputKind.TOUCHPOINT], None)
+        found = self._find_of_journeys.find(connection, [(tenant, journey) for journey in journeys])
         return sorted(
-            (entry for entry in found if entry.journey in wanted),
+            (
+                entry
+                for entry in map(self._entry, found)
+                if entry.kind == InputKind.TOUCHPOINT and not entry.withdrawn
+            ),
             key=lambda entry: (entry.first_day, entry.source_system, entry.external_id),
         )
 

@@ -270,6 +270,7 @@ def _of_money(metadata: MetaData) -> dict[str, Table]:
         *(column for column in _columns_of(InputEntry, key="") if column.name not in key),
     )
     Index("input_entry_by_day", entry.c.tenant, entry.c.kind, entry.c.first_day)
+    Index("input_entry_by_journey", entry.c.tenant, entry.c.journey)
     quota = Table("marketing_quota", metadata, *_columns_of(MarketingQuota, key="agreement_version"))
     Index("marketing_quota_by_tenant", quota.c.tenant)
     change = Table(
