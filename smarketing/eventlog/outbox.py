@@ -76,8 +76,8 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
     or the newest recorded time if the clock went back since. Call it once per batch: its cost is per
     call rather than per event. The caller's connection must hold the write lock, as the writer's does.
 
-    On PostgreSQL, where writers overlap, this will insert without positions and the sequencer will
-    number what is visible; the caller must have locked the subject's row before, as it must here.
+    On PostgreSQL that is the lock which every writing transaction begins with, so positions are given out in
+    the order of commits there too.
 
     Raises:
         EventTooLarge: when a payload is too large to be followed.

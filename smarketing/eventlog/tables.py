@@ -24,9 +24,7 @@ class EventLogTables:
 def define_tables(metadata: MetaData) -> EventLogTables:
     """Add the log's tables to a service's schema.
 
-    A row of `event_log` is written once and never changed. On PostgreSQL the writers will add their
-    events to a table of the same columns without positions, and a sequencer moves visible rows from
-    there into `event_log` under an advisory lock: readers and this schema stay as they are.
+    A row of `event_log` is written once and never changed.
     """
     return EventLogTables(
         event_log=_event_log(metadata),

@@ -106,7 +106,7 @@ def append_entries(
     for entry in entries:
         by_tenant[entry.tenant].append(entry)
     statements = _statements(tables)
-    heads = _heads(statements, connection, by_tenant)
+    heads = _heads(statements.lock_heads, connection, by_tenant)
     rows: list[tuple[object, ...]] = []
     moved: list[tuple[object, ...]] = []
     for tenant, added in by_tenant.items():
@@ -130,12 +130,13 @@ def verify_chain(tables: AuditTables, connection: Connection, tenant: str) -> Ve
         if (row.sequence, row.previous_hash, row.hash) != (sequence + 1, previous_hash, digest):
             return Verdict(sequence, sequence + 1)
         sequence, previous_hash = row.sequence, row.hash
-    head = _heads(_statements(tables), connection, [tenant]).get(tenant, (0, b""))
+    head = _heads(_statements(tables).find_heads, connection, [tenant]).get(tenant, (0, b""))
     return Verdict(sequence, None if head == (sequence, previous_hash) else sequence + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
+    lock_heads: FindRows
     find_heads: FindRows
     move_heads: UpsertRows
     insert_entries: InsertRows
@@ -147,15 +148,14 @@ def _statements(tables: AuditTables) -> _Statements:
     return _Statements(
         # Where several writers exist, the locked head is what keeps a chain from forking.
         FindRows(tables.head, key=["tenant"], locked=True),
+        FindRows(tables.head, key=["tenant"]),
         UpsertRows(tables.head, key=["tenant"], replace=["sequence", "hash"]),
         InsertRows(tables.entry),
     )
 
 
-def _heads(
-    statements: _Statements, connection: Connection, tenants: Iterable[str]
-) -> Mapping[str, tuple[int, bytes]]:
-    found = statements.find_heads.find(connection, [(tenant,) for tenant in tenants])
+def _heads(find: FindRows, connection: Connection, tenants: Iterable[str]) -> Mapping[str, tuple[int, bytes]]:
+    found = find.find(connection, [(tenant,) for tenant in tenants])
     return {tenant: (sequence, digest) for tenant, sequence, digest in found}
 
 

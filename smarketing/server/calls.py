@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from smarketing import wallclock
 from smarketing.server.auth import Caller
+from smarketing.sql.tenancy import confine_to
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -51,5 +52,6 @@ def current_call() -> CurrentCall:
 
 
 def enter_call(call: CurrentCall) -> None:
-    """Make `call` the one that this task, and every task it starts, answers."""
+    """Make `call` the one that this task, and all it starts, answers, confined to the caller's tenant."""
     _current.set(call)
+    confine_to(call.caller.tenant)

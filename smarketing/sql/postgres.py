@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
 from smarketing.sql.clocks import ServerClock
 from smarketing.sql.errors import DatabaseUnsupported, StorageFault, StorageUnavailable, storage_error_of
+from smarketing.sql.tenancy import confining_statement, protect
+
+_log = structlog.get_logger(__name__)
 
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _MIGRATION_PATIENCE: Final = "10min"
@@ -62,9 +66,14 @@ class Server:
             DatabaseUnsupported: then, or when it keeps texts otherwise than in UTF-8.
         """
         with self.reader_engine.begin() as connection:
-            ordered, encoding = connection.exec_driver_sql(
-                "SELECT 'B' < 'a' AND 'a-c' < 'ab', current_setting('server_encoding')"
+            ordered, encoding, above = connection.exec_driver_sql(
+                "SELECT 'B' < 'a' AND 'a-c' < 'ab', current_setting('server_encoding'),"
+                " (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)"
             ).one()
+        if above:
+            _log.warning(
+                "row_policies_do_not_bind", hint="give the service a role without SUPERUSER, BYPASSRLS"
+            )
         if not ordered or encoding != "UTF8":
             raise DatabaseUnsupported(
                 "the database sorts texts by a language's rules: create it with "
@@ -89,6 +98,7 @@ class Server:
         with self.writer_engine.execution_options(**{_BEGINS: "; ".join(begins)}).begin() as connection:
             connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
             yield connection
+            protect(connection)
 
     def _turn(self, purpose: str) -> str:
         return f"SELECT pg_advisory_xact_lock({lock_key(purpose, self._schema)})"
@@ -177,7 +187,7 @@ def _begin_with(engine: Engine, statements: str, clock: ServerClock) -> None:
         driver_connection: Any = connection.connection.driver_connection
         asked = connection.get_execution_options().get(_BEGINS, statements)
         try:
-            answers = driver_connection.execute(f"{asked}; SELECT clock_timestamp()")
+            answers = driver_connection.execute(f"{asked}; {confining_statement()}; SELECT clock_timestamp()")
             while answers.nextset():
                 pass
             clock.note(answers.fetchone()[0])

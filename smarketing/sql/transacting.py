@@ -30,6 +30,7 @@ from smarketing.sql.errors import (
     storage_error_of,
 )
 from smarketing.sql.postgres import is_connection_lost
+from smarketing.sql.tenancy import Scope, confined, confining_statement, together
 
 _log = structlog.get_logger(__name__)
 
@@ -81,15 +82,22 @@ class Unobserved:
 class Job(Generic[Q, A]):
     """The requests of one `run`, and the future its caller waits on."""
 
-    __slots__ = ("brief", "future", "requests", "result", "unit")
+    __slots__ = ("brief", "future", "requests", "result", "scope", "unit")
 
     def __init__(
-        self, unit: Unit[Q, A], requests: Sequence[Q], future: asyncio.Future[list[A]], *, brief: bool
+        self,
+        unit: Unit[Q, A],
+        requests: Sequence[Q],
+        future: asyncio.Future[list[A]],
+        *,
+        brief: bool,
+        scope: Scope = None,
     ) -> None:
         self.unit = unit
         self.requests = requests
         self.future = future
         self.brief = brief
+        self.scope = scope
         self.result: list[A] | BaseException = WriterClosed()
 
 
@@ -135,10 +143,17 @@ class Transactor:
         connection: Connection | None = None
         try:
             connection = self._database.writer_engine.connect()
-            transaction = connection.begin()
+            work = _by_unit(jobs)
+            scopes = [together(job.scope for job in its_jobs) for its_jobs in work.values()]
+            with confined(scopes[0]):
+                transaction = connection.begin()
             now = self._instant(connection)
             with _garbage_left():
-                for unit, its_jobs in _by_unit(jobs).items():
+                for (unit, its_jobs), scope, before in zip(
+                    work.items(), scopes, [scopes[0], *scopes], strict=False
+                ):
+                    if scope != before:
+                        self._confine(connection, scope)
                     _run_unit(unit, its_jobs, connection, now)
         except Exception as error:  # noqa: BLE001 -- every failure is the callers' to receive
             return self._failed(error, connection, jobs, began)
@@ -219,6 +234,12 @@ class Transactor:
             self._give_back(connection)
         self._observe(jobs, began)
         return blamed
+
+    def _confine(self, connection: Connection, scope: Scope) -> None:
+        """Let the next unit of the transaction touch the rows of its own callers' tenants alone."""
+        if self._database.is_remote:
+            with confined(scope):
+                connection.exec_driver_sql(confining_statement())
 
     def _observe(self, jobs: Sequence[AnyJob], began: float) -> None:
         requests = sum(len(job.requests) for job in jobs)

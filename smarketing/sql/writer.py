@@ -32,6 +32,7 @@ from sqlalchemy import Connection
 
 from smarketing.sql.engine import Database
 from smarketing.sql.errors import ReadersBusy, StorageFault, StorageUnavailable, WriterBusy, WriterClosed
+from smarketing.sql.tenancy import Scope, confined, current_scope
 from smarketing.sql.transacting import (
     AnyJob,
     Decided,
@@ -154,7 +155,7 @@ class Writer:
             raise WriterBusy(self._waiting)
         future: asyncio.Future[list[A]] = loop.create_future()
         self._waiting += len(requests)
-        self._gathered.append(Job(unit, requests, future, brief=brief))
+        self._gathered.append(Job(unit, requests, future, brief=brief, scope=current_scope()))
         self._pace()
         return await future
 
@@ -171,7 +172,7 @@ class Writer:
             raise ReadersBusy(self._reading)
         self._reading += 1
         try:
-            running = self._bind_loop().run_in_executor(self._readers, self._query, query)
+            running = self._bind_loop().run_in_executor(self._readers, self._query, query, current_scope())
         except BaseException:
             self._reading -= 1
             raise
@@ -326,10 +327,10 @@ class Writer:
 
     # On a reader's thread.
 
-    def _query(self, query: Callable[[Connection], T]) -> T:
+    def _query(self, query: Callable[[Connection], T], scope: Scope) -> T:
         began = time.perf_counter()
         try:
-            with self._database.reading() as connection:
+            with confined(scope), self._database.reading() as connection:
                 return query(connection)
         finally:
             self._observer.transaction_ended("read", time.perf_counter() - began, 1)

@@ -36,8 +36,8 @@ from smarketing.delivery import (
 )
 from smarketing.delivery.queue import RETRY_DELAYS
 from smarketing.delivery.tables import MessageState
-from smarketing.sql import Database
 from tests.builders.mail import MailServer
+from tests.builders.stores import a_database
 from tests.builders.webhooks import Receiver
 from tests.contract.delivery.test_webhooks import Desk
 from tests.contract.server.certificates import Authority
@@ -93,8 +93,7 @@ class Post(Desk):
 async def post() -> AsyncIterator[Post]:
     metadata = MetaData()
     tables = define_tables(metadata)
-    with Database.in_memory() as database:
-        metadata.create_all(database.writer_engine)
+    with a_database("deliveries", metadata.create_all) as database:
         post = Post(database, tables)
         post.carriers = {Way.CHAT: ChatCarrier(LOOPBACK, timeout_seconds=5.0)}
         async with post.writer:

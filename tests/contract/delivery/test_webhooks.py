@@ -29,6 +29,7 @@ from smarketing.delivery.queue import RETRY_DELAYS
 from smarketing.delivery.tables import MessageState
 from smarketing.sql.engine import Database
 from smarketing.sql.writer import Writer
+from tests.builders.stores import Store, a_database
 from tests.builders.webhooks import Receiver
 
 TRIAL = SenderSettings(addresses=AddressPolicy(allow_loopback=True), timeout_seconds=5.0)
@@ -80,11 +81,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def desk(each_store: Store) -> AsyncIterator[Desk]:  # noqa: ARG001 -- the builder makes its kind
     metadata = MetaData()
     tables = define_tables(metadata)
-    with Database.in_memory() as database:
-        metadata.create_all(database.writer_engine)
+    with a_database("deliveries", metadata.create_all) as database:
         desk = Desk(database, tables)
         async with desk.writer:
             yield desk

@@ -35,6 +35,9 @@ from tests.contract.leads.office import (
     reason_of,
 )
 
+# What it stores, it stores alike on both: the rest of the suite runs on PostgreSQL with STORE=postgresql.
+pytestmark = pytest.mark.usefixtures("each_store")
+
 FORBIDDEN = grpc.StatusCode.FAILED_PRECONDITION
 DAYS = timedelta(days=1)
 

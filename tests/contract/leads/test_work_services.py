@@ -37,6 +37,9 @@ from tests.contract.leads.office import (
     reason_of,
 )
 
+# What it stores, it stores alike on both: the rest of the suite runs on PostgreSQL with STORE=postgresql.
+pytestmark = pytest.mark.usefixtures("each_store")
+
 
 @dataclass
 class Desk:

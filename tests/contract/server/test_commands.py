@@ -12,9 +12,9 @@ from smarketing.server.audit import AuditEntry, AuditOutcome, append_entries, ve
 from smarketing.server.commands import Call, Command, Done, define_commands, run_commands
 from smarketing.server.denials import DenialRecorder
 from smarketing.server.idempotency import RETENTION, RequestIdReused, purge_records
-from smarketing.sql.engine import Database
 from smarketing.sql.errors import StorageUnavailable
 from smarketing.sql.writer import Writer
+from tests.builders.stores import a_database
 from tests.contract.server.echo import EchoRequest, EchoResponse
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -25,11 +25,10 @@ class WordTaken(Exception):
 
 
 @pytest.fixture
-async def store():
-    database, metadata = Database.in_memory(), MetaData()
+async def store(each_store):  # noqa: ARG001 -- tells the builder which database to make
+    metadata = MetaData()
     tables = define_commands(metadata)
     words = Table("word", metadata, Column("id", Integer, primary_key=True), Column("word", Text))
-    metadata.create_all(database.writer_engine)
     clock = SimpleNamespace(now=NOW)
     runs = []
 
@@ -57,7 +56,8 @@ async def store():
             render=lambda answer: EchoResponse(word=answer),
         )
 
-    async with Writer(database, now=lambda: clock.now) as writer:
+    with a_database("commands_and_words", metadata.create_all) as database:
+        writer = Writer(database, now=lambda: clock.now)
 
         async def run(*commands):
             return await writer.run(unit, commands)
@@ -68,7 +68,7 @@ async def store():
         yield SimpleNamespace(
             run=run, query=one, writer=writer, tables=tables, words=words, runs=runs, clock=clock
         )
-    database.close()
+        await writer.close()
 
 
 def a_command(

@@ -9,8 +9,8 @@ from sqlalchemy import MetaData
 from smarketing.server.bootstrap import serve
 from smarketing.server.calls import current_call
 from smarketing.server.commands import Command, answer, call_for, define_commands, run_commands
-from smarketing.sql.engine import Database
 from smarketing.sql.writer import Writer
+from tests.builders.stores import a_database
 from tests.contract.server.echo import (
     NOW,
     REQUEST_ID,
@@ -100,12 +100,12 @@ class Keeping(EchoServicer):
 
 @pytest.fixture
 async def keeping():
-    database, metadata = Database.in_memory(), MetaData()
+    metadata = MetaData()
     tables = define_commands(metadata)
-    metadata.create_all(database.writer_engine)
-    async with Writer(database, now=lambda: NOW) as writer:
+    with a_database("commands", metadata.create_all) as database:
+        writer = Writer(database, now=lambda: NOW)
         yield Keeping(writer, tables)
-    database.close()
+        await writer.close()
 
 
 async def test_a_replay_answers_the_same_and_says_in_the_trailers_that_it_is_one(keeping):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import Connection, MetaData, func, select
 
 from smarketing.server.idempotency import (
@@ -14,11 +15,13 @@ from smarketing.server.idempotency import (
     keep_records,
 )
 from smarketing.server.purging import purge_for_ever
-from smarketing.sql import Database, Writer
+from smarketing.sql import Writer
+from tests.builders.stores import a_database
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
+@pytest.mark.usefixtures("each_store")
 async def test_a_backlog_of_records_is_purged_in_one_go_and_the_young_ones_stay() -> None:
     metadata = MetaData()
     table = define_idempotency(metadata)
@@ -32,8 +35,7 @@ async def test_a_backlog_of_records_is_purged_in_one_go_and_the_young_ones_stay(
         keep_records(table, connection, records, now=at)
         return counts
 
-    with Database.in_memory() as database:
-        metadata.create_all(database.writer_engine)
+    with a_database("kept_answers", metadata.create_all) as database:
         async with Writer(database, now=lambda: now) as writer:
             await writer.run(keep, [2500])
             now = NOON + RETENTION + timedelta(seconds=1)
