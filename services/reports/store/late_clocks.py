@@ -6,13 +6,14 @@ by the hour from then on; those who still wait by the hour in which they were du
 
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
 
 from services.reports.domain.estimators import Outcome, estimate_counted
 from services.reports.domain.figures import Figure
 from services.reports.domain.periods import Micros
 from services.reports.domain.waits import HOUR
 from services.reports.store.queries import GroupKey, Queries, Question
+from smarketing.sql import BigInt
 
 __all__ = ["LateClocks"]
 
@@ -21,6 +22,7 @@ _MOST_SINGLE: Final = 1000
 """So many missed clocks of a period are read one by one; of more, buckets are."""
 
 _FINE: Final = 4 * HOUR
+_MINUTES: Final = _FINE // _MINUTE
 _ANSWERED: Final = Outcome.ANSWERED
 _Item: TypeAlias = tuple[Micros, Outcome, int]
 
@@ -46,17 +48,22 @@ class LateClocks:
         where = self._missed(connection, question)
         number = connection.scalar(select(func.count()).select_from(clock).where(*where)) or 0
         due, late = clock.c.missed_due_time, clock.c.stop_time - clock.c.missed_due_time
-        if number > self._most:
-            waits_since = case((late.is_(None), due // HOUR))
-            length = case((late < _FINE, late // _MINUTE), else_=_FINE // _MINUTE + late // HOUR)
-            query = select(*groups, _middle(due), _middle(late), func.count())
-            query = query.group_by(*groups, waits_since, length)
-        else:
-            query = select(*groups, due, late, literal(1))
         items: dict[GroupKey, list[_Item]] = {} if groups else {(): []}
-        for *group, due_time, late_by, many in connection.execute(query.where(*where)):
-            item = (question.now - due_time, Outcome.WAITING) if late_by is None else (late_by, _ANSWERED)
-            items.setdefault(tuple(group), []).append((*item, many))
+        if number > self._most:
+            # Numbers are part of the text: parameters would make two expressions of the one that groups.
+            hour, minute, fine = (_number(each) for each in (HOUR, _MINUTE, _FINE))
+            bucket = case(
+                (clock.c.stop_time.is_(None), _number(-1) - due // hour),
+                (late < fine, late // minute),
+                else_=_number(_MINUTES) + late // hour,
+            )
+            query = select(*groups, bucket, func.count()).group_by(*groups, bucket)
+            for *group, found, many in connection.execute(query.where(*where)):
+                items.setdefault(tuple(group), []).append((*_of_bucket(found, question.now), many))
+        else:
+            for *group, due_time, late_by in connection.execute(select(*groups, due, late).where(*where)):
+                item = (question.now - due_time, Outcome.WAITING) if late_by is None else (late_by, _ANSWERED)
+                items.setdefault(tuple(group), []).append((*item, 1))
         return [(group, Figure.quantile(estimate_counted(own), 0.5)) for group, own in items.items()]
 
     def _groups(self, question: Question) -> list[ColumnElement[Any]]:
@@ -77,5 +84,14 @@ class LateClocks:
         return wanted
 
 
-def _middle(time: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.min(time) + (func.max(time) - func.min(time)) // 2
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), BigInt)
+
+
+def _of_bucket(bucket: int, now: Micros) -> tuple[Micros, Outcome]:
+    """Return what stands for a bucket: its middle."""
+    if bucket < 0:
+        return now - (-1 - bucket) * HOUR - HOUR // 2, Outcome.WAITING
+    if bucket < _MINUTES:
+        return bucket * _MINUTE + _MINUTE // 2, _ANSWERED
+    return (bucket - _MINUTES) * HOUR + HOUR // 2, _ANSWERED

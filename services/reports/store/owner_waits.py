@@ -9,7 +9,20 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, func, literal, not_, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    not_,
+    null,
+    select,
+)
 
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.labels import Dimension
@@ -89,7 +102,8 @@ class OwnerWaits:
         start, nothing = clock.c.start_time, null()
         # Only of a clock that was paused is it asked for how long, which the two due instants tell.
         paused = clock.c.due_time != clock.c.original_due_time
-        void: ColumnElement[Any] = case((clock.c.state == "void", 1), else_=0)
+        # In words of the text: a parameter would make two expressions of the one that groups.
+        void: ColumnElement[Any] = case((clock.c.state == _word("'void'"), _word("1")), else_=_word("0"))
         others: list[ColumnElement[Any]] = [
             func.coalesce(clock.c.stop_time, clock.c.pause_time),
             case((paused, clock.c.original_due_time)),
@@ -106,7 +120,8 @@ class OwnerWaits:
         cut = [time // width for time in ([start] if plain else [start, *others])]
         middles = others if plain else [_middle(time) for time in others]
         query = select(*keys, _middle(start), *middles, func.count()).where(*where)
-        told_apart = [*groups, clock.c.agreement_version, *([] if plain else [void]), *cut]
+        named = [self._column(each) for each in question.group_by if each is not Dimension.MONTH]
+        told_apart = [*named, clock.c.agreement_version, *([] if plain else [void]), *cut]
         return self._joined(query, question).group_by(*told_apart)
 
     def _joined(self, query: Select[Any], question: Question) -> Select[Any]:
@@ -145,6 +160,10 @@ def _are_more(connection: Connection, clock: Table, where: list[ColumnElement[bo
     """Say whether there are more than `most`, and count no further than that."""
     some = select(clock.c.start_time).where(*where).limit(max(most, 0) + 1).subquery()
     return (connection.scalar(select(func.count()).select_from(some)) or 0) > most
+
+
+def _word(text: str) -> ColumnElement[Any]:
+    return literal_column(text)
 
 
 def _middle(time: ColumnElement[Any]) -> ColumnElement[Any]:
