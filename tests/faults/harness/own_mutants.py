@@ -81,13 +81,13 @@ OWN: Final = (
     ),
     Mutant(
         id="N7",
-        what="that a miss was taken back is not remembered",
+        what="a miss stands, whatever becomes known afterwards",
         test="tests/faults/test_stop_against_miss.py",
         edits=[
             Edit(
                 path="services/sla/domain/recorded.py",
-                old="    is_retracted = any(isinstance(event, BreachRetracted) for event in events)\n",
-                new="    is_retracted = False\n",
+                old="    if not events and clock.is_decided:\n",
+                new="    if clock.breach_time is not None or (not events and clock.is_decided):\n",
             )
         ],
     ),
