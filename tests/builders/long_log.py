@@ -7,7 +7,10 @@ somebody is asked and 192 from then on, which is what the sums of a day are kept
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
 from random import Random
 from typing import Any, Final
 
@@ -20,7 +23,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from tests.builders.reports import MONDAY, TENANT
 
-__all__ = ["LOG_ID", "batches_of", "life", "long_log"]
+__all__ = ["LOG_ID", "batches_of", "life", "log_from_elsewhere", "long_log"]
 
 LOG_ID: Final = "00000000-0000-4000-8000-000000000001"
 _SECOND: Final = 1_000_000
@@ -68,6 +71,33 @@ def batches_of(events: Iterator[eventlogpb.Event], size: int) -> Iterator[list[e
     """Cut the log into batches."""
     while batch := list(islice(events, size)):
         yield batch
+
+
+@contextmanager
+def log_from_elsewhere(count: int, size: int) -> Iterator[Iterator[Sequence[eventlogpb.Event]]]:
+    """Give the first `count` events in batches, made up by another process and read as a reader gets them."""
+    processes = get_context("spawn")
+    ours, theirs = processes.Pipe(duplex=False)
+    maker = processes.Process(target=_send_log, args=(theirs, count, size), daemon=True)
+    maker.start()
+    theirs.close()
+    try:
+        yield _received(ours)
+    finally:
+        ours.close()
+        maker.terminate()
+        maker.join()
+
+
+def _send_log(pipe: "Pipe[bytes, bytes]", count: int, size: int) -> None:
+    for batch in batches_of(long_log(count), size):
+        pipe.send_bytes(eventlogpb.ReadEventsResponse(events=batch).SerializeToString())
+    pipe.send_bytes(b"")
+
+
+def _received(pipe: "Pipe[bytes, bytes]") -> Iterator[Sequence[eventlogpb.Event]]:
+    while response := pipe.recv_bytes():
+        yield eventlogpb.ReadEventsResponse.FromString(response).events
 
 
 def _merged(chance: Random) -> Iterator[_Told]:

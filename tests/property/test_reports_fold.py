@@ -41,6 +41,7 @@ from services.reports.domain.words import (
     Unmerged,
     Voided,
 )
+from services.reports.store.rebuild import Rebuild
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from tests.builders.reports import MONDAY, TENANT, a_ledger, at, clock_event, cut, handoff, submitted
@@ -250,6 +251,32 @@ def test_tables_do_not_depend_on_batches_or_on_which_log_is_ahead(
                 live.sla(*sla_batches.pop(0))
 
         assert expected == live.content()
+
+
+@settings(max_examples=30, deadline=None)
+@given(_leads_log(), _sla_log(), st.tuples(_sizes, _sizes), st.tuples(st.integers(1, 3), st.integers(1, 9)))
+def test_a_rebuild_that_writes_late_gives_the_same_tables(
+    leads: list[Any], sla: list[Any], sizes: tuple[list[int], list[int]], most: tuple[int, int]
+) -> None:
+    with a_ledger() as live:
+        live.leads(*leads)
+        live.sla(*sla)
+        expected = live.content()
+
+    with a_ledger() as made:
+        made.leads(*leads[:1])
+        rebuild = Rebuild(made.model, most_facts=most[0], most_sums=most[1])
+        steps: list[tuple[Any, ...]] = [
+            (rebuild.begin,),
+            *((rebuild.take_sla, batch) for batch in cut(sla, sizes[0])),
+            *((rebuild.take_leads, batch) for batch in cut(leads, sizes[1])),
+            (rebuild.finish,),
+        ]
+        for step, *batch in steps:
+            with made.database.writer_engine.begin() as connection:
+                step(connection, *batch)
+
+        assert expected == made.content()
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -141,15 +141,22 @@ def progress_of_tenants(service: str, events: Sequence[eventlogpb.Event]) -> lis
 
 def words_of(events: Sequence[eventlogpb.Event]) -> list[LeadWord]:
     """Return what the events say, in their order; events that say nothing to reports are left out."""
-    words: list[LeadWord] = []
+    words: list[Any] = []
     for event in events:
-        known = _TRANSLATIONS.get(event.payload.type_url.rpartition("/")[2])
-        if known is not None:
-            parse, translate = known
-            said = translate(event.tenant, micros_from(event.occur_time), parse(event.payload.value))
-            # A word is a tuple too, of a class of its own; several are a plain one.
-            several = said if type(said) is tuple else (said,)
-            words.extend(cast("tuple[LeadWord, ...]", several))
+        payload = event.payload
+        url = payload.type_url
+        known = _BY_URL.get(url) or _TRANSLATIONS.get(url.rpartition("/")[2])
+        if known is None:
+            continue
+        parse, translate = known
+        time = event.occur_time
+        micros = time.seconds * 1_000_000 + time.nanos // 1000
+        said = translate(event.tenant, micros, parse(payload.value))
+        # A word is a tuple too, of a class of its own; several are a plain one.
+        if type(said) is tuple:
+            words += said
+        else:
+            words.append(said)
     return words
 
 
@@ -443,6 +450,9 @@ _TRANSLATIONS: Final[dict[str, tuple[Callable[[bytes], Any], _Translate]]] = {
         (leadeventspb.PlaybookChanged, _playbook),
     )
 }
+
+_BY_URL: Final = {f"type.googleapis.com/{name}": known for name, known in _TRANSLATIONS.items()}
+"""The same by what is written before nearly every payload, to find it without cutting."""
 
 HANDLED: Final = frozenset(_TRANSLATIONS) | DIRECTORY_TYPES
 IGNORED: Final = frozenset(

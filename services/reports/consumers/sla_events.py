@@ -24,6 +24,7 @@ from smarketing.businesstime import Calendar, Window
 
 __all__ = ["HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaEvents", "quotas_of", "words_of"]
 
+_LOG: Final = "sla"
 _KINDS: Final = {
     number: name.removeprefix("COMMITMENT_KIND_").lower() for name, number in slapb.CommitmentKind.items()
 }
@@ -58,13 +59,16 @@ class SlaEvents:
     def __init__(self, model: ReadModel, quotas: MarketingQuotas) -> None:
         self._model = model
         self._quotas = quotas
+        self._recent = model.recent_facts(_LOG)
 
     def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take contiguous events into the read model."""
         del now
-        self._model.fold_sla(connection, words_of(events))
+        self._recent.begin(connection)
+        self._model.fold_sla(connection, words_of(events), self._recent)
         self._quotas.fold(connection, quotas_of(events))
-        self._model.note_progress(connection, progress("sla", events[-1]), progress_of_tenants("sla", events))
+        self._model.note_progress(connection, progress(_LOG, events[-1]), progress_of_tenants(_LOG, events))
+        self._recent.end(events[-1].log_id, events[-1].position)
 
 
 def words_of(events: Sequence[eventlogpb.Event]) -> list[SlaWord]:

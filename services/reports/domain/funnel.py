@@ -1,7 +1,7 @@
 """Which stages a handoff reached, and when: a skipped stage is credited to whoever passed it."""
 
 import enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from services.reports.domain.handoffs import HandoffFact
 from services.reports.domain.periods import Micros
@@ -12,8 +12,10 @@ __all__ = [
     "STAGES",
     "FunnelTally",
     "Mark",
+    "Reached",
     "Stage",
     "amounts_of",
+    "earlier",
     "is_qualified",
     "reached_times",
     "reasons_of",
@@ -102,6 +104,9 @@ class FunnelTally(NamedTuple):
     undecided: int = 0
 
 
+Reached: TypeAlias = tuple[Micros | None, ...]
+"""When each of `STAGES` was reached."""
+
 # Plain words and sets of marks: these are read for every event, and an enum's members cost a call each.
 _STAGE_WORDS: Final = tuple(stage.value for stage in STAGES)
 _EXITED: Final = (
@@ -109,15 +114,15 @@ _EXITED: Final = (
 )
 
 
-def reached_times(fact: HandoffFact) -> tuple[Micros | None, ...]:
+def reached_times(fact: HandoffFact) -> Reached:
     """Return when each of `STAGES` was reached: its own time or that of a later stage, the earlier counts."""
     won = fact.won_time
-    converted = _earlier(_earlier(fact.convert_time, won), fact.lost_time)
-    qualified = _earlier(fact.qualify_time, converted)
-    worked = _earlier(fact.first_follow_up_time, qualified)
+    converted = earlier(earlier(fact.convert_time, won), fact.lost_time)
+    qualified = earlier(fact.qualify_time, converted)
+    worked = earlier(fact.first_follow_up_time, qualified)
     # Sales can only give up, or give back, what it had accepted.
-    given_back = _earlier(fact.disqualify_time, fact.recycle_time)
-    accepted = _earlier(_earlier(fact.accept_time, worked), given_back)
+    given_back = earlier(fact.disqualify_time, fact.recycle_time)
+    accepted = earlier(earlier(fact.accept_time, worked), given_back)
     return fact.submit_time, accepted, worked, qualified, converted, won
 
 
@@ -127,12 +132,11 @@ def is_qualified(fact: HandoffFact) -> bool:
     return times != (None, None, None, None)
 
 
-def stages_of(fact: HandoffFact) -> list[tuple[str, Micros, int]]:
+def stages_of(fact: HandoffFact, times: Reached) -> list[tuple[str, Micros, int]]:
     """Return the anchors under which the handoff is counted, with the instant whose day it is, and its marks.
 
     A stage carries what became of the handoff; an exit or a win only the handoff itself.
     """
-    times = reached_times(fact)
     marks = _marks(fact, times)
     found = [
         (stage, time, marks) for stage, time in zip(_STAGE_WORDS, times, strict=True) if time is not None
@@ -184,7 +188,7 @@ def _exits(fact: HandoffFact) -> tuple[tuple[str, Micros | None], ...]:
     )
 
 
-def _marks(fact: HandoffFact, times: tuple[Micros | None, ...]) -> int:
+def _marks(fact: HandoffFact, times: Reached) -> int:
     _, accepted, worked, qualified, converted, won = times
     rejected = fact.reject_time is not None
     return (
@@ -204,7 +208,8 @@ def _marks(fact: HandoffFact, times: tuple[Micros | None, ...]) -> int:
     )
 
 
-def _earlier(one: Micros | None, other: Micros | None) -> Micros | None:
+def earlier(one: Micros | None, other: Micros | None) -> Micros | None:
+    """Return the earlier of two instants that may never have been."""
     if one is None or other is None:
         return other if one is None else one
     return one if one < other else other

@@ -6,7 +6,7 @@ Each is a cell with two words that tell its rows apart, and a number that is sum
 from itertools import count
 from typing import Final, TypeAlias
 
-from services.reports.domain.funnel import STAGES, Stage, is_qualified, reached_times
+from services.reports.domain.funnel import STAGES, Reached, Stage, is_qualified
 from services.reports.domain.handoffs import HandoffFact
 from services.reports.domain.periods import Micros
 from services.reports.domain.touches import Touch, touches_of
@@ -53,7 +53,7 @@ _LEFT_AT: Final = {
 }
 
 
-def tallies_of(fact: HandoffFact) -> list[Tally]:
+def tallies_of(fact: HandoffFact, reached: Reached) -> list[Tally]:
     """Return everything that is counted of the handoff."""
     found: list[Tally] = []
     if fact.touches or fact.borrowed_touches:
@@ -66,19 +66,19 @@ def tallies_of(fact: HandoffFact) -> list[Tally]:
         found += _definition(fact)
     if fact.reassign_count or fact.takeover_count:
         found += _owners(fact)
-    found += _of_the_lead(fact)
-    found += _ends(fact)
+    found += _of_the_lead(fact, reached)
+    found += _ends(fact, reached)
     return found
 
 
-def _of_the_lead(fact: HandoffFact) -> list[Tally]:
+def _of_the_lead(fact: HandoffFact, reached: Reached) -> list[Tally]:
     found: list[Tally] = []
     if fact.band is not None:
         found.append(_scored(fact))
     if fact.unreachable:
         found.append(("unreachable", fact.submit_time, "", "", 0))
     if fact.lead_time is not None or fact.merged_into or fact.void_time is not None:
-        found += _of_known_leads(fact)
+        found += _of_known_leads(fact, reached)
     return found
 
 
@@ -88,9 +88,9 @@ def _scored(fact: HandoffFact) -> Tally:
     return "score", fact.submit_time, fact.band or "", outcome, fact.score or 0
 
 
-def _of_known_leads(fact: HandoffFact) -> list[Tally]:
+def _of_known_leads(fact: HandoffFact, reached: Reached) -> list[Tally]:
     """Return what is counted of a handoff that is not its lead's first, or no lead's at all."""
-    converted = reached_times(fact)[_CONVERTED] is not None
+    converted = reached[_CONVERTED] is not None
     found: list[Tally] = [("known", fact.submit_time, "converted" if converted else "", "", 0)]
     if fact.merged_into or fact.void_time is not None or fact.lead_time is None:
         return found
@@ -104,16 +104,15 @@ def _of_known_leads(fact: HandoffFact) -> list[Tally]:
     return found
 
 
-def _left(fact: HandoffFact) -> list[Tally]:
+def _left(fact: HandoffFact, times: Reached) -> list[Tally]:
     """Return from which stage it left the way to a sale; nothing of one that was won."""
-    times = reached_times(fact)
     at = max(number for number, time in enumerate(times) if time is not None)
     left = getattr(fact, _LEFT_AT.get(fact.state, "won_time"))
     return [] if left is None or at == len(STAGES) - 1 else [("left", left, STAGES[at].value, fact.state, 0)]
 
 
-def _ends(fact: HandoffFact) -> list[Tally]:
-    found = _left(fact) if fact.open_since is None and not fact.archived else []
+def _ends(fact: HandoffFact, reached: Reached) -> list[Tally]:
+    found = _left(fact, reached) if fact.open_since is None and not fact.archived else []
     if fact.rejection_time is not None:
         found.append(("rejection", fact.rejection_time, fact.rejection_code, fact.dispute_state, 0))
     ended = fact.reject_time if fact.reject_time is not None else fact.disqualify_time

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from services.reports.domain.clocks import ClockFact, ClockState
 from services.reports.domain.estimators import Outcome
-from services.reports.domain.funnel import reached_times
+from services.reports.domain.funnel import Reached, earlier
 from services.reports.domain.handoffs import HandoffFact
 from services.reports.domain.periods import Micros
 from services.reports.domain.responses import MEASURES, STAGE_MEASURES, Measure
@@ -95,7 +95,7 @@ def bucket_of(duration: Micros) -> int:
     return bisect_left(_EDGES, duration)
 
 
-def handoff_waits(fact: HandoffFact) -> list[Wait]:
+def handoff_waits(fact: HandoffFact, reached: Reached) -> list[Wait]:
     """Return what the handoff's own times say of each measure; nothing of archived history.
 
     These are `MEASURES` written out: the fold does this for every handoff that a batch touches.
@@ -104,30 +104,28 @@ def handoff_waits(fact: HandoffFact) -> list[Wait]:
         return []
     submitted, offered, accepted = fact.submit_time, fact.offer_time, fact.accept_time
     rejected, void = fact.reject_time, fact.void_time
-    over = _least(rejected, fact.disqualify_time, fact.recycle_time, fact.won_time, fact.lost_time, void)
+    left = _least(rejected, fact.disqualify_time, fact.recycle_time, fact.lost_time, void)
+    over = earlier(left, fact.won_time)
     asked = submitted if fact.inquire_time is None else fact.inquire_time
     found: list[Wait | None] = [
-        _wait(_ROUTED, submitted, offered, _least(accepted, over), fact),
+        _wait(_ROUTED, submitted, offered, earlier(accepted, over), fact),
         _wait(_BUYER, asked, fact.first_follow_up_time, over, fact),
         _wait(_CONTACT, asked, fact.first_contact_time, over, fact),
     ]
     if offered is not None:
-        found.append(_wait(_ACCEPTED, offered, accepted, _least(rejected, void), fact))
-        found.append(_wait(_DECIDED, offered, _least(accepted, rejected), void, fact))
+        found += (
+            _wait(_ACCEPTED, offered, accepted, earlier(rejected, void), fact),
+            _wait(_DECIDED, offered, earlier(accepted, rejected), void, fact),
+        )
     if fact.inquire_time is not None:
         found.append(_wait(_FRESH, asked, submitted, None, fact))
-    found += _stays(fact, _least(rejected, fact.disqualify_time, fact.recycle_time, fact.lost_time, void))
-    return [wait for wait in found if wait is not None]
-
-
-def _stays(fact: HandoffFact, left: Micros | None) -> list[Wait | None]:
-    """Return how long it was in each stage that it reached; skipped stages are credited as passed."""
-    times = reached_times(fact)
-    return [
-        _wait(measure, start, times[number + 1], left, fact)
-        for number, measure in enumerate(_STAGES)
-        if (start := times[number]) is not None
+    # How long it was in each stage that it reached; skipped stages are credited as passed.
+    found += [
+        _wait(measure, start, end, left, fact)
+        for measure, start, end in zip(_STAGES, reached, reached[1:], strict=False)
+        if start is not None
     ]
+    return [wait for wait in found if wait is not None]
 
 
 def clock_waits(fact: ClockFact) -> list[Wait]:
@@ -146,14 +144,17 @@ def _wait(
     ended = left if answer is None or (left is not None and left < answer) else answer
     if ended is None:
         return None if fact.historical else (measure | _WAITING | start // HOUR, start % HOUR)
+    duration = ended - start
     won = fact.won_time
-    if ended < start or (answer is not None and won is not None and won < answer):
+    if duration < 0 or (won is not None and answer is not None and won < answer):
         return measure | _INVALID, 0
+    if ended == answer:
+        return measure | _ANSWERED | bisect_left(_EDGES, duration), duration
     if answer is None and fact.historical:
         return None
-    outcome = _ANSWERED if ended == answer else _EXITED
-    return measure | outcome | bucket_of(ended - start), ended - start
+    return measure | _EXITED | bisect_left(_EDGES, duration), duration
 
 
 def _least(*times: Micros | None) -> Micros | None:
-    return min([time for time in times if time is not None], default=None)
+    known = [time for time in times if time is not None]
+    return min(known) if known else None

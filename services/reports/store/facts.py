@@ -33,9 +33,7 @@ class Change(NamedTuple, Generic[F]):
 class FactStatements(Generic[F]):
     """How the facts of a table are read and written. Holds compiled statements, no data."""
 
-    def __init__(
-        self, table: Table, fact: type[F], *, settle: Callable[[F], None] | None = None
-    ) -> None:
+    def __init__(self, table: Table, fact: type[F], *, settle: Callable[[F], None] | None = None) -> None:
         # The columns were made of the fields, in their order.
         names = [column.name for column in table.columns]
         self.make: Callable[..., F] = fact

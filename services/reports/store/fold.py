@@ -129,6 +129,11 @@ class ReadModel:
         """Return an empty memory of the facts of a log, for `fold_leads` and `fold_sla`."""
         return RecentFacts(self._statements, service)
 
+    def recent_facts_of_both(self) -> tuple[RecentFacts, RecentFacts]:
+        """Return one of the leads log and one of the sla log that add to the same sums."""
+        leads = self.recent_facts("leads")
+        return leads, RecentFacts(self._statements, "sla", sheet=leads.sheet)
+
     def fold_leads(
         self, connection: Connection, words: Sequence[LeadWord], recent: RecentFacts | None = None
     ) -> None:
@@ -236,10 +241,9 @@ class ReadModel:
     def post(self, connection: Connection, recent: RecentFacts, *, but_newest: int = 0) -> None:
         """Write the sums that have changed; but for about so many, those of the newest days."""
         if not but_newest:
-            self._post(connection, recent.sheet.places)
-            recent.sheet = Sheet()
+            self._post(connection, recent.sheet)
         elif len(recent.sheet) > 2 * but_newest:
-            self._post(connection, recent.sheet.take_oldest(but_newest=but_newest))
+            self._post_places(connection, recent.sheet.take_oldest(but_newest=but_newest))
 
     def _settle_handoffs(
         self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int
@@ -321,8 +325,10 @@ class ReadModel:
 
     # Both.
 
-    def _post(self, connection: Connection, places: Iterable[Place]) -> None:
-        places = list(places)
+    def _post(self, connection: Connection, sheet: Sheet) -> None:
+        self._post_places(connection, sheet.take_all())
+
+    def _post_places(self, connection: Connection, places: Sequence[Place]) -> None:
         for name, rollup in self._rollups.items():
             rollup.post(connection, ((place, getattr(place, name)) for place in places))
         self._waits.post(connection, ((place, place.waits) for place in places))
@@ -346,7 +352,7 @@ class ReadModel:
             labels = self._labels_of(connection, (clock.handoff for clock in clocks))
             for clock in clocks:
                 sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
-            self._post(connection, sheet.places)
+            self._post(connection, sheet)
         for part in _parts(connection, tables.offer_end, tenant):
             self._count_all(connection, Sheet.count_offer, [OfferEnd(*row) for row in part], days)
         for part in _parts(connection, tables.opportunity_fact, tenant):
@@ -364,16 +370,14 @@ class ReadModel:
         sheet = Sheet()
         for fact in facts:
             count(sheet, fact, days)
-        self._post(connection, sheet.places)
+        self._post(connection, sheet)
 
 
 def _side_words(words: Iterable[LeadWord | SlaWord]) -> list[SideWord]:
     return [cast("SideWord", word) for word in words if type(word) in SIDE_WORDS]
 
 
-def _read_handoffs(
-    connection: Connection, words: Sequence[HandoffEvent], facts: Facts[HandoffFact]
-) -> None:
+def _read_handoffs(connection: Connection, words: Sequence[HandoffEvent], facts: Facts[HandoffFact]) -> None:
     begun = {word.handoff for word in words if type(word) is Submitted}
     names = {word.handoff for word in words}
     for word in words:

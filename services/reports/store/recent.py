@@ -34,28 +34,40 @@ class Statements:
 class RecentFacts:
     """A bounded number of facts, the least recently touched leave first, and sums not written yet."""
 
-    def __init__(self, statements: Statements, service: str, *, most_facts: int = _MOST_FACTS) -> None:
+    def __init__(self, statements: Statements, service: str, *, sheet: Sheet | None = None) -> None:
         columns = statements.folded_log.c
         self._where = select(columns.log_id, columns.position).where(columns.service == service)
-        self._most = most_facts
         self._place: tuple[Any, ...] | None = None
         self.handoffs = Facts(statements.handoffs)
         self.deals = Facts(statements.deals)
         self.clocks = Facts(statements.clocks)
-        self.sheet = Sheet()
+        self.sheet = Sheet() if sheet is None else sheet
+
+    @property
+    def most_changed(self) -> int:
+        """Of the kind of which most are to be written, how many."""
+        return max(facts.changed_count for facts in self._kinds)
+
+    @property
+    def _kinds(self) -> tuple[Facts[Any], ...]:
+        return self.handoffs, self.deals, self.clocks
 
     def begin(self, connection: Connection) -> None:
         """Forget everything unless the log is folded in to the place at which it was kept."""
         row = connection.execute(self._where).one_or_none()
         if row is None or tuple(row) != self._place:
-            for facts in (self.handoffs, self.deals, self.clocks):
+            for facts in self._kinds:
                 facts.clear()
-            self.sheet = Sheet()
+            self.sheet.take_all()
         # What is kept from now on is true only once this transaction is committed.
         self._place = None
 
     def end(self, log_id: str, position: int) -> None:
         """Note where the log will be folded in to when the transaction is committed."""
         self._place = (log_id, position)
-        for facts in (self.handoffs, self.deals, self.clocks):
-            facts.let_go(self._most)
+        self.let_go(_MOST_FACTS)
+
+    def let_go(self, most: int) -> None:
+        """Keep at most so many facts of each kind that are written: the ones touched last."""
+        for facts in self._kinds:
+            facts.let_go(most)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from services.reports.domain.clocks import CLOCK_COUNTERS, DUE, ClockFact, clock_marks
 from services.reports.domain.deals import closings_of, deal_tallies
-from services.reports.domain.funnel import amounts_of, reasons_of, stages_of
+from services.reports.domain.funnel import Reached, amounts_of, reached_times, reasons_of, stages_of
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd
 from services.reports.domain.labels import UNKNOWN, Labels
 from services.reports.domain.opportunities import OpportunityFact
@@ -78,14 +78,14 @@ class Sheet:
     def __init__(self) -> None:
         self._places: dict[tuple[Any, ...], Place] = {}
 
-    @property
-    def places(self) -> Iterable[Place]:
-        """Where sums changed."""
-        return self._places.values()
-
     def __len__(self) -> int:
         """Say how many sums changed."""
         return sum(map(len, self._places.values()))
+
+    def take_all(self) -> list[Place]:
+        """Take all sums out, and return them."""
+        places, self._places = self._places, {}
+        return list(places.values())
 
     def take_oldest(self, *, but_newest: int) -> list[Place]:
         """Take the sums of the oldest days out, and return them; about so many stay.
@@ -93,7 +93,7 @@ class Sheet:
         Days change most while they are young: an old one is mostly written once, then.
         """
         counts: Counter[Days] = Counter()
-        for place in self.places:
+        for place in self._places.values():
             place.count_days(counts)
         boundary = max(counts, default=0) + 1
         for day in sorted(counts, reverse=True):
@@ -101,27 +101,28 @@ class Sheet:
             if but_newest < 0:
                 break
             boundary = day
-        return [old for place in self.places if len(old := place.split(boundary))]
+        return [old for place in self._places.values() if len(old := place.split(boundary))]
 
     def count_handoff(self, fact: HandoffFact, days: LocalDays) -> None:
         """Count a handoff of which nothing was counted yet."""
-        place = self._place(_place_of(fact))
-        _count_stages(place, fact, days, 1)
-        _count_tallies(place.tallies, tallies_of(fact), days, 1)
-        _count_waits(place, fact, days, 1)
+        place, reached = self._place(_place_of(fact)), reached_times(fact)
+        _count_stages(place, fact, reached, days, 1)
+        _count_tallies(place.tallies, tallies_of(fact, reached), days, 1)
+        _count_waits(place, fact, reached, days, 1)
 
     def recount_handoff(self, before: FactRow, row: FactRow, fact: HandoffFact, days: LocalDays) -> None:
         """Count a handoff that was counted as `before`, and is `fact` now, of which `row` is the row."""
         old = HandoffFact(*before)
         left, place = self._place(_place_of(old)), self._place(_place_of(fact))
+        once, reached = reached_times(old), reached_times(fact)
         if _stages_of_row(before) != _stages_of_row(row):
-            _count_stages(left, old, days, -1)
-            _count_stages(place, fact, days, 1)
-        _count_tallies(left.tallies, tallies_of(old), days, -1)
-        _count_tallies(place.tallies, tallies_of(fact), days, 1)
+            _count_stages(left, old, once, days, -1)
+            _count_stages(place, fact, reached, days, 1)
+        _count_tallies(left.tallies, tallies_of(old, once), days, -1)
+        _count_tallies(place.tallies, tallies_of(fact, reached), days, 1)
         if _waits_of_row(before) != _waits_of_row(row):
-            _count_waits(left, old, days, -1)
-            _count_waits(place, fact, days, 1)
+            _count_waits(left, old, once, days, -1)
+            _count_waits(place, fact, reached, days, 1)
 
     def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
         """Count a clock so many times: on the day it is due, by its handoff's labels and its own team."""
@@ -156,9 +157,9 @@ class Sheet:
         return place
 
 
-def _count_stages(place: Place, fact: HandoffFact, days: LocalDays, number: int) -> None:
+def _count_stages(place: Place, fact: HandoffFact, reached: Reached, days: LocalDays, number: int) -> None:
     day_of, sums = days.day_of, place.handoffs
-    for anchor, time, marks in stages_of(fact):
+    for anchor, time, marks in stages_of(fact, reached):
         sums[anchor, day_of(time)] += number * by_marks(marks)
     for anchor, time, currency, amount in amounts_of(fact):
         place.amounts[anchor, day_of(time), currency] += number * by_amount(amount)
@@ -169,11 +170,12 @@ def _count_stages(place: Place, fact: HandoffFact, days: LocalDays, number: int)
 def _count_tallies(sums: Sums, found: Iterable[Tally], days: LocalDays, number: int) -> None:
     day_of = days.day_of
     for anchor, time, word, other, amount in found:
-        sums[anchor, day_of(time), word, other] += number * by_amount(amount)
+        # As `by_amount` has it, without a call: there are a dozen of every handoff.
+        sums[anchor, day_of(time), word, other] += number + (number * amount << 64)
 
 
-def _count_waits(place: Place, fact: HandoffFact, days: LocalDays, number: int) -> None:
-    waits = handoff_waits(fact)
+def _count_waits(place: Place, fact: HandoffFact, reached: Reached, days: LocalDays, number: int) -> None:
+    waits = handoff_waits(fact, reached)
     if waits:
         _add_waits(place, days.day_of(fact.submit_time), waits, number)
 

@@ -62,9 +62,7 @@ class SideFacts:
             add=["fired_count", "delivered_count"],
         )
 
-    def fold(
-        self, connection: Connection, words: Sequence[SideWord], deals: Facts[OpportunityFact]
-    ) -> None:
+    def fold(self, connection: Connection, words: Sequence[SideWord], deals: Facts[OpportunityFact]) -> None:
         """Take words of one log, in its order, into the tables; opportunities only into what is at hand."""
         if not words:
             return
