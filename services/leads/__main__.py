@@ -256,6 +256,13 @@ class _Composition:
 
     async def build(self) -> Leads:
         config = self._config
+        bus = await open_bus(
+            config.event_bus,
+            self._stack,
+            service="leads",
+            registry=self._telemetry.registry,
+            followed={_FOLLOWER: "sla"},
+        )
         await bootstrap(self._directories, config.data_dir)
         await self._keeper.load()
         await load_limits(self._directories, self._limits)
@@ -278,7 +285,7 @@ class _Composition:
                 rooms=[Room("/intake", self._webhooks(denials).app(), signed_in=False)],
             ),
         )
-        background = await self._background(denials, http)
+        background = await self._background(denials, http, bus)
         return Leads(running, http, background, lambda: self._authenticator.ready, self._store)
 
     def _edge(self, denials: DenialRecorder) -> Edge:
@@ -375,7 +382,9 @@ class _Composition:
             Servicer(add_AuditServiceServicer_to_server, audit),
         ]
 
-    async def _background(self, denials: DenialRecorder, http: HttpHost) -> tuple[BackgroundTask, ...]:
+    async def _background(
+        self, denials: DenialRecorder, http: HttpHost, bus: EventBus
+    ) -> tuple[BackgroundTask, ...]:
         sweeper = Sweeper(self._store, now=self._now, succeeded=self._succeeded("sweep"))
         metrics = BusinessMetrics(
             self._store,
@@ -401,13 +410,6 @@ class _Composition:
             succeeded=self._succeeded("routing_metrics"),
         )
         rescorer = Rescorer(self._store, now=self._now, succeeded=self._succeeded("rescore"))
-        bus = await open_bus(
-            self._config.event_bus,
-            self._stack,
-            service="leads",
-            registry=self._telemetry.registry,
-            followed={_FOLLOWER: "sla"},
-        )
         consumer = await self._consumer(bus)
         return (
             BackgroundTask("http", http.run),

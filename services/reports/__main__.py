@@ -61,6 +61,7 @@ from smarketing.server.edge import Edge
 from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
+from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
 from smarketing.server.readiness import StorageReadiness
 from smarketing.server.replicas import Replicas
@@ -421,7 +422,11 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return _EXIT_CONFIG
     configure_logs(config.log_format, level=config.log_level)
-    asyncio.run(_run(config))
+    try:
+        asyncio.run(_run(config))
+    except StartRefused as refused:
+        sys.stderr.write(f"reports did not start: {refused}\n")
+        return _EXIT_CONFIG
     return 0
 
 

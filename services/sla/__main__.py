@@ -64,6 +64,7 @@ def serve(_arguments: Sequence[str]) -> int:
     from services.sla.config import SlaConfig
     from smarketing.config import ConfigInvalid, read_config
     from smarketing.logs import configure_logs
+    from smarketing.server.listening import StartRefused
 
     try:
         config = read_config(SlaConfig, os.environ)
@@ -71,7 +72,11 @@ def serve(_arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return _EXIT_CONFIG
     configure_logs(config.log_format, level=config.log_level)
-    asyncio.run(_run(config))
+    try:
+        asyncio.run(_run(config))
+    except StartRefused as refused:
+        sys.stderr.write(f"sla did not start: {refused}\n")
+        return _EXIT_CONFIG
     return 0
 
 

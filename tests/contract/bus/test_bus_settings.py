@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from smarketing.eventlog.feed import FeedBatch
 from smarketing.eventlog.link import BusAway, Link, LinkSettings
 from smarketing.server.listening import StartRefused
 from tests.builders.nats_servers import BINARY, NatsServer, free_ports, listening
+from tests.builders.processes import finished
 from tests.contract.bus.carriers import ABus
 from tests.contract.bus.served_log import ServedLog
 from tests.contract.server.certificates import Authority
@@ -93,6 +95,28 @@ async def test_a_service_does_not_start_on_servers_that_acknowledge_what_is_not_
     finally:
         hasty.stop()
     await opened(BusSettings(bus=(nats_server.url,), nats_monitors=(nats_server.monitor,)))
+
+
+@pytest.mark.parametrize("service", ["leads", "sla", "reports"])
+async def test_a_refused_service_says_why_in_a_sentence(service: str, tmp_path: Path) -> None:
+    hasty = NatsServer(tmp_path, synced=False)
+    hasty.start()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SMARKETING_")}
+    own = {
+        "SMARKETING_DATA_DIR": str(tmp_path / "data"),
+        "SMARKETING_LISTEN": "127.0.0.1:0",
+        "SMARKETING_HTTP_LISTEN": "127.0.0.1:0",
+        "SMARKETING_BUS": hasty.url,
+        "SMARKETING_NATS_MONITORS": hasty.monitor,
+    }
+    (tmp_path / "data").mkdir()
+    try:
+        ran = await finished([sys.executable, "-m", f"services.{service}"], {**environ, **own})
+    finally:
+        hasty.stop()
+    assert ran.status != 0
+    assert "Traceback" not in ran.err
+    assert ran.err.splitlines()[-1].startswith(f"{service} did not start: The NATS server of")
 
 
 async def test_a_service_starts_while_the_bus_is_away() -> None:
