@@ -85,6 +85,11 @@ def is_loopback(target: str) -> bool:
     if target.startswith(("unix:", "unix-abstract:")):
         return True
     address = target.rsplit("/", 1)[-1].removeprefix("dns:").removeprefix("ipv4:").removeprefix("ipv6:")
+    # `ipv4:` and `ipv6:` may name several replicas: clear text to one of them is clear text.
+    return all(map(_is_here, address.split(",")))
+
+
+def _is_here(address: str) -> bool:
     host = address.rsplit(":", 1)[0] if address.count(":") == 1 or address.startswith("[") else address
     host = host.strip("[]")
     if host == "localhost":

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.faults.harness.ground import Grounds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
@@ -32,7 +34,11 @@ def _embedded_url(data_dir: Path, service: str) -> str:
 EMBEDDED: Final = Shape(
     name="embedded", surroundings=lambda _folder: nullcontext({}), database_url=_embedded_url
 )
-SHAPES: Final = {shape.name: shape for shape in (EMBEDDED,)}
+SECOND_GROUNDS: Final = Grounds()
+SECOND: Final = Shape(
+    name="postgres", surroundings=SECOND_GROUNDS.surroundings, database_url=SECOND_GROUNDS.url
+)
+SHAPES: Final = {shape.name: shape for shape in (EMBEDDED, SECOND)}
 
 
 def shape_in_use() -> Shape:

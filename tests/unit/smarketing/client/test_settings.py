@@ -18,6 +18,7 @@ from smarketing.config import ConfigInvalid, Secret
         "[::1]:7001",
         "unix:/run/leads.sock",
         "dns:///localhost:1",
+        "ipv4:127.0.0.1:7001,127.0.0.1:7011",
     ],
 )
 def test_this_machine_is_known(target: str) -> None:
@@ -32,6 +33,7 @@ def test_this_machine_is_known(target: str) -> None:
         "localhost.example.com:7001",
         "127.0.0.1.example.com:1",
         "[2001:db8::1]:1",
+        "ipv4:127.0.0.1:7001,10.0.0.1:7001",
     ],
 )
 def test_other_machines_are_told_apart(target: str) -> None:
