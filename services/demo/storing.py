@@ -74,7 +74,7 @@ def storage_in(data_dir: Path, shape: Shape, *, durable: bool = True) -> Iterato
 
 
 def home_for(data_dir: Path, name: Path) -> Path:
-    """Choose, and note in the folder, where a new server's files go; `name` is what the folder will be called.
+    """Choose, and note in the folder, where a server's files go; `name` is what the folder will be called.
 
     In the folder itself, unless its path is too long for a socket, or a server that may not run as root
     could not get there.
@@ -102,10 +102,11 @@ def _can_be_entered(folder: Path) -> bool:
     account = pwd.getpwnam("nobody")
     as_account: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     try:
-        subprocess.run(["true"], cwd=folder, check=True, **as_account)  # noqa: S607 -- wherever it is
-    except (PermissionError, subprocess.CalledProcessError):
+        # Asked by the account itself: what is above the folder may keep it out as well.
+        asked = subprocess.run(["test", "-x", str(folder.absolute())], cwd="/", check=False, **as_account)  # noqa: S607 -- wherever it is
+    except PermissionError:
         return False
-    return True
+    return asked.returncode == 0
 
 
 def _make_database(server: LocalServer) -> None:

@@ -1,8 +1,10 @@
 """The first start makes a whole month or none, and the same one again."""
 
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from services.demo.first_start import FolderRefused, has_month, make_month, owned
-from smarketing.sql import open_database
+from services.demo.storing import Shape, storage_in
+from smarketing.sql import open_database, to_micros
 
 END = datetime(2026, 11, 20, 15, tzinfo=UTC)
 SHORT = timedelta(days=3)
@@ -29,6 +32,20 @@ def test_a_start_that_is_killed_leaves_no_half_month_and_the_next_makes_the_same
     assert has_month(killed)
     assert _content(killed) == _content(undisturbed)
     assert [each.name for each in tmp_path.iterdir() if "unfinished" in each.name] == []
+
+
+def test_the_same_day_is_played_on_a_server_of_the_demos_own(tmp_path: Path) -> None:
+    files, server, day = tmp_path / "files", tmp_path / "server", timedelta(days=1)
+    _make(files, length=day)
+    try:
+        _make(server, length=day, shape=Shape.POSTGRES)
+
+        assert has_month(server, Shape.POSTGRES)
+        assert _content(server, Shape.POSTGRES) == _content(files)
+    finally:
+        # Where the server may not run as we do and cannot get in here, its files are elsewhere.
+        for note in tmp_path.glob("server*/postgres.home"):
+            shutil.rmtree(note.parent / note.read_text().strip(), ignore_errors=True)
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
@@ -50,8 +67,8 @@ def test_an_empty_folder_is_taken_and_a_full_one_refused(tmp_path: Path) -> None
         has_month(tmp_path)
 
 
-def _make(folder: Path) -> None:
-    make_month(folder, seed=3, end=END, length=SHORT, said=lambda _share: None)
+def _make(folder: Path, *, length: timedelta = SHORT, shape: Shape = Shape.EMBEDDED) -> None:
+    make_month(folder, seed=3, end=END, length=length, said=lambda _share: None, shape=shape)
 
 
 def _kill_while_playing(folder: Path) -> None:
@@ -71,12 +88,17 @@ def _kill_while_playing(folder: Path) -> None:
     assert playing.returncode == -signal.SIGKILL
 
 
-def _content(folder: Path) -> tuple[list[object], list[object]]:
+def _content(folder: Path, shape: Shape = Shape.EMBEDDED) -> tuple[list[object], list[object]]:
     """Return where every handoff and every clock of a month stands."""
-    with open_database(f"sqlite:///{folder / 'leads.db'}") as leads, leads.reading() as connection:
-        handoffs: list[object] = [tuple(row) for row in connection.execute(_STATES)]
-    with open_database(f"sqlite:///{folder / 'sla.db'}") as sla, sla.reading() as connection:
-        clocks: list[object] = [tuple(row) for row in connection.execute(_CLOCKS)]
+    with storage_in(folder, shape) as storage:
+        with open_database(storage.url_of("leads")) as leads, leads.reading() as connection:
+            handoffs: list[object] = [_plain(row) for row in connection.execute(_STATES)]
+        with open_database(storage.url_of("sla")) as sla, sla.reading() as connection:
+            clocks: list[object] = [_plain(row) for row in connection.execute(_CLOCKS)]
     assert handoffs
     assert clocks
     return handoffs, clocks
+
+
+def _plain(row: Iterable[object]) -> tuple[object, ...]:
+    return tuple(to_micros(each) if isinstance(each, datetime) else each for each in row)
