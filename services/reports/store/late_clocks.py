@@ -50,7 +50,7 @@ class LateClocks:
         due, late = clock.c.missed_due_time, clock.c.stop_time - clock.c.missed_due_time
         items: dict[GroupKey, list[_Item]] = {} if groups else {(): []}
         if number > self._most:
-            # Numbers are part of the text: parameters would make two expressions of the one that groups.
+            # What is shown and what groups is one text, whatever a driver makes of parameters.
             hour, minute, fine = (_number(each) for each in (HOUR, _MINUTE, _FINE))
             bucket = case(
                 (clock.c.stop_time.is_(None), _number(-1) - due // hour),

@@ -102,7 +102,7 @@ class OwnerWaits:
         start, nothing = clock.c.start_time, null()
         # Only of a clock that was paused is it asked for how long, which the two due instants tell.
         paused = clock.c.due_time != clock.c.original_due_time
-        # In words of the text: a parameter would make two expressions of the one that groups.
+        # What is shown and what groups is one text, whatever a driver makes of parameters.
         void: ColumnElement[Any] = case((clock.c.state == _word("'void'"), _word("1")), else_=_word("0"))
         others: list[ColumnElement[Any]] = [
             func.coalesce(clock.c.stop_time, clock.c.pause_time),
