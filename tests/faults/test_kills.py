@@ -64,7 +64,7 @@ async def strike(nemesis: Nemesis, killing: Killing, number: int) -> None:
     places = killing.places
     if places and number % 2:
         place = places[number // 2 % len(places)]
-        await nemesis.kill_at(killing.victims[0], place, visit=nemesis.chance.randrange(1, 40))
+        await nemesis.kill_at(killing.victims[0], place, visit=nemesis.chance.randrange(1, 20))
     else:
         await nemesis.kill(killing.victims, within=(0.2, 2.0 if FULL else 0.8))
 

@@ -14,6 +14,8 @@ from tests.faults.harness.fleet import Fleet
 from tests.faults.harness.ledger import Ledger
 
 _PATIENCE_SECONDS: Final = 8.0
+_VISIT_SECONDS: Final = 25.0
+"""For a service to start and come to the place where it dies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Nemesis:
         self.fleet.signal(service, signal.SIGKILL)
         await self.fleet.ended(service, _PATIENCE_SECONDS)
         self.fleet.start(service, failpoints=f"{place}=exit@{visit}")
-        came = await self.fleet.ended(service, _PATIENCE_SECONDS + 4)
+        came = await self.fleet.ended(service, _VISIT_SECONDS)
         if came:
             await self._fallen(f"exit at {place}", [service], (self.ledger.under_way, 1))
         else:

@@ -42,6 +42,7 @@ _STALLED: Final = (
     "tests/faults/test_replicas_race.py::"
     "test_a_process_that_is_stopped_past_the_due_instant_keeps_others_out_and_then_fires_each_once"
 )
+_GIVEN_UP: Final = "tests/faults/test_calls_given_up.py"
 _KILLS: Final = "tests/faults/test_kills.py"
 _LOG_KILLS: Final = "tests/faults/test_log_survives_kill.py"
 
@@ -353,13 +354,20 @@ ROWS: Final = (
     Planned(
         id="F57",
         fault="clients give up within fifty milliseconds",
-        tests=["tests/faults/test_calls_given_up.py", _KILLS, f"{_STORE}/test_writer.py"],
+        tests=[
+            f"{_GIVEN_UP}::test_callers_who_give_up_within_fifty_milliseconds_lose_nothing_and_leave_nothing_open",
+            _KILLS,
+            f"{_STORE}/test_writer.py",
+        ],
         mutants=["M18", "N18"],
     ),
     Planned(
         id="F58",
         fault="SIGTERM under load and open streams",
-        tests=["tests/faults/test_calls_given_up.py", f"{_SERVER}/test_overload_and_drain.py"],
+        tests=[
+            f"{_GIVEN_UP}::test_a_service_told_to_stop_under_load_answers_what_it_began_and_ends_in_time",
+            f"{_SERVER}/test_overload_and_drain.py",
+        ],
         mutants=["N17"],
         missing="no failed call at all needs a second replica",
     ),
