@@ -36,6 +36,7 @@ from services.leads.store.intake import IntakeReading
 from services.leads.store.journal import ErasureJournal
 from services.leads.store.key_ring import load_keys
 from services.leads.store.leads import LeadStore
+from services.leads.store.old_copies import old_copies
 from services.leads.store.rotation import RotationUnfinished, rotate
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
@@ -145,7 +146,7 @@ def _rotate_key(config: LeadsConfig) -> None:
     with open_database(config.url) as database:
         migrate(database, _MIGRATIONS)
         try:
-            wrapped = rotate(database, keys, config.database_path)
+            wrapped = rotate(database, keys, old_copies(database))
         except RotationUnfinished:
             raise StartRefused("somebody reads the database's file; rotate again to finish") from None
     _log.info("wrapping_key_rotated", keys=wrapped)
@@ -222,12 +223,14 @@ class _Composition:
             tenant_burst=config.tenant_burst,
         )
         self._admission = Admission(limits, limits_of=self._limits.get)
+        copies = old_copies(writer.database)
         self._forgetter = Forgetter(
             self._store,
             telemetry.registry,
             now=self._now,
-            path=config.database_path,
-            journal=ErasureJournal(config.data_dir / "erasures.log") if config.database_path else None,
+            copies=copies,
+            # A backup brings back whom it knew, from wherever it is restored.
+            journal=ErasureJournal(config.data_dir / "erasures.log") if copies else None,
             succeeded=self._succeeded("forget"),
         )
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, select, tuple_
 
-from services.leads.store import traces
 from services.leads.store.key_ring import load_keys, save_keys
+from services.leads.store.old_copies import OldCopies
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
 from smarketing.sql import UpdateRows
@@ -46,7 +46,7 @@ class RotationUnfinished(Exception):
 def rotate(
     database: Database,
     keys: Path,
-    file: Path | None,
+    copies: OldCopies | None,
     *,
     at_once: int = _AT_ONCE,
     progressed: Callable[[int], None] = lambda _: None,
@@ -74,7 +74,7 @@ def rotate(
             done += changed
             progressed(done)
     # Old bytes of rows are of use to whoever has the former key.
-    if file is not None and not traces.rewrite_file(file):
+    if copies is not None and not copies.rewrite():
         raise RotationUnfinished
     save_keys(keys, ring.without_former())
     return done

@@ -1,9 +1,7 @@
-"""What an erasure leaves for later: kept answers that name the lead, old copies of rows in the files."""
+"""What an erasure leaves for later: kept answers that name the lead."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, or_, select
@@ -14,15 +12,12 @@ from services.leads.store.subjects import ANSWER_KEY, AnswerKey, erasure_of
 from smarketing import names
 from smarketing.server.audit import AuditEntry, append_entries
 from smarketing.sql import Writer
-from smarketing.sql.engine import sqlite_driver
 from smarketing.sql.expressions import holds_bytes
 
-__all__ = ["answers_about", "append_audit", "rewrite_file", "unfinished"]
+__all__ = ["answers_about", "append_audit", "unfinished"]
 
 _erasure: Final = SCHEMA.privacy.erasure
 _answer: Final = SCHEMA.commands.idempotency
-_LOCK_SECONDS: Final = 0.05
-"""How long the write-ahead file's end is waited for: writers wait behind it."""
 
 
 def unfinished(connection: Connection) -> list[Erasure]:
@@ -54,26 +49,6 @@ def answers_about(erasures: Sequence[Erasure]) -> Callable[[Connection], list[An
 async def append_audit(writer: Writer, entries: Sequence[AuditEntry]) -> None:
     """Put on record what no command did; it is there when this returns."""
     await writer.run(_append, entries)
-
-
-def rewrite_file(path: Path) -> bool:
-    """Write the database anew, row by row, and cut its write-ahead file off; return whether that succeeded.
-
-    A row that was changed or moved before leaves its old bytes in the unused part of a page, where nothing
-    that is said of the row reaches them. Writers wait meanwhile, some ten seconds a gigabyte; a reader in the
-    middle of a transaction, or a writer, prevents it for that moment.
-    """
-    driver = sqlite_driver()
-    with closing(driver.connect(str(path), timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
-        try:
-            connection.execute("PRAGMA secure_delete=ON").close()
-            connection.execute("VACUUM").close()
-        except driver.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                return False
-            raise
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
 
 
 def _append(connection: Connection, entries: Sequence[AuditEntry], now: datetime) -> list[None]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -13,6 +12,7 @@ from services.leads.domain.privacy import Cause, Erasure
 from services.leads.store import traces
 from services.leads.store.journal import ErasureJournal
 from services.leads.store.leads import LeadStore
+from services.leads.store.old_copies import OldCopies
 from services.leads.store.people import LeadKey
 from services.leads.store.retention import aged_leads, retentions
 from services.leads.store.subjects import AnswerKey
@@ -43,16 +43,16 @@ class Forgetter:
         registry: CollectorRegistry,
         *,
         now: Callable[[], datetime],
-        path: Path | None,
+        copies: OldCopies | None,
         journal: ErasureJournal | None = None,
         retention_interval: timedelta = timedelta(hours=1),
         small_bytes: int = _SMALL_BYTES,
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the store, the database's file and the journal beside it; None for one in memory."""
+        """Take the store, where it keeps old copies of rows, and the journal; None for one in memory."""
         self._store = store
         self._now = now
-        self._path = path
+        self._copies = copies
         self._journal = journal
         self._interval = retention_interval
         self._succeeded = succeeded
@@ -89,7 +89,7 @@ class Forgetter:
         if not pending:
             return 0
         await self._prepare([each for each in pending if (each.tenant, each.lead) not in self._prepared])
-        if self._path is not None and not await self._rewritten(self._path, pending):
+        if self._copies is not None and not await self._rewritten(self._copies, pending):
             return 0
         await self._store.sweep(lambda tx: tx.subjects.finish(pending))
         self._prepared.clear()
@@ -108,16 +108,16 @@ class Forgetter:
             await asyncio.to_thread(self._journal.append, new)
         self._prepared.update((each.tenant, each.lead) for each in new)
 
-    async def _rewritten(self, path: Path, pending: Sequence[Erasure]) -> bool:
-        """Whether the file was rewritten since these erasures, now or before."""
+    async def _rewritten(self, copies: OldCopies, pending: Sequence[Erasure]) -> bool:
+        """Whether what holds them was rewritten since these erasures, now or before."""
         now, last = self._now(), self._rewrite_time
         if last is not None:
             if all(each.erase_time <= last for each in pending):
                 return True
-            size_bytes = (await asyncio.to_thread(path.stat)).st_size
+            size_bytes = await asyncio.to_thread(copies.size_bytes)
             if size_bytes > self._small_bytes and now < last + _LARGE_EVERY:
                 return False
-        done = await asyncio.to_thread(traces.rewrite_file, path)
+        done = await asyncio.to_thread(copies.rewrite)
         if done:
             self._rewrite_time = now
         return done

@@ -47,7 +47,7 @@ async def test_only_who_is_there_and_not_forgotten_is_forgotten_again(tmp_path: 
         journal = ErasureJournal(tmp_path / "erasures.log")
         journal.append([an_erasure(lead, Cause.RETENTION), an_erasure("gone")])
         forgetter = Forgetter(
-            house.store, CollectorRegistry(), now=lambda: house.now, path=None, journal=journal
+            house.store, CollectorRegistry(), now=lambda: house.now, copies=None, journal=journal
         )
 
         assert (await forgetter.repeat_once(), await forgetter.repeat_once()) == (1, 0)

@@ -24,7 +24,7 @@ BY = By(FORM)
 
 
 def a_forgetter(house: House, registry: CollectorRegistry | None = None) -> Forgetter:
-    return Forgetter(house.store, registry or CollectorRegistry(), now=lambda: house.now, path=None)
+    return Forgetter(house.store, registry or CollectorRegistry(), now=lambda: house.now, copies=None)
 
 
 async def keep_for(house: House, retention: timedelta) -> None:

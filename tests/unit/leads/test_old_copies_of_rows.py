@@ -5,15 +5,21 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import delete, select
 
-from services.leads.store.traces import rewrite_file
+from services.leads.store.old_copies import copies_in_file, old_copies, rewrite_file
+from services.leads.store.schema import SCHEMA
 from services.leads.store.transaction import By
 from services.leads.usecases.erasing import EraseSubject, Subject, erase_subjects
 from services.leads.usecases.forgetting import Forgetter
+from smarketing.server.idempotency import IdempotencyKey, IdempotencyRecord, keep_records
 from smarketing.sql.engine import sqlite_driver
+from tests.builders import postgres
 from tests.builders.leads import FORM, House, a_submission
+from tests.builders.stores import STORE_VARIABLE, Store
 
 MARK = "what somebody once said"
 
@@ -59,7 +65,11 @@ def test_a_writer_in_the_middle_of_something_delays_it(file: Path) -> None:
 async def test_a_large_file_is_rewritten_once_a_day_for_all_who_were_erased_since(file: Path) -> None:
     async with House() as house:
         forgetter = Forgetter(
-            house.store, CollectorRegistry(), now=lambda: house.now, path=file, small_bytes=0
+            house.store,
+            CollectorRegistry(),
+            now=lambda: house.now,
+            copies=copies_in_file(file),
+            small_bytes=0,
         )
 
         async def erase(number: int) -> None:
@@ -75,3 +85,35 @@ async def test_a_large_file_is_rewritten_once_a_day_for_all_who_were_erased_sinc
         assert await forgetter.finish_once() == 0
         house.now += timedelta(days=1)
         assert await forgetter.finish_once() == 2
+
+
+async def test_no_old_copy_of_a_row_is_left_in_the_tables_of_a_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(STORE_VARIABLE, Store.POSTGRESQL)
+    table = SCHEMA.commands.idempotency
+    async with House() as house:
+        copies = old_copies(house.database)
+        assert copies is not None
+        with house.database.writer_engine.begin() as connection:
+            key = IdempotencyKey("default", "people/kim", "/m", "r1")
+            keep_records(table, connection, [IdempotencyRecord(key, b"f", MARK.encode())], now=house.now)
+        with house.database.writer_engine.begin() as connection:
+            connection.execute(delete(table))
+        assert _is_in_tables()
+
+        with house.database.reading() as reading:
+            reading.execute(select(table)).all()
+            assert not copies.rewrite()
+        assert copies.rewrite()
+
+        assert copies.size_bytes() > 0
+        assert not _is_in_tables()
+
+
+def _is_in_tables() -> bool:
+    """Whether the mark is anywhere in the files of the server's databases, once they are on the disk."""
+    with psycopg.connect(postgres.url_of("postgres", user=postgres.OWNER), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    base = postgres.server().folder / "data" / "base"
+    return any(MARK.encode() in each.read_bytes() for each in base.rglob("*") if each.is_file())

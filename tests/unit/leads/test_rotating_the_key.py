@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from services.leads.__main__ import main
 from services.leads.store.key_ring import load_keys
+from services.leads.store.old_copies import copies_in_file
 from services.leads.store.rotation import _TABLES, RotationUnfinished, rotate
 from services.leads.store.schema import SCHEMA
 from services.leads.store.sealing import Sealer
@@ -72,7 +73,7 @@ def test_everything_opens_with_the_new_key_and_nothing_with_the_former(
     old_copies = _wrapped(database)
     digest = former.match_digest("acme", "email", "kim@example.com")
 
-    assert rotate(database, keys, file, at_once=3) == LEADS - 1 + 2
+    assert rotate(database, keys, copies_in_file(file), at_once=3) == LEADS - 1 + 2
     present = Sealer(load_keys(keys))
     assert opened_by(database, present) == before
     assert present.match_digest("acme", "email", "kim@example.com") == digest
@@ -95,11 +96,11 @@ def test_a_rotation_that_was_killed_is_gone_on_with(database: Database, tmp_path
             raise Killed
 
     with pytest.raises(Killed):
-        rotate(database, keys, file, at_once=3, progressed=die)
+        rotate(database, keys, copies_in_file(file), at_once=3, progressed=die)
     half_way = load_keys(keys)
     # The service works with both keys, and what it takes in meanwhile is wrapped with the new one.
     assert opened_by(database, Sealer(half_way)) == before
-    left = rotate(database, keys, file, at_once=3)
+    left = rotate(database, keys, copies_in_file(file), at_once=3)
 
     assert 0 <= left < LEADS + 1
     after = load_keys(keys)
@@ -115,18 +116,18 @@ def test_the_former_key_is_kept_as_long_as_the_file_may_hold_what_it_opens(
         reader.execute("BEGIN").close()
         reader.execute("SELECT count(*) FROM lead_person").fetchall()
         with pytest.raises(RotationUnfinished):
-            rotate(database, keys, file)
+            rotate(database, keys, copies_in_file(file))
         assert load_keys(keys).is_rotating
         reader.execute("COMMIT").close()
 
-    assert rotate(database, keys, file) == 0
+    assert rotate(database, keys, copies_in_file(file)) == 0
     assert not load_keys(keys).is_rotating
 
 
 def test_keys_are_for_their_owner_alone_and_half_a_file_is_none(database: Database, tmp_path: Path) -> None:
     keys = tmp_path / "master.key"
     for _ in range(3):
-        rotate(database, keys, tmp_path / "leads.db")
+        rotate(database, keys, copies_in_file(tmp_path / "leads.db"))
 
     assert (keys.stat().st_mode & 0o777, load_keys(keys).number) == (0o600, 4)
     keys.write_bytes(keys.read_bytes()[:-20])
