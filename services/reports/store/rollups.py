@@ -203,21 +203,37 @@ def unpacked(buckets: bytes) -> Iterator[tuple[int, int, int]]:
 def _counted(packed: bytes, more: Buckets) -> tuple[int, bytes]:
     """Return the items of all buckets, and the buckets, after more was added to some of them.
 
-    They stay in their order and none holds nothing, so that equal sums make equal bytes. What does not
-    change is moved, not looked at.
+    They stay in their order and none holds nothing, so that equal sums make equal bytes.
     """
-    held = _numbers(packed)
-    keys = held[::3]
-    for key, change in sorted(more.items()):
+    if len(more) * _BUCKET.size < len(packed):
+        return _changed_in_place(packed, more)
+    return _merged(packed, more)
+
+
+def _merged(packed: bytes, more: Buckets) -> tuple[int, bytes]:
+    """Put all buckets together anew."""
+    sums = {key: items * ONE_ITEM + micros for key, items, micros in unpacked(packed)}
+    _add(sums, more)
+    numbers = [
+        number for key, each in sorted(sums.items()) if each for number in (key, each >> 80, each & _BELOW)
+    ]
+    return sum(numbers[1::3]), struct.pack(f"<{len(numbers)}q", *numbers)
+
+
+def _changed_in_place(packed: bytes, more: Buckets) -> tuple[int, bytes]:
+    """Change some of many buckets: what does not change is moved, not looked at."""
+    numbers = _numbers(packed)
+    keys = numbers[::3]
+    for key, change in more.items():
         at = bisect_left(keys, key)
         known = at < len(keys) and keys[at] == key
-        sums = change + (held[3 * at + 1] * ONE_ITEM + held[3 * at + 2] if known else 0)
+        sums = change + (numbers[3 * at + 1] * ONE_ITEM + numbers[3 * at + 2] if known else 0)
         bucket = array("q", (key, sums >> 80, sums & _BELOW) if sums else ())
         if known or sums:
-            held[3 * at : 3 * (at + known)] = bucket
+            numbers[3 * at : 3 * (at + known)] = bucket
         if known != bool(sums):
             keys[at : at + known] = bucket[:1]
-    return sum(held[1::3]), _bytes(held)
+    return sum(numbers[1::3]), _bytes(numbers)
 
 
 def _numbers(packed: bytes) -> "array[int]":
