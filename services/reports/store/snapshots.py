@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, select
@@ -31,6 +32,8 @@ _PACKED: Final = ".db.gz"
 _NOTE: Final = ".json"
 _CHUNK_BYTES: Final = 1 << 20
 _ROWS: Final = 2_000
+_STEPS: Final = 100_000
+"""Of the database's machine, after each of which a copy may be given up."""
 _FREE_SHARE: Final = 4
 """A copy is made only while the disk has so many times what the last one took, before it was packed."""
 
@@ -55,6 +58,7 @@ class Snapshots:
         self._schema = schema
         self._most_bytes = most_bytes
         self._tables = define_tables(MetaData())
+        self._given_up = Event()
 
     def all(self) -> list[Snapshot]:
         """Return every copy of the present schema, oldest first."""
@@ -70,13 +74,17 @@ class Snapshots:
             return None
         try:
             engine = _engine(plain)
-            _copy(database, engine, self._tables)
+            self._copy(database, engine)
             with engine.connect() as connection:
                 logs, tenants = places_in(connection, self._tables)
             engine.dispose()
             return self._keep(plain, logs, tenants) if logs else None
         finally:
             plain.unlink(missing_ok=True)
+
+    def give_up(self) -> None:
+        """Let a copy that is being made come to nothing, soon: the process ends."""
+        self._given_up.set()
 
     def restore(self, snapshot: Snapshot | None, path: Path) -> Database:
         """Make a database of a copy at `path`; of none an empty one.
@@ -124,6 +132,42 @@ class Snapshots:
         snapshot.path.with_name(snapshot.path.name.removesuffix(_PACKED) + _NOTE).unlink(missing_ok=True)
         snapshot.path.unlink(missing_ok=True)
 
+    def _check_given_up(self) -> None:
+        if self._given_up.is_set():
+            raise InterruptedError("the copy was given up")
+
+    def _copy(self, database: Database, engine: Engine) -> None:
+        with engine.begin() as connection:
+            for table in _copied(self._tables):
+                connection.execute(CreateTable(table))
+        if database.path is not None:
+            self._copy_file(database.path, engine)
+            return
+        with database.reading() as source, engine.begin() as target:
+            for table in self._tables.read_model:
+                insert = InsertRows(table)
+                for rows in source.execution_options(yield_per=_ROWS).execute(select(table)).partitions():
+                    insert.insert(target, rows)
+                    self._check_given_up()
+
+    def _copy_file(self, path: Path, engine: Engine) -> None:
+        """Let SQLite itself copy, from one state, while the interpreter goes on."""
+        with closing(engine.raw_connection()) as raw:
+            connection: Any = raw.driver_connection
+            connection.isolation_level = None
+            connection.set_progress_handler(self._given_up.is_set, _STEPS)
+            for pragma in ("journal_mode=OFF", "synchronous=OFF"):
+                connection.execute(f"PRAGMA {pragma}").close()
+            connection.execute("ATTACH DATABASE ? AS live", (str(path),))
+            connection.execute("BEGIN")
+            for table in self._tables.read_model:
+                names = ", ".join(f'"{column.name}"' for column in table.columns)
+                connection.execute(
+                    f"INSERT INTO main.{table.name} ({names}) SELECT {names} FROM live.{table.name}"  # noqa: S608 -- names of our own tables and columns
+                )
+            connection.execute("COMMIT")
+            connection.execute("DETACH DATABASE live")
+
     def _is_full(self, database: Database) -> bool:
         path = database.path
         size = path.stat().st_size if path is not None else max((each.size for each in self.all()), default=0)
@@ -136,7 +180,9 @@ class Snapshots:
         with plain.open("rb") as source, _created(packing) as target:
             # The least effort: three times as fast as more of it, for a few hundredths more room.
             with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, mtime=0) as packed:
-                shutil.copyfileobj(source, packed, _CHUNK_BYTES)
+                while chunk := source.read(_CHUNK_BYTES):
+                    packed.write(chunk)
+                    self._check_given_up()
             target.flush()
             os.fsync(target.fileno())
         packing.replace(path)
@@ -185,38 +231,6 @@ def _copied(tables: Tables) -> Sequence[Table]:
 def _engine(path: Path) -> Engine:
     _created(path).close()
     return create_engine(f"sqlite:///{path}", module=sqlite_driver(), poolclass=NullPool)
-
-
-def _copy(database: Database, engine: Engine, tables: Tables) -> None:
-    with engine.begin() as connection:
-        for table in _copied(tables):
-            connection.execute(CreateTable(table))
-    if database.path is not None:
-        _copy_file(database.path, engine, tables)
-        return
-    with database.reading() as source, engine.begin() as target:
-        for table in tables.read_model:
-            insert = InsertRows(table)
-            for rows in source.execution_options(yield_per=_ROWS).execute(select(table)).partitions():
-                insert.insert(target, rows)
-
-
-def _copy_file(path: Path, engine: Engine, tables: Tables) -> None:
-    """Let SQLite itself copy, in one transaction that sees one state; the interpreter goes on meanwhile."""
-    with closing(engine.raw_connection()) as raw:
-        connection: Any = raw.driver_connection
-        connection.isolation_level = None
-        for pragma in ("journal_mode=OFF", "synchronous=OFF"):
-            connection.execute(f"PRAGMA {pragma}").close()
-        connection.execute("ATTACH DATABASE ? AS live", (str(path),))
-        connection.execute("BEGIN")
-        for table in tables.read_model:
-            names = ", ".join(f'"{column.name}"' for column in table.columns)
-            connection.execute(
-                f"INSERT INTO main.{table.name} ({names}) SELECT {names} FROM live.{table.name}"  # noqa: S608 -- names of our own tables and columns
-            )
-        connection.execute("COMMIT")
-        connection.execute("DETACH DATABASE live")
 
 
 def _plain(places: Places) -> dict[str, list[Any]]:

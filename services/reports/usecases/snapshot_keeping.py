@@ -66,13 +66,17 @@ class SnapshotKeeper:
 
     async def run(self) -> None:
         """Make and thin copies until cancelled; one that cannot be made is tried again."""
-        while True:
-            try:
-                await self.look()
-                self._succeeded()
-            except (OSError, StorageError) as error:
-                _log.warning("snapshot_failed", error=type(error).__name__)
-            await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            while True:
+                try:
+                    await self.look()
+                    self._succeeded()
+                except (OSError, StorageError) as error:
+                    _log.warning("snapshot_failed", error=type(error).__name__)
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            # A thread that still copies would hold up the end of the process.
+            self._snapshots.give_up()
 
     async def look(self) -> Snapshot | None:
         """Make a copy if one is due, and thin those that are there."""

@@ -128,3 +128,19 @@ def test_the_oldest_copies_go_first_where_they_take_too_much_room(tmp_path: Path
             copies.make(ledger.database)
 
     assert [each.time for each in copies.thin(at(days=3))] == [at(days=3)]
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_copy_that_is_given_up_leaves_nothing_behind(tmp_path: Path, in_file: bool) -> None:
+    copies = Snapshots(tmp_path / "copies", schema="1", most_bytes=10**9)
+    copies.give_up()
+    with a_ledger() as ledger, open_database(f"sqlite:///{tmp_path / 'live.db'}", check=False) as file:
+        with file.writer_engine.begin() as connection:
+            ledger.tables.metadata.create_all(connection)
+        told = Ledger(file, ledger.tables, ledger.model) if in_file else ledger
+        _tell(told)
+        with pytest.raises(InterruptedError):
+            copies.make(told.database)
+
+    assert copies.all() == []
+    assert list((tmp_path / "copies").glob("*.gz")) == []
