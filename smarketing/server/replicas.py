@@ -1,6 +1,7 @@
 """What several processes of one service on one database need of one another."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from smarketing.server.bootstrap import BackgroundTask
 from smarketing.sql import Writer
@@ -32,7 +33,7 @@ class Replicas:
             yield from tasks
             return
         for task in tasks:
-            yield BackgroundTask(task.name, lambda run=task.run: self._lease.while_held(run))  # type: ignore[misc] # a default binds it
+            yield BackgroundTask(task.name, partial(self._lease.while_held, task.run))
 
     def tasks(self) -> Iterator[BackgroundTask]:
         """Give what keeps this going."""

@@ -27,6 +27,7 @@ from smarketing.server.auth import issue_token
 from smarketing.server.draining import Draining
 from smarketing.sql import Database, Writer
 from tests.builders.engines import engine
+from tests.builders.kept import a_lasting_url
 from tests.builders.reports import MONDAY, TENANT
 
 NOW = MONDAY + timedelta(days=20)
@@ -106,6 +107,7 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
             data_dir=folder,
             leads_address=f"127.0.0.1:{leads.port}",
             sla_address=f"127.0.0.1:{sla.port}",
+            database_url=stack.enter_context(a_lasting_url("services.reports.store.migrations")),
         )
         process = await stack.enter_async_context(a_process(config, now=lambda: NOW))
         for task in process.background:

@@ -29,6 +29,8 @@ from tests.contract.sla.test_sla_service import (
 )
 from tests.contract.sla.yard import Yard, a_yard
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 WINDOW = timedelta(minutes=1)
 ADDRESS = "minji.kim@example.com"
 
