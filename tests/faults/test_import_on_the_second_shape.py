@@ -43,6 +43,7 @@ FULL: Final = os.environ.get("FAULTS") == "full"
 ROWS: Final = 8_000 if FULL else 1_600
 KILLS: Final = 22 if FULL else 2
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+BETWEEN_SECONDS: Final = (2.0, 6.0) if FULL else (0.5, 1.5)
 SHARE: Final = 0.2
 """Of the peak: callers who submit one lead at a time beside the import."""
 TENANT: Final = "olist"
@@ -63,7 +64,9 @@ class UnderFire:
     nemesis: GroundNemesis
     resumed: int = 0
     during: int = 0
-    """Blows that fell while rows were still to come in; callers are there until the last."""
+    """Blows that fell while rows were still to come in."""
+    repeated: int = 0
+    """Times that the file was imported once more, as there were blows left."""
 
     async def imported(self, noun: str, file: Path, mapping: Path, *more: str) -> Counter[str]:
         """Import a file, as often as it takes; return what became of its rows, by the last run."""
@@ -77,6 +80,7 @@ class UnderFire:
             # Somebody was away for longer than the command is patient: the same command goes on from there.
             assert ran.status == 4, ran.err + ran.out
             self.resumed += 1
+            arguments = [each for each in arguments if each != "--restart"]
         raise AssertionError("the import does not come to its end")
 
     async def strikes(self, kill: Callable[[], Awaitable[None]], states: list[Path], total: int) -> None:
@@ -88,6 +92,8 @@ class UnderFire:
             await asyncio.sleep(chance.uniform(0.0, 0.1))
             self.during += sum(map(settled_rows, states)) < total
             await kill()
+            # Whoever is killed for ever never comes; what is killed again and again comes in between.
+            await asyncio.sleep(chance.uniform(*BETWEEN_SECONDS))
 
 
 def settled_rows(state: Path) -> int:
@@ -148,7 +154,7 @@ async def test_history_imported_while_replicas_database_and_bus_die_is_the_files
     olist = Olist(rows_of(leads_file), rows_of(deals_file))
     ground = SECOND_GROUNDS.under(stage.fleet.data_dir)
     replica = Replica(stage.fleet)
-    with replica.running():
+    with replica.running("leads"):
         await replica.ready("leads")
         both = balanced(stage, replica)
         stage.company = Company(both, stage.company.tenant, stage.company.tokens)
@@ -181,10 +187,13 @@ async def _imported_under_fire(fire: UnderFire, leads_file: Path, deals_file: Pa
     ]
     kinds = (fire.nemesis.kill_leads, fire.nemesis.kill_database, fire.nemesis.kill_node)
     async with asyncio.TaskGroup() as tasks:
-        for kill in kinds:
-            tasks.create_task(fire.strikes(kill, states, total))
+        striking = [tasks.create_task(fire.strikes(kill, states, total)) for kill in kinds]
         await fire.imported("leads", leads_file, leads_map)
         await fire.imported("outcomes", deals_file, deals_map)
+        # What was said once may be said again, also while everybody dies, and changes nothing.
+        while not all(each.done() for each in striking):
+            fire.repeated += 1
+            assert set(await fire.imported("leads", leads_file, leads_map, "--restart")) <= {"duplicate"}
 
 
 async def _judged(fire: UnderFire, olist: Olist, seconds: float, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +204,7 @@ async def _judged(fire: UnderFire, olist: Olist, seconds: float, capsys: pytest.
     note = (
         f"passed; {len(olist.leads)} leads and {len(olist.deals)} deals in {seconds:.0f} s,"
         f" {fire.during} blows while they came in, import resumed {fire.resumed} times"
+        f" and repeated {fire.repeated} times"
     )
     row = stage.row("F6 import", nemesis, evidence, found, note)
     row.keep()

@@ -52,6 +52,13 @@ class Keeper:
         """Stop it as `pg_ctl stop -m immediate` does."""
         self._ask("kill")
 
+    @property
+    def processes(self) -> list[int]:
+        """The main process and those that serve one connection each, or write."""
+        main = int((self._folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="utf-8")
+        return [main, *map(int, children.split())]
+
     def _ask(self, what: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -30,6 +30,27 @@ class Ground:
         """Return where the rows of a service are."""
         return f"{self._url}&schema={service}"
 
+    def connections(self) -> int:
+        """Return how many connections the services hold."""
+        with self._as_owner() as connection:
+            [found] = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [_ROLE]
+            ).fetchall()
+        return int(str(found[0]))
+
+    def end_transactions(self) -> int:
+        """End the connections that are in the middle of something; return how many there were."""
+        with self._as_owner() as connection:
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = %s AND state <> 'idle'",
+                [_ROLE],
+            ).fetchall()
+        return len(ended)
+
+    def _as_owner(self) -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(self.database.url("postgres", user=OWNER), autocommit=True)
+
     @property
     def _url(self) -> str:
         return self.database.url("smarketing", user=_ROLE)

@@ -1,13 +1,16 @@
 """Takes replicas, the database and nodes of the bus away, and brings them back."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from smarketing import wallclock
+from tests.builders.processes import SERVICES
 from tests.faults.harness.fleet import Fleet
 from tests.faults.harness.ground import Ground, is_well, leader_of
 from tests.faults.harness.ledger import Ledger
@@ -18,16 +21,18 @@ _POLL_SECONDS: Final = 0.05
 
 
 class Replica(Fleet):
-    """One more `leads` beside the one of a fleet, on the same ground and with the same keys."""
+    """More processes beside those of a fleet, on the same ground and with the same keys."""
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__(fleet.data_dir, fleet.shape, fleet._environ)
-        self._addresses.update({name: fleet._addresses[name] for name in ("sla", "reports")})
+        self._beside = fleet._addresses
 
     @contextmanager
-    def running(self) -> Iterator["Replica"]:
-        """Start it, and take it away again whatever happens."""
-        self.start("leads")
+    def running(self, *services: str) -> Iterator["Replica"]:
+        """Start these, which follow those of the fleet that are not among them; take them away at the end."""
+        self._addresses.update({name: at for name, at in self._beside.items() if name not in services})
+        for service in services:
+            self.start(service)
         try:
             yield self
         finally:
@@ -45,15 +50,59 @@ class GroundNemesis:
     blows: list[Blow]
 
     async def kill_leads(self) -> None:
-        """Kill one of the replicas and start it again, as often as it takes."""
+        """Kill one of the replicas of `leads` and start it again, as often as it takes."""
+        await self._kill_one("leads")
+
+    async def kill_any(self) -> None:
+        """Likewise, of any service."""
+        await self._kill_one(self.chance.choice(list(SERVICES)))
+
+    async def _kill_one(self, service: str) -> None:
         number = self.chance.randrange(len(self.replicas))
         victim = self.replicas[number]
         began = self._now()
-        victim.kill("leads")
-        assert await victim.ended("leads", 20), "leads outlives SIGKILL"
-        victim.start("leads")
-        await self._until(lambda: self._has_come(victim), "leads is not ready")
-        self._note("SIGKILL", f"leads {number + 1}", began)
+        victim.kill(service)
+        assert await victim.ended(service, 20), f"{service} outlives SIGKILL"
+        victim.start(service)
+        await self._until(lambda: self._has_come(victim, service), f"{service} is not ready")
+        self._note("SIGKILL", f"{service} {number + 1}", began)
+
+    async def end_transactions(self) -> None:
+        """End the database's side of whatever transactions are under way."""
+        began = self._now()
+        ended = 0
+        for _ in range(40):
+            ended = await asyncio.to_thread(self.ground.end_transactions)
+            if ended:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        await self._until(self._is_served, "nobody serves")
+        self._note("pg_terminate_backend", "transactions" if ended else "nobody", began)
+
+    async def stall_database(self, seconds: float = 3.0) -> None:
+        """Let the database do nothing for a while; its connections stay."""
+        began = self._now()
+        stopped = self.ground.database.processes
+        for process in stopped:
+            os.kill(process, signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        for process in reversed(stopped):
+            os.kill(process, signal.SIGCONT)
+        resumed = wallclock.monotonic()
+        await self._until(self._is_served, "nobody serves")
+        self._note(f"SIGSTOP {seconds:g} s", "PostgreSQL", (*began[:2], resumed))
+
+    async def pause_node(self, seconds: float = 12.0) -> None:
+        """Let the node that leads the log of leads sleep; return when all are well."""
+        victim = await asyncio.to_thread(leader_of, self.ground.nodes)
+        victim = victim or self.chance.choice(self.ground.nodes)
+        began = self._now()
+        victim.pause()
+        await asyncio.sleep(seconds)
+        victim.resume()
+        resumed = wallclock.monotonic()
+        await self._until(lambda: all(map(is_well, self.ground.nodes)), "a node is not well")
+        self._note(f"SIGSTOP {seconds:g} s", "NATS leader", (*began[:2], resumed))
 
     async def kill_database(self, *, away: tuple[float, float] = (0.0, 1.0)) -> None:
         """Stop the server as `pg_ctl stop -m immediate` does, and start it again after a while."""
@@ -92,11 +141,11 @@ class GroundNemesis:
             )
         )
 
-    def _has_come(self, victim: Fleet) -> bool:
-        if victim.process_id("leads") is None:
+    def _has_come(self, victim: Fleet, service: str) -> bool:
+        if victim.process_id(service) is None:
             # The database was away when it started: whoever supervises it tries again.
-            victim.start("leads")
-        return victim.is_ready("leads")
+            victim.start(service)
+        return victim.is_ready(service)
 
     def _is_served(self) -> bool:
         return any(replica.is_ready("leads") for replica in self.replicas)

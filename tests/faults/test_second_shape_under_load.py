@@ -1,0 +1,184 @@
+"""F5 to F8, F20, F21, F51: two replicas of each service on PostgreSQL and NATS, under load, and judged.
+
+With FAULTS=full; `test_import_on_the_second_shape.py` has a few of most of them in `make test`.
+"""
+
+import asyncio
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import orjson
+import pytest
+
+from smarketing import wallclock
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.client import LeadsClient
+from smarketing.client.retries import RetryPolicy
+from tests.builders.processes import Installation
+from tests.e2e.company import Company
+from tests.faults.harness.ground_nemesis import GroundNemesis, Replica
+from tests.faults.harness.ledger import operations, summary
+from tests.faults.harness.load import SOURCE, Load
+from tests.faults.harness.nemesis import Nemesis
+from tests.faults.harness.report import percentiles, table
+from tests.faults.harness.shapes import SECOND, SECOND_GROUNDS
+from tests.faults.harness.stage import Stage, a_stage
+
+FULL: Final = os.environ.get("FAULTS") == "full"
+LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "200"))
+SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+SHARE: Final = 0.6
+CALL_SECONDS: Final = 3.0
+"""What the load grants to one attempt."""
+CALLERS: Final = 64
+POOLED: Final = 8
+"""Connections that a process may hold: two for the writer, six for readers."""
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not FULL, reason="FAULTS=full: six processes, a server and three nodes for each row"),
+    pytest.mark.skipif(sys.platform != "linux", reason="measures processes in /proc"),
+]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is done in a row, how often, and how long it is quiet in between."""
+
+    row: str
+    strike: Callable[["Field"], Awaitable[None]]
+    many: int
+    between: tuple[float, float]
+
+
+@dataclass
+class Field:
+    """Two replicas of everything, whoever strikes them, and the load that both serve."""
+
+    stage: Stage
+    replica: Replica
+    nemesis: GroundNemesis
+    load: Load
+
+
+async def one_request_many_times(field: Field) -> None:
+    """Say one submission by many callers to both replicas at once, of which one dies meanwhile."""
+    key = f"same-{len(field.nemesis.blows)}"
+    submission = leadspb.Submission(
+        source_system=SOURCE, external_id=key, contact=leadspb.Contact(email=f"{key}@same.example")
+    )
+    request = leadspb.SubmitLeadRequest(
+        parent=field.stage.company.name, request_id=wallclock.new_uuid(), submission=submission
+    )
+    once = RetryPolicy(attempts=1)
+    settings = field.stage.company.of("website")
+    each = [settings, replace(settings, leads=field.replica.addresses["leads"]["grpc"])]
+    async with LeadsClient(each[0], retries=once) as one, LeadsClient(each[1], retries=once) as two:
+        callers = [
+            asyncio.create_task(field.load._call("submit", key, (one, two)[number % 2].submit_lead, request))
+            for number in range(CALLERS)
+        ]
+        await asyncio.sleep(field.nemesis.chance.uniform(0.0, 0.2))
+        await field.nemesis.kill_leads()
+        answers = await asyncio.gather(*callers)
+    assert len({answer.handoff.name for answer in answers if answer is not None}) == 1
+    assert None not in answers, "refused"
+
+
+TROUBLES: Final = (
+    Trouble("F5", lambda field: field.nemesis.kill_any(), 40, (0.5, 3.0)),
+    Trouble("F6", lambda field: field.nemesis.kill_database(), 25, (2.0, 8.0)),
+    Trouble("F7", lambda field: field.nemesis.stall_database(8.0), 8, (4.0, 8.0)),
+    Trouble("F8", lambda field: field.nemesis.end_transactions(), 100, (0.2, 1.5)),
+    Trouble("F20", lambda field: field.nemesis.kill_node(), 25, (0.5, 3.0)),
+    Trouble("F21", lambda field: field.nemesis.pause_node(), 6, (2.0, 5.0)),
+    Trouble("F51", one_request_many_times, 20, (0.5, 2.0)),
+)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with a_stage(tmp_path, SECOND, SEED) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=[each.row for each in TROUBLES])
+async def test_the_second_shape_loses_nothing_and_doubles_nothing(
+    trouble: Trouble, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ground = SECOND_GROUNDS.under(stage.fleet.data_dir)
+    replica = Replica(stage.fleet)
+    with replica.running("leads", "sla", "reports"):
+        await replica.ready()
+        stage.company = known_by_both(stage, replica)
+        nemesis = GroundNemesis(ground, (stage.fleet, replica), stage.ledger, random.Random(SEED), blows=[])
+        ends = wallclock.monotonic() + LONGEST_SECONDS
+        async with stage.load(trouble.row, share=SHARE) as load:
+            stage.note_vitals()
+            field = Field(stage, replica, nemesis, load)
+            for _ in range(trouble.many):
+                await asyncio.sleep(nemesis.chance.uniform(*trouble.between))
+                await trouble.strike(field)
+                if wallclock.monotonic() > ends:
+                    break
+        await stage.quiet()
+        await replica.ready()
+        held = ground.connections()
+        assert await replica.stop_all() == {"leads": 0, "sla": 0, "reports": 0}
+    await judged(field, trouble.row, held, capsys)
+
+
+def known_by_both(stage: Stage, replica: Replica) -> Company:
+    """Return the company as clients see it who know both replicas of each service."""
+    addresses = {
+        name: {
+            **own,
+            "grpc": f"ipv4:{own['grpc']},{replica.addresses[name]['grpc']}",
+        }
+        for name, own in stage.fleet.addresses.items()
+    }
+    both = Installation(stage.fleet.data_dir, addresses, process=stage.fleet.process, log=stage.fleet.log)
+    return Company(both, stage.company.tenant, stage.company.tokens)
+
+
+def attempts_seconds(ledger: Path) -> list[float]:
+    """Return how long each attempt took whose outcome nobody knew, shortest first."""
+    found: list[float] = []
+    begun: dict[str, float] = {}
+    for line in ledger.read_bytes().splitlines():
+        entry = orjson.loads(line)
+        if entry["what"] == "invoke":
+            # Of callers under one request id only the last is timed.
+            begun[entry["id"]] = entry["mono"]
+        elif entry["what"] == "info" and entry["id"] in begun:
+            found.append(entry["mono"] - begun.pop(entry["id"]))
+    return sorted(found)
+
+
+async def judged(field: Field, row_name: str, held: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Judge, report, and fail for what was broken or when nothing was hit."""
+    stage = field.stage
+    evidence, found = await stage.judge()
+    nemesis = Nemesis(stage.fleet, stage.ledger, SEED, blows=field.nemesis.blows)
+    asked = operations(stage.ledger_path)
+    failed = attempts_seconds(stage.ledger_path)
+    codes = Counter(code for each in asked.values() for code in each.unknown)
+    note = (
+        f"passed; {len(failed)} attempts failed, after s {percentiles(failed)}:"
+        f" {', '.join(f'{count} {code}' for code, count in codes.most_common())};"
+        f" {summary(asked)['info']} calls in the end; connections held afterwards {held}"
+    )
+    row = stage.row(row_name, nemesis, evidence, found, note)
+    row.keep()
+    with capsys.disabled():
+        sys.stdout.write(f"\n{table([row])}requests by outcome: {dict(summary(asked))}\n")
+    assert {name: broken[:5] for name, broken in found.items() if broken} == {}
+    assert row.hits > 0, "no fault hit anything"
+    assert summary(asked)["info"] == 0
+    assert held <= 6 * POOLED, "connections leak"
