@@ -67,8 +67,8 @@ class Feed:
     """One view of a peer's log, followed on behalf of one reader.
 
     `metadata` gives the call's credentials, asked anew for each call so that a token may be rotated.
-    In memory are at most `buffer_bytes` of events that wait to be taken, two responses more, and what the
-    channel holds back: 4 MiB with `CHANNEL_OPTIONS`.
+    In memory are at most `buffer_bytes` of events that wait to be taken, as much that was taken, two
+    responses more, and what the channel holds back: 4 MiB with `CHANNEL_OPTIONS`.
     """
 
     def __init__(
@@ -161,9 +161,11 @@ class Feed:
         )
         receiving = asyncio.create_task(self._receive(call, start, buffer))
         try:
-            async with aclosing(buffer.responses()) as responses:
-                async for response in responses:
-                    yield FeedBatch(response.log_id, response.events, response.head_position)
+            async with aclosing(buffer.waiting()) as waiting:
+                async for responses in waiting:
+                    # A reader that is behind takes more at once, and so catches up with fewer commits.
+                    events = [event for response in responses for event in response.events]
+                    yield FeedBatch(responses[-1].log_id, events, responses[-1].head_position)
         finally:
             receiving.cancel()
             call.cancel()
@@ -222,14 +224,15 @@ class _Buffer:
         self._error = error
         self._changed.set()
 
-    async def responses(self) -> AsyncGenerator[eventlogpb.WatchEventsResponse, None]:
-        """Yield what was put until the end, then raise the error if there was one."""
+    async def waiting(self) -> AsyncGenerator[list[eventlogpb.WatchEventsResponse], None]:
+        """Yield all that waits, as often as something does, until the end; then raise the error if any."""
         while True:
             while self._held:
-                response, size = self._held.popleft()
-                self._held_bytes -= size
+                responses = [response for response, _ in self._held]
+                self._held.clear()
+                self._held_bytes = 0
                 self._changed.set()
-                yield response
+                yield responses
             if self._ended:
                 if self._error is not None:
                     raise self._error
