@@ -20,6 +20,12 @@ _ROLE: Final = "smarketing"
 _DATABASE: Final = "smarketing"
 _HOME: Final = "postgres.home"
 """Says where the server's files are."""
+_SETTINGS: Final = {
+    "wal_level": "replica",
+    # The month fills empty tables within a minute: what is known of them must keep up.
+    "autovacuum": "on",
+    "autovacuum_naptime": "5s",
+}
 _LONGEST_FOLDER: Final = 80
 """Characters: a socket's path may have a few more than a hundred."""
 _ELSEWHERE: Final = Path("/var/tmp")  # noqa: S108 -- the folder below it is made for one owner alone
@@ -61,7 +67,7 @@ def storage_in(data_dir: Path, shape: Shape, *, durable: bool = True) -> Iterato
         yield Storage(url_of=lambda service: f"sqlite:///{data_dir / f'{service}.db'}")
         return
     home = Path((data_dir / _HOME).read_text(encoding="utf-8").strip())
-    server = LocalServer(data_dir / home, durable=durable, settings={"wal_level": "replica"})
+    server = LocalServer(data_dir / home, durable=durable, settings=_SETTINGS)
     try:
         with server:
             _make_database(server)
