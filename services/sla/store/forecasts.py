@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, case, func, literal_column, select, type_coerce
+from sqlalchemy import Connection, case, func, literal_column, select
 
 from services.sla.domain.almanac import Leave
 from services.sla.domain.course import Outcome
 from services.sla.store import schema
 from smarketing.server.auth import PrincipalKind, Role
 from smarketing.sql import BigInt, from_micros
+from smarketing.sql.expressions import in_micros
 
 _clock: Final = schema.clock
 _leave: Final = schema.leave
@@ -37,7 +38,7 @@ class DueQuarter:
 
 def due_quarters(connection: Connection, tenant: str, start: datetime, end: datetime) -> list[DueQuarter]:
     """Return the quarters of `[start, end)` in which settled clocks fell due; quarters suit every zone."""
-    quarter = type_coerce(_clock.c.due_time, BigInt) // literal_column(str(_QUARTER_US), BigInt)
+    quarter = in_micros(_clock.c.due_time) // literal_column(str(_QUARTER_US), BigInt)
     query = (
         select(
             _clock.c.agreement,
