@@ -29,7 +29,7 @@ LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "270"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 pytestmark = [
-    pytest.mark.timeout(900 if FULL else 240),
+    pytest.mark.timeout(900 if FULL else 400),
     pytest.mark.skipif(sys.platform != "linux", reason="measures processes in /proc"),
 ]
 

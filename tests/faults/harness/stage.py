@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -91,8 +91,8 @@ class Stage:
         give_up = wallclock.monotonic() + _QUIET_SECONDS
         last: tuple[list[str], int, int] | None = None
         while True:
-            owed = await self._owed()
             leads, sla = await both_logs(self.company)
+            owed = await self._owed({"leads": leads.head, "sla": sla.head})
             found = (owed, leads.head, sla.head)
             if found != last:
                 # Slow machines are slow: whoever makes progress is waited for.
@@ -107,16 +107,15 @@ class Stage:
             # Due instants pass and figures are refreshed by time alone.
             await asyncio.sleep(1.5)
 
-    async def _owed(self) -> list[str]:
-        """Return what is still to be done."""
+    async def _owed(self, heads: Mapping[str, int]) -> list[str]:
+        """Return what is still to be done; gauges may be a quarter of a minute old, the heads are not."""
         shown = await scraped(self.fleet)
         owed = []
         for service, followed in _CONSUMERS.items():
             for log in followed:
-                head = total(shown[log], "smarketing_eventlog_head_position")
                 place = total(shown[service], "smarketing_eventlog_consumer_position", log=log)
-                if place < head:
-                    owed.append(f"{service} is at {place:g} of {head:g} of {log}")
+                if place < heads[log]:
+                    owed.append(f"{service} is at {place:g} of {heads[log]} of {log}")
         waiting = ("smarketing_sla_timers_overdue", "smarketing_webhook_pending")
         return owed + [f"{name} {count:g}" for name in waiting if (count := total(shown["sla"], name))]
 
