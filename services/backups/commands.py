@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.backups.manifest import MANIFEST, BackupFaulty, Manifest, read_manifest
-from services.backups.refolding import refold
+from services.backups.refolding import refold, refold_now
 from services.backups.restoring import restore
 from services.backups.taking import pinned_together, take_backup
 from services.backups.verifying import verify_backup, verify_connections
@@ -85,7 +85,12 @@ def _verify(arguments: Sequence[str]) -> str:
 
 def _refold(arguments: Sequence[str]) -> str:
     parser = _parser("refold", "Let reports read both logs from their beginning; reports must be stopped.")
+    parser.add_argument(
+        "--now", action="store_true", help="read them at once, from the files of leads and sla in the folder"
+    )
     options = parser.parse_args(arguments)
+    if options.now:
+        return f"reports is made anew from {refold_now(options.data)} events"
     refold(options.data)
     return "reports reads both logs from their beginning when it starts"
 
