@@ -130,6 +130,7 @@ def define_tables(metadata: MetaData) -> Tables:
     Index(
         "handoff_fact_void_deals",
         handoff_fact.c.tenant,
+        handoff_fact.c.void_time,
         sqlite_where=and_(handoff_fact.c.void_time.is_not(None), handoff_fact.c.convert_time.is_not(None)),
         postgresql_where=and_(
             handoff_fact.c.void_time.is_not(None), handoff_fact.c.convert_time.is_not(None)

@@ -93,6 +93,13 @@ def test_the_age_of_a_backlog_is_read_from_sums_and_from_the_open_handoffs_of_a_
     assert "SCAN" not in plans
 
 
+def test_opportunities_of_void_handoffs_are_found_by_an_index_of_these_alone() -> None:
+    def asked(ledger: Ledger, connection: Connection) -> None:
+        Figures(Queries(ledger.tables)).query(connection, "P2", _question(), None)
+
+    assert "handoff_fact_void_deals (tenant=? AND void_time>?)" in _plans(asked)
+
+
 def test_of_many_handoffs_only_buckets_are_read() -> None:
     plans = _plans(_waits)
 
