@@ -9,7 +9,7 @@ from smarketing.sql import Database, UtcMicros, to_micros
 from smarketing.sql.expressions import holds_bytes, in_micros
 
 _metadata = MetaData()
-_kept = Table("kept", _metadata, Column("at", UtcMicros, primary_key=True), Column("said", LargeBinary))
+_kept = Table("kept", _metadata, Column("at", UtcMicros, nullable=False), Column("said", LargeBinary))
 LATE = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 INSTANTS = [datetime(2026, 3, 29, 1, 30, tzinfo=UTC) + timedelta(microseconds=123_457), LATE]
 
