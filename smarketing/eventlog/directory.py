@@ -33,6 +33,7 @@ from smarketing.server.directory import (
     revoke_tokens,
 )
 from smarketing.sql import BigInt, Writer
+from smarketing.sql.tenancy import confined
 
 __all__ = ["DIRECTORY_TYPES", "DirectoryKeeper", "DirectoryReadiness", "fold_events", "fold_payloads"]
 
@@ -116,7 +117,9 @@ class DirectoryKeeper:
         """
         # One after the other, so that an older snapshot never takes the place of a newer one.
         async with self._turn:
-            self._loaded, directory = await self._writer.read(self._read)
+            # Whoever's call it is that changed something: callers of every tenant are judged by it.
+            with confined(None):
+                self._loaded, directory = await self._writer.read(self._read)
             if directory is not None:
                 self._authenticator.replace_directory(directory)
             return directory is not None
