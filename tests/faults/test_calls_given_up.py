@@ -25,7 +25,7 @@ from tests.faults.test_kills import judged
 FULL: Final = os.environ.get("FAULTS") == "full"
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "120"))
-STOPS: Final = 8
+STOPS: Final = int(os.environ.get("FAULTS_COUNT", "0")) or 8
 
 pytestmark = [
     pytest.mark.timeout(600),
