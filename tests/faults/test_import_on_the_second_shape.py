@@ -43,8 +43,10 @@ FULL: Final = os.environ.get("FAULTS") == "full"
 ROWS: Final = 8_000 if FULL else 1_600
 KILLS: Final = 22 if FULL else 2
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-BETWEEN_SECONDS: Final = (2.0, 6.0) if FULL else (0.5, 1.5)
-SHARE: Final = 0.2
+BETWEEN_SECONDS: Final = (0.5, 3.0) if FULL else (0.5, 1.5)
+LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "420"))
+"""After which nobody strikes any more, so that a slow machine comes to an end too."""
+SHARE: Final = 0.1
 """Of the peak: callers who submit one lead at a time beside the import."""
 TENANT: Final = "olist"
 
@@ -86,13 +88,15 @@ class UnderFire:
     async def strikes(self, kill: Callable[[], Awaitable[None]], states: list[Path], total: int) -> None:
         """Strike at moments of the import, by chance, and one after the other."""
         chance = self.nemesis.chance
+        ends = wallclock.monotonic() + LONGEST_SECONDS
         for moment in sorted(chance.randrange(int(total * 0.85)) for _ in range(KILLS)):
             while sum(map(settled_rows, states)) < moment:  # noqa: ASYNC110 -- another process sets no event of ours
                 await asyncio.sleep(0.01)
             await asyncio.sleep(chance.uniform(0.0, 0.1))
             self.during += sum(map(settled_rows, states)) < total
             await kill()
-            # Whoever is killed for ever never comes; what is killed again and again comes in between.
+            if wallclock.monotonic() > ends:
+                return
             await asyncio.sleep(chance.uniform(*BETWEEN_SECONDS))
 
 
@@ -212,5 +216,5 @@ async def _judged(fire: UnderFire, olist: Olist, seconds: float, capsys: pytest.
         ended = summary(operations(stage.ledger_path))
         sys.stdout.write(f"\n{table([row])}requests by outcome: {dict(ended)}\n")
     assert {name: broken[:5] for name, broken in found.items() if broken} == {}
-    assert len(row.recovery) == 3 * KILLS
     assert row.hits > 0, "no fault hit anything"
+    assert all(any(kind in blow.target for blow in nemesis.blows) for kind in ("leads", "PostgreSQL", "NATS"))

@@ -16,7 +16,7 @@ from tests.faults.harness.ground import Ground, is_well, leader_of
 from tests.faults.harness.ledger import Ledger
 from tests.faults.harness.nemesis import Blow
 
-_PATIENCE_SECONDS: Final = 120.0
+_PATIENCE_SECONDS: Final = 180.0
 _POLL_SECONDS: Final = 0.05
 
 
@@ -112,6 +112,10 @@ class GroundNemesis:
         await asyncio.to_thread(self.ground.database.start)
         await self._until(self._is_served, "nobody serves")
         self._note("pg_ctl stop -m immediate", "PostgreSQL", began)
+        # A service ends when the database goes away while it starts: struck at once again, none would ever come.
+        await self._until(
+            lambda: all(replica.is_ready("leads") for replica in self.replicas), "leads is not ready"
+        )
 
     async def kill_node(self, *, away: tuple[float, float] = (0.0, 1.0)) -> None:
         """Kill a node, mostly the one that leads the log of leads, and start it; return when all are well."""
