@@ -8,6 +8,7 @@ A database is copied from a template: an empty one, or one that a test module ha
 import atexit
 import itertools
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,20 @@ def server() -> LocalServer:
     with psycopg.connect(started.url("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {SERVICE} LOGIN")
     return started
+
+
+@contextmanager
+def server_of_ones_own() -> Iterator[LocalServer]:
+    """Give a server that a test may harm; it also listens on a free port of loopback."""
+    folder = Path(tempfile.mkdtemp(prefix="smarketing-pg-"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    try:
+        with LocalServer(folder, durable=False, port=port) as started:
+            yield started
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def url_of(name: str, *, user: str = SERVICE) -> str:

@@ -31,7 +31,9 @@ from smarketing.sql import (
     migrate,
     open_database,
 )
+from smarketing.sql.local_server import fresh_password
 from tests.builders import postgres
+from tests.faults.harness.proxy import FaultProxy, Way
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 LOG_ID = "6f1f6c62-3a54-4a5e-9b5f-2f6d0d9f7c11"
@@ -374,3 +376,45 @@ def test_a_migration_does_not_queue_for_a_table_in_front_of_its_readers(url: str
                 alter(database)
             assert refusal.value.fault is StorageFault.LOCKED
         alter(database)
+
+
+async def test_a_commit_whose_answer_is_lost_happened_once_and_is_told_as_unknown() -> None:
+    password = fresh_password()
+    with postgres.server_of_ones_own() as server:
+        assert server.port is not None
+        direct = server.url("postgres")
+        with psycopg.connect(direct, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE kim LOGIN SUPERUSER PASSWORD '{password}'")
+            connection.execute("CREATE TABLE kept (number BIGINT, amount BIGINT)")
+            connection.execute("INSERT INTO kept VALUES (0, 0)")
+        async with FaultProxy(("127.0.0.1", server.port)) as road:
+            url = f"postgresql://kim:{password}@{road.address}/postgres"
+            with await asyncio.to_thread(open_database, url, busy_timeout=PATIENCE) as database:
+                await _lose_the_answer(database, road, direct)
+
+
+async def _lose_the_answer(database: Database, road: FaultProxy, direct: str) -> None:
+    begun: list[int] = []
+
+    def unit(connection: Connection, amounts: Sequence[int], now: datetime) -> list[int]:
+        begun.extend(amounts)
+        added = add(connection, amounts, now)
+        road.way = Way.ONE_WAY  # what is said from here on arrives, and no answer to it
+        return added
+
+    def amount() -> int:
+        with psycopg.connect(direct) as connection:
+            [(found,)] = connection.execute("SELECT amount FROM kept").fetchall()
+        return int(found)
+
+    async with Writer(database, now=lambda: NOON) as writer:
+        running = asyncio.ensure_future(writer.run(unit, [1]))
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(amount) == 0:  # noqa: ASYNC110 -- the server tells nobody
+                await asyncio.sleep(0.01)
+        road.cut()
+
+        with pytest.raises(CommitUnknown):
+            await running
+
+    assert (await asyncio.to_thread(amount), begun) == (1, [1])
