@@ -21,9 +21,10 @@ import orjson
 from tests.builders.processes import ROOT
 from tests.faults.harness.mutants import MISSING, MUTANTS
 from tests.faults.harness.report import FOLDER, Row, commit, rows, table, versions
-from tests.faults.harness.rows import ROWS
+from tests.faults.harness.rows import IMPORT, ROWS, SECOND_SHAPE
 from tests.faults.harness.seeding import Verdict, copied, tried
 
+_APART: Final = ("test_kills.py", SECOND_SHAPE, IMPORT)
 _PART_SECONDS: Final = 9 * 60
 _STATE: Final = FOLDER / "state.json"
 
@@ -50,17 +51,32 @@ def kill_parts() -> list[Part]:
     return found
 
 
+def second_shape_parts() -> list[Part]:
+    """Return the parts of the rows that are played on PostgreSQL and NATS, and the import there."""
+    environ = {"FAULTS": "full"}
+    found = []
+    for row in ROWS:
+        if row.is_on_the_second_shape:
+            name = f"{row.id} 1 of 2" if IMPORT in row.tests else row.id
+            test = f"{SECOND_SHAPE}::test_the_second_shape_loses_nothing_and_doubles_nothing[{row.id}]"
+            found.append(Part(name, [test], environ, writes_row=True))
+        if IMPORT in row.tests:
+            found.append(Part(f"{row.id} 2 of 2", [IMPORT], environ, writes_row=True))
+    return found
+
+
 def all_parts() -> list[Part]:
     """Return every part, in the order in which they run."""
     plain = []
     for row in ROWS:
-        # The kills under load are parts of their own.
-        tests = [test for test in row.tests if not test.endswith("test_kills.py")]
+        # What strikes under load is in parts of its own.
+        tests = [test for test in row.tests if not test.endswith(_APART)]
         if tests:
-            name = f"{row.id} besides" if row.is_killing else row.id
+            alone = not row.is_killing and not row.is_on_the_second_shape
             own_row = any("test_calls_given_up" in test for test in tests)
+            name = row.id if alone else f"{row.id} besides"
             plain.append(Part(name, tests, {"FAULTS": "full"}, writes_row=own_row))
-    return kill_parts() + plain
+    return kill_parts() + second_shape_parts() + plain
 
 
 def main() -> int:

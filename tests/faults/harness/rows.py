@@ -31,8 +31,14 @@ class Planned:
         """Whether it runs in parts of its own."""
         return self.id in ("F1", "F2", "F3", "F4")
 
+    @property
+    def is_on_the_second_shape(self) -> bool:
+        """Whether it runs under load on PostgreSQL and NATS, in a part of its own."""
+        return SECOND_SHAPE in self.tests
 
-_LOAD: Final = "under the load and the judge of this page, as a shape of `tests/faults/harness/shapes.py`"
+
+SECOND_SHAPE: Final = "tests/faults/test_second_shape_under_load.py"
+IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
 _SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
 _CLUSTER: Final = f"{_BUS}/test_cluster.py"
 _RELAY: Final = f"{_BUS}/test_relay.py"
@@ -69,24 +75,31 @@ ROWS: Final = (
     Planned(
         id="F5",
         fault="SIGKILL any replica",
-        tests=[f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody"],
-        missing=_LOAD,
+        tests=[SECOND_SHAPE, f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody"],
     ),
     Planned(
         id="F6",
         fault="the database stops at once and starts again",
-        tests=[f"{_ON_POSTGRES}::test_a_database_that_is_away_makes_nobody_ready_and_nobody_restart"],
-        missing=_LOAD,
+        tests=[
+            SECOND_SHAPE,
+            IMPORT,
+            f"{_ON_POSTGRES}::test_a_database_that_is_away_makes_nobody_ready_and_nobody_restart",
+        ],
     ),
-    Planned(id="F7", fault="the database stands still, is slow, is half open", missing=_LOAD),
+    Planned(
+        id="F7",
+        fault="the database stands still, is slow, is half open",
+        tests=[SECOND_SHAPE],
+        missing="a slow or half-open road to it",
+    ),
     Planned(
         id="F8",
         fault="a backend is killed; deadlock; serialization failure",
         tests=[
+            SECOND_SHAPE,
             f"{_SERVER_TESTS}::test_what_passes_is_begun_anew_as_a_whole",
             f"{_SERVER_TESTS}::test_a_connection_lost_at_the_commit_leaves_the_outcome_unknown_and_says_so",
         ],
-        missing=_LOAD,
     ),
     Planned(
         id="F9",
@@ -169,13 +182,12 @@ ROWS: Final = (
     Planned(
         id="F20",
         fault="SIGKILL a node of NATS",
-        tests=[f"{_CLUSTER}::test_a_log_outlives_its_leaders"],
-        missing=_LOAD,
+        tests=[SECOND_SHAPE, f"{_CLUSTER}::test_a_log_outlives_its_leaders"],
     ),
     Planned(
         id="F21",
         fault="a node stands still, or is parted from the others",
-        tests=[f"{_CLUSTER}::test_a_leader_that_sleeps_and_wakes_divides_nothing"],
+        tests=[SECOND_SHAPE, f"{_CLUSTER}::test_a_leader_that_sleeps_and_wakes_divides_nothing"],
         missing="nodes parted by a proxy",
     ),
     Planned(
@@ -321,9 +333,9 @@ ROWS: Final = (
     Planned(
         id="F51",
         fault="sixty-four calls with one request id",
-        tests=[f"{_SERVER}/test_commands.py"],
+        tests=[SECOND_SHAPE, f"{_SERVER}/test_commands.py"],
         mutants=["M10"],
-        missing="over three replicas of which one dies",
+        missing="a third replica; two are asked, and one of them dies",
     ),
     Planned(
         id="F52",
