@@ -79,7 +79,7 @@ class Connection:
         """Return the answer to `request`.
 
         A request without `request_id` gets one, and every attempt carries the same.
-        Repeated when the service is unavailable, and when it is overloaded and says when to come again,
+        Repeated when the service is unavailable or cut the call, and when it is overloaded and says when,
         while the time given with `within` (10 s unless set otherwise) and the connection's budget allow.
 
         Raises:
@@ -123,7 +123,9 @@ class Connection:
     def _delay_seconds(self, failure: CallError, failures: int) -> float | None:
         """How long to wait before the next attempt; `None` when there is none."""
         overloaded = failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED and failure.retry_delay is not None
-        if failure.code is not grpc.StatusCode.UNAVAILABLE and not overloaded:
+        # A server that stops cuts calls that it had not begun; whoever asks cancels by another way.
+        cut = failure.code is grpc.StatusCode.CANCELLED and not failure.reason
+        if failure.code is not grpc.StatusCode.UNAVAILABLE and not overloaded and not cut:
             return None
         if not self._budget.failed() or failures >= self.retries.attempts:
             return None

@@ -61,6 +61,17 @@ async def test_a_call_is_repeated_with_the_request_id_it_was_first_sent_with() -
     assert fake.requests[0].request_id
 
 
+async def test_a_call_that_a_stopping_server_cut_is_repeated() -> None:
+    fake = FakeLeads()
+    fake.failures.append(Failure(code=grpc.StatusCode.CANCELLED, reason=""))
+
+    async with a_client(fake) as leads:
+        answer = await leads.submit_lead(leadspb.SubmitLeadRequest(parent="tenants/default"))
+
+    assert answer.outcome == leadspb.SubmitLeadResponse.OUTCOME_CREATED
+    assert len({request.request_id for request in fake.requests}) == 1
+
+
 async def test_a_request_id_that_the_caller_chose_is_kept() -> None:
     fake = FakeLeads()
     chosen = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
