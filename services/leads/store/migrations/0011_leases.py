@@ -7,6 +7,7 @@ from smarketing.sql import BigInt, UtcMicros
 
 revision = "0011"
 down_revision = "0010"
+oldest_build = "0010"
 
 
 def upgrade() -> None:

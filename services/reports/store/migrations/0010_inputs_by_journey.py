@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
+oldest_build = "0009"
 
 
 def upgrade() -> None:

@@ -7,6 +7,7 @@ from smarketing.sql import BigInt, UtcMicros
 
 revision = "0008"
 down_revision = "0007"
+oldest_build = "0007"
 
 
 def upgrade() -> None:
