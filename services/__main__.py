@@ -18,6 +18,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.health import credentials_of
 from services.supervised import SUPERVISOR_VARIABLE
 from services.supervisor import Child, Supervisor
 
@@ -109,7 +110,7 @@ async def _run(data_dir: Path, addresses: Mapping[str, Addresses]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    credentials = _credentials(os.environ)
+    credentials = credentials_of(os.environ)
     children = []
     for name, service in _SERVICES.items():
         environment = environment_of(name, data_dir=data_dir, addresses=addresses, environ=os.environ)
@@ -145,14 +146,6 @@ def _asking(
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     return ask
-
-
-def _credentials(environ: Mapping[str, str]) -> grpc.ChannelCredentials | None:
-    """Return what it takes to ask services that serve TLS; None while they serve plain text."""
-    certificate = environ.get("SMARKETING_TLS_CERTIFICATE", "")
-    if not certificate:
-        return None
-    return grpc.ssl_channel_credentials(root_certificates=Path(certificate).read_bytes())
 
 
 def _free_ports(count: int) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-__all__ = ["SERVICES", "main"]
+__all__ = ["SERVICES", "credentials_of", "main"]
 
 SERVICES: Final = {
     "leads": "smarketing.api.leads.v1.LeadService",
@@ -68,15 +68,26 @@ def _serves(address: str, service: str, seconds: float) -> bool:
 
 
 def _channel(address: str, environ: Mapping[str, str]) -> grpc.Channel:
-    """Return a channel for the very certificates that the service serves with."""
+    credentials = credentials_of(environ)
+    if credentials is None:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, credentials)
+
+
+def credentials_of(environ: Mapping[str, str]) -> grpc.ChannelCredentials | None:
+    """Return what it takes to ask services with these variables; None while they serve plain text.
+
+    Shown is what peers are shown, or the service's own certificate where it has none for that.
+    """
     certificate = environ.get("SMARKETING_TLS_CERTIFICATE", "")
     if not certificate:
-        return grpc.insecure_channel(address)
+        return None
     mutual = bool(environ.get("SMARKETING_TLS_CLIENT_CA"))
     authority = environ.get("SMARKETING_PEER_CA") or certificate
-    credentials = grpc.ssl_channel_credentials(
+    shown = environ.get("SMARKETING_PEER_CERTIFICATE") or certificate
+    key = environ.get("SMARKETING_PEER_KEY") or environ["SMARKETING_TLS_KEY"]
+    return grpc.ssl_channel_credentials(
         root_certificates=Path(authority).read_bytes(),
-        private_key=Path(environ["SMARKETING_TLS_KEY"]).read_bytes() if mutual else None,
-        certificate_chain=Path(certificate).read_bytes() if mutual else None,
+        private_key=Path(key).read_bytes() if mutual else None,
+        certificate_chain=Path(shown).read_bytes() if mutual else None,
     )
-    return grpc.secure_channel(address, credentials)

@@ -11,8 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import grpc.aio
-
 from services.leads.config import LeadsConfig
 from services.leads.consumers import sla_events
 from services.leads.rpc.batch_room import BatchRoom
@@ -90,6 +88,7 @@ from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
+from smarketing.server.peers import peer_channel
 from smarketing.server.purging import purge_for_ever
 from smarketing.server.readiness import StorageReadiness
 from smarketing.server.replicas import Replicas
@@ -431,7 +430,7 @@ class _Composition:
             BackgroundTask("routing_metrics", routing.run),
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("loop_lag", self._telemetry.measure_loop_lag),
-            BackgroundTask("sla", consumer.run),
+            self._replicas.following("sla", consumer),
         )
 
     def _replicated(self) -> Iterator[BackgroundTask]:
@@ -442,7 +441,7 @@ class _Composition:
 
     async def _consumer(self, bus: EventBus) -> Consumer:
         config = self._config
-        channel = await self._stack.enter_async_context(_channel_to(config.sla_address, config))
+        channel = await self._stack.enter_async_context(peer_channel(config, config.sla_address))
         token = token_file(config.data_dir, "leads")
         feed = Feed(channel, name="leads", metadata=lambda: _credentials(token))
         return Consumer(
@@ -469,20 +468,6 @@ def _mappings(config: LeadsConfig) -> dict[str, WebhookMapping]:
         return {**read_webhook_mappings(_SHIPPED_MAPPINGS), **own}
     except FileFaulty as faulty:
         raise StartRefused(str(faulty)) from None
-
-
-def _channel_to(address: str, config: LeadsConfig) -> grpc.aio.Channel:
-    if config.tls is None and config.peer_ca is None:
-        return grpc.aio.insecure_channel(address)
-    read = Path.read_bytes
-    client = config.tls if config.tls is not None and config.tls.client_ca is not None else None
-    authority = config.peer_ca or (client and client.client_ca)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=read(authority) if authority else None,
-        private_key=read(client.key) if client else None,
-        certificate_chain=read(client.certificate) if client else None,
-    )
-    return grpc.aio.secure_channel(address, credentials)
 
 
 def _credentials(token: Path) -> tuple[tuple[str, str], ...]:

@@ -18,8 +18,6 @@ class LeadsConfig(ServerConfig):
     http_listen: str = "127.0.0.1:7101"
     sla_address: str = "127.0.0.1:7002"
     """Where the service `sla` serves its log; while it is away, nothing here waits for it."""
-    peer_ca: Path | None = None
-    """PEM file that signed the certificate of `sla`; None takes that of clients, or plain text."""
     event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """The tenants whose business figures /metrics shows; at most three."""

@@ -63,6 +63,7 @@ from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
 from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
+from smarketing.server.peers import peer_channel
 from smarketing.server.readiness import StorageReadiness
 from smarketing.server.replicas import Replicas
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
@@ -146,6 +147,7 @@ async def _built(
     writer = stored.writer
     authenticator = Authenticator(now=now)
     keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
+    replicas = Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic)
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
     observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
@@ -242,9 +244,9 @@ async def _built(
         ),
         background=(
             BackgroundTask("directory", keeper.run),
-            *Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic).listening(),
-            BackgroundTask("leads", leads.run),
-            BackgroundTask("sla", sla.run),
+            *replicas.tasks(),
+            replicas.following("leads", leads),
+            replicas.following("sla", sla),
             BackgroundTask("denials", denials.run),
             BackgroundTask("metrics", metrics.run),
             BackgroundTask("gauges", gauges.run),
@@ -334,11 +336,7 @@ async def _feed(config: ReportsConfig, stack: AsyncExitStack, name: str, address
 
 
 async def _channel(config: ReportsConfig, stack: AsyncExitStack, address: str) -> grpc.aio.Channel:
-    if config.peer_ca is None:
-        channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-    else:
-        credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
-        channel = grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+    channel = peer_channel(config, address, options=CHANNEL_OPTIONS)
     await stack.enter_async_context(channel)
     return channel
 

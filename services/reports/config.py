@@ -1,7 +1,6 @@
 """What an operator sets of reports."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from smarketing.config import Secret
 from smarketing.eventlog.bus import BusSettings
@@ -20,8 +19,6 @@ class ReportsConfig(ServerConfig):
     """API token with which the logs of the others are read; None takes the one that leads wrote."""
     leads_address: str = "127.0.0.1:7001"
     sla_address: str = "127.0.0.1:7002"
-    peer_ca: Path | None = None
-    """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
     event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""

@@ -211,7 +211,7 @@ async def _built(
         ready=_ready(writer, keeper, leads, authenticator),
         background=(
             BackgroundTask("directory", keeper.run),
-            BackgroundTask("leads", leads.run),
+            replicas.following("leads", leads),
             *replicas.tasks(),
             *replicas.alone(
                 *relaying,

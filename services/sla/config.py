@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from smarketing.config import Secret
 from smarketing.delivery import MailSettings
@@ -21,8 +20,6 @@ class SlaConfig(ServerConfig):
     service_token: Secret | None = None
     """API token with which the leads log is read; None takes the one that leads wrote."""
     leads_address: str = "127.0.0.1:7001"
-    peer_ca: Path | None = None
-    """PEM file that signed the peers' certificates; None speaks plain text, as on one machine."""
     event_bus: BusSettings = field(default_factory=BusSettings)
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import grpc
@@ -26,7 +27,7 @@ from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_che
 from smarketing.eventlog.feed import FeedBatch, backoff_seconds
 from smarketing.eventlog.reading import LogRegressed
 from smarketing.failpoints import failpoint
-from smarketing.sql import StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
+from smarketing.sql import ReadersBusy, StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +36,8 @@ Apply: TypeAlias = Callable[[Connection, Sequence[eventlogpb.Event], datetime], 
 
 _WHOLE_BATCHES: Final = 2
 """Attempts with full batches; after these each event goes alone, so that the failing one is known."""
+
+_LOOKS_AGAIN_SECONDS: Final = 1.0
 
 
 class EventSource(Protocol):
@@ -187,7 +190,7 @@ class Consumer:
         await reached
 
     async def run(self) -> None:
-        """Follow the log until cancelled.
+        """Follow the log until cancelled; it may be run again.
 
         Faults that pass are waited out: of the peer, of the network, of storage.
 
@@ -196,6 +199,7 @@ class Consumer:
             UnknownPayload, PoisonEvent, UnfillableGap: the next event cannot be handled.
             WriterClosed, StorageCorrupt: there is nothing left to write to.
         """
+        self._failure, self._begun, self._first_head, self._lagging_at = None, False, None, None
         try:
             await self._begin()
             await self._check_place()
@@ -209,6 +213,25 @@ class Consumer:
             raise
         finally:
             self._fail(ConsumerStopped(self._name, self.position, "it was told to"))
+
+    async def look_on(self) -> None:
+        """Know how far another replica follows the log, and how far it reaches, until cancelled.
+
+        Applies nothing. What is wrong with the log is for the one who follows it to say.
+        """
+        self._failure, self._first_head = None, None
+        while True:
+            try:
+                found = await self._writer.read(partial(find_checkpoint, consumer=self._name))
+                self._checkpoint = found or self._checkpoint
+                self._advance_waiting()
+                page = await self._feed.read(log_id=self.log_id, after=self.position, limit=1)
+                self._head = page.head_position
+                if self._first_head is None:
+                    self._first_head = page.head_position
+            except (StorageError, ReadersBusy, LogRegressed, grpc.aio.AioRpcError) as error:
+                _log.debug("not_looked_on", consumer=self._name, error=repr(error))
+            await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
 
     async def _begin(self) -> None:
         """Learn the place of the last run."""

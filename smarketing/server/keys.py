@@ -10,7 +10,7 @@ _KEY_BYTES = 32
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """Return the key in `path`; make one, readable by its owner alone, when there is none.
+    """Return the key in `path`; make one, and its folder, for their owner alone, when there is none.
 
     The file appears whole or not at all, and is on the disk before anything can be sealed with it:
     neither a kill nor a power cut at the first start leaves data behind that nobody can open.
@@ -27,6 +27,7 @@ def load_or_make_key(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -12,7 +12,7 @@ from smarketing.server.settings import GrpcEngine, TlsFiles, is_loopback
 if TYPE_CHECKING:
     from smarketing.server.native import NativeServer
 
-__all__ = ["GrpcServer", "StartRefused", "listen", "new_server"]
+__all__ = ["GrpcServer", "StartRefused", "listen", "new_server", "read_pem"]
 
 _MIB: Final = 1024 * 1024
 _MESSAGE_BYTES: Final = 4 * _MIB
@@ -93,15 +93,20 @@ def listen(server: GrpcServer, address: str, tls: TlsFiles | None) -> int:
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    client_ca = None if tls.client_ca is None else _pem(tls.client_ca)
+    client_ca = None if tls.client_ca is None else read_pem(tls.client_ca)
     return grpc.ssl_server_credentials(
-        [(_pem(tls.key), _pem(tls.certificate))],
+        [(read_pem(tls.key), read_pem(tls.certificate))],
         root_certificates=client_ca,
         require_client_auth=client_ca is not None,
     )
 
 
-def _pem(path: Path) -> bytes:
+def read_pem(path: Path) -> bytes:
+    """Return what a certificate's or a key's file holds.
+
+    Raises:
+        StartRefused: it cannot be read, or holds none.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

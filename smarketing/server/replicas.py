@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final, Protocol
 
 from smarketing.server.bootstrap import BackgroundTask
 from smarketing.sql import Writer
@@ -10,7 +11,17 @@ from smarketing.sql.others import Others
 
 __all__ = ["Replicas"]
 
-_LEASE = "background"
+_LEASE: Final = "background"
+
+
+class Follower(Protocol):
+    """Follows a log, or looks on while another replica does."""
+
+    async def run(self) -> None:
+        """Apply what comes, until cancelled."""
+
+    async def look_on(self) -> None:
+        """Know how far the other one is, until cancelled."""
 
 
 class Replicas:
@@ -35,13 +46,17 @@ class Replicas:
         for task in tasks:
             yield BackgroundTask(task.name, partial(self._lease.while_held, task.run))
 
+    def following(self, name: str, consumer: Follower) -> BackgroundTask:
+        """Give the task that follows a log: in one replica at a time, while the others look on.
+
+        Two that followed it at once would do no harm either; each would only fetch what the other applied.
+        """
+        if not self._is_shared:
+            return BackgroundTask(name, consumer.run)
+        return BackgroundTask(name, lambda: self._lease.while_held(consumer.run, meanwhile=consumer.look_on))
+
     def tasks(self) -> Iterator[BackgroundTask]:
         """Give what keeps this going."""
         if self._is_shared:
             yield BackgroundTask("others", self._others.run)
             yield BackgroundTask("lease", self._lease.run)
-
-    def listening(self) -> Iterator[BackgroundTask]:
-        """Give what a service needs of which no work has to be done only once."""
-        if self._is_shared:
-            yield BackgroundTask("others", self._others.run)

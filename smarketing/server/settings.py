@@ -53,6 +53,12 @@ class ServerConfig:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     """Set it to require client certificates (mutual TLS)."""
+    peer_ca: Path | None = None
+    """PEM file that signed the peers' certificates; None takes that of clients. With neither of them and no
+    certificate of its own, a service speaks plain text with its peers, as on one machine."""
+    peer_certificate: Path | None = None
+    """What peers that require a certificate are shown; None shows the service's own where it requires one."""
+    peer_key: Path | None = None
     grpc_engine: GrpcEngine = GrpcEngine.GRPCIO
     """Set it to `native` for speed; it needs the extra of that name."""
     reflection: bool = False
@@ -76,6 +82,10 @@ class ServerConfig:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError(
                 "SMARKETING_TLS_CERTIFICATE and SMARKETING_TLS_KEY belong together; set both or none."
+            )
+        if (self.peer_certificate is None) != (self.peer_key is None):
+            raise ValueError(
+                "SMARKETING_PEER_CERTIFICATE and SMARKETING_PEER_KEY belong together; set both or none."
             )
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError(

@@ -8,7 +8,7 @@ was long on its way lengthens nothing. Every change of the holder raises the tok
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 from sqlalchemy import Column, Connection, MetaData, Table, Text, select, update
@@ -21,6 +21,8 @@ from smarketing.sql.writer import Writer
 __all__ = ["Lease", "LeaseLost", "define_leases"]
 
 _log = structlog.get_logger(__name__)
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 _LENGTH: Final = timedelta(seconds=6)
 _ASKS_AGAIN: Final = timedelta(seconds=1.5)
@@ -121,12 +123,13 @@ class Lease:
             self._gained.set()
         return self.held()
 
-    async def while_held(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do the work whenever the lease is held, until cancelled; it is cancelled when the lease is lost."""
+    async def while_held(self, work: Work, *, meanwhile: Work | None = None) -> None:
+        """Do the work whenever the lease is held, until cancelled; it is cancelled when the lease is lost.
+
+        `meanwhile` is done in the same way whenever another replica holds it.
+        """
         while True:
-            while not self.held():
-                self._gained.clear()
-                await self._gained.wait()
+            await self._until_held(meanwhile)
             working = asyncio.ensure_future(work())
             try:
                 while self.held() and not working.done():
@@ -138,6 +141,21 @@ class Lease:
             finally:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
+
+    async def _until_held(self, meanwhile: Work | None) -> None:
+        while not self.held():
+            self._gained.clear()
+            tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._gained.wait())]
+            if meanwhile is not None:
+                tasks.append(asyncio.ensure_future(meanwhile()))
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _give_back(self) -> None:
         if self.held():

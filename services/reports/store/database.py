@@ -10,6 +10,7 @@ from smarketing.eventlog.tables import EventLogTables
 from smarketing.eventlog.tables import define_tables as define_log_tables
 from smarketing.server.commands import CommandTables, define_commands
 from smarketing.server.directory import DirectoryTables, define_directory
+from smarketing.sql.leases import define_leases
 
 __all__ = ["SCHEMA", "Schema"]
 
@@ -27,6 +28,7 @@ class Schema:
 
 def _define() -> Schema:
     metadata = MetaData()
+    define_leases(metadata)
     return Schema(
         metadata=metadata,
         reports=define_tables(metadata),

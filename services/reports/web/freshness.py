@@ -55,4 +55,8 @@ class HeardSource:
 
     async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
         """Return one page of the log."""
-        return await self._source.read(log_id=log_id, after=after, limit=limit)
+        page = await self._source.read(log_id=log_id, after=after, limit=limit)
+        if after >= page.head_position:
+            # Who asks for what is behind `after` has folded in the rest, by itself or in another replica.
+            self._freshness.current(self._log)
+        return page

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 
-import grpc
-import grpc.aio
-
 from services.sla.config import SlaConfig
 from services.sla.consumers.leads_log import CONSUMER, PAYLOAD_TYPES
 from smarketing.eventlog.bus import EventBus
 from smarketing.eventlog.consumer import Apply, Consumer, ConsumerObserver
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
+from smarketing.server.peers import peer_channel
 from smarketing.sql import Writer
 
 
@@ -26,11 +24,7 @@ async def follow_leads(
     observer: ConsumerObserver,
 ) -> Consumer:
     """Return the consumer of the leads log; its channel is closed with `stack`."""
-    if config.peer_ca is None:
-        channel = grpc.aio.insecure_channel(config.leads_address, options=CHANNEL_OPTIONS)
-    else:
-        credentials = grpc.ssl_channel_credentials(config.peer_ca.read_bytes())
-        channel = grpc.aio.secure_channel(config.leads_address, credentials, options=CHANNEL_OPTIONS)
+    channel = peer_channel(config, config.leads_address, options=CHANNEL_OPTIONS)
     await stack.enter_async_context(channel)
     feed = Feed(channel, name=CONSUMER, metadata=lambda: _credentials(config))
     return Consumer(

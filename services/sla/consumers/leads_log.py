@@ -147,7 +147,9 @@ class CaughtUp:
     def __call__(self) -> bool:
         """Tell whether timers may fire."""
         consumer = self._consumer
-        if consumer.log_id and consumer.head_position > 0 and consumer.position >= consumer.head_position:
+        # What the log held when it was last met says nothing of now: this run must have heard from it.
+        heard = consumer.caught_up and consumer.head_position > 0
+        if heard and consumer.position >= consumer.head_position:
             self._moved_at, self._position = self._monotonic(), consumer.position
             return True
         read_until = self._read_until()

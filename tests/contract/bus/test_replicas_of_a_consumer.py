@@ -1,23 +1,33 @@
 """Rules of several replicas of one service that follow the same log into one database."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 
 import grpc
 import pytest
-from sqlalchemy import Connection
+from google.protobuf.wrappers_pb2 import StringValue
+from sqlalchemy import Connection, MetaData, text
 
+from smarketing import wallclock
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import reset_checkpoint
-from smarketing.eventlog.consumer import ConsumerStopped
+from smarketing.eventlog.consumer import Consumer, ConsumerStopped
 from smarketing.eventlog.feed import Feed, FeedBatch
-from smarketing.sql import Database, Writer
+from smarketing.eventlog.reading import ensure_identity
+from smarketing.eventlog.tables import define_tables
+from smarketing.sql import Database, Writer, open_database
+from smarketing.sql.leases import Lease, define_leases
+from tests.builders import postgres
 from tests.contract.bus.carriers import BOTH
-from tests.contract.bus.followers import Make, Noted, Scripted, deliveries, running
-from tests.contract.bus.served_log import LOG_ID, NOON, ServedLog, seen
+from tests.contract.bus.followers import Make, Noted, Scripted, deliveries, running, told_the_head
+from tests.contract.bus.served_log import KNOWN, LOG_ID, NOON, OTHER_LOG_ID, ServedLog, seen
 
-pytestmark = [pytest.mark.timeout(40), BOTH]
+pytestmark = pytest.mark.timeout(40)
 
 
+@BOTH
 async def test_of_many_replicas_that_are_given_every_event_one_applies_it(
     log: ServedLog, follower: Database, make: Make
 ) -> None:
@@ -34,6 +44,7 @@ async def test_of_many_replicas_that_are_given_every_event_one_applies_it(
     assert sum(observer.handled.get("applied", 0) for observer in observers) == 200
 
 
+@BOTH
 async def test_a_replica_that_slept_takes_up_where_the_other_is(
     log: ServedLog, follower: Database, channel: grpc.aio.Channel, make: Make
 ) -> None:
@@ -60,6 +71,7 @@ async def test_a_replica_that_slept_takes_up_where_the_other_is(
     assert seen(follower) == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
 
 
+@BOTH
 async def test_a_consumer_whose_place_is_set_back_while_it_runs_stops(
     log: ServedLog, follower: Database, follower_writer: Writer, make: Make
 ) -> None:
@@ -78,3 +90,120 @@ async def test_a_consumer_whose_place_is_set_back_while_it_runs_stops(
         async with asyncio.timeout(10):
             await following
     assert seen(follower) == [(1, "a"), (2, "b")]
+
+
+class Replica:
+    """A process of the service that follows, as far as that goes: it asks for the lease, and works by it."""
+
+    def __init__(self, name: str, writer: Writer, channel: grpc.aio.Channel) -> None:
+        self.noted, self._writer = Noted(), writer
+        self.lease = Lease(
+            writer, "work", holder=name, monotonic=wallclock.monotonic, length=timedelta(seconds=1)
+        )
+        self.consumer = Consumer(
+            "reports.leads",
+            feed=Feed(channel, name=name),
+            writer=writer,
+            apply=_keep,
+            payload_types=[KNOWN],
+            now=lambda: NOON,
+            observer=self.noted,
+        )
+        follow, look_on = self.consumer.run, self.consumer.look_on
+        self._tasks = [
+            asyncio.create_task(self._ask()),
+            asyncio.create_task(self.lease.while_held(follow, meanwhile=look_on)),
+        ]
+
+    async def _ask(self) -> None:
+        while True:
+            await self.lease.ask()
+            await asyncio.sleep(0.1)
+
+    async def vanish(self) -> None:
+        """End without a word, as by SIGKILL: the lease is not given back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def kept(self) -> list[tuple[int, str]]:
+        return seen(self._writer.database)
+
+
+@asynccontextmanager
+async def two_replicas(channel: grpc.aio.Channel) -> AsyncIterator[tuple[Replica, Replica]]:
+    """Give a replica that follows a log into a PostgreSQL, and one that came later."""
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(postgres.database())
+        replicas: list[Replica] = []
+        for name in ("one", "two"):
+            database = stack.enter_context(open_database(url))
+            if not replicas:
+                metadata = MetaData()
+                define_tables(metadata)
+                define_leases(metadata)
+                with database.migrating() as connection:
+                    metadata.create_all(connection)
+                    connection.exec_driver_sql(
+                        "CREATE TABLE seen (number bigserial PRIMARY KEY, position bigint, content text)"
+                    )
+                    ensure_identity(connection, new_log_id=lambda: OTHER_LOG_ID)
+            writer = await stack.enter_async_context(Writer(database, now=wallclock.utc_now))
+            replicas.append(Replica(name, writer, channel))
+            stack.push_async_callback(replicas[-1].vanish)
+            await until(replicas[0].lease.held)
+        yield replicas[0], replicas[1]
+
+
+def _keep(connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
+    rows = [
+        {"position": event.position, "content": StringValue.FromString(event.payload.value).value}
+        for event in events
+    ]
+    connection.execute(text("INSERT INTO seen (position, content) VALUES (:position, :content)"), rows)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 -- nothing tells of it
+            await asyncio.sleep(0.02)
+
+
+async def test_one_replica_follows_the_other_looks_on_and_takes_over_when_that_one_is_gone(
+    log: ServedLog, channel: grpc.aio.Channel
+) -> None:
+    async with two_replicas(channel) as (one, two):
+        await log.record("a", "b")
+        await asyncio.gather(one.consumer.wait_until(2), two.consumer.wait_until(2))
+        await until(lambda: two.consumer.caught_up)
+        assert (one.noted.handled, two.noted.handled) == ({"applied": 2}, {})
+
+        await one.vanish()
+        await log.record("c")
+        await two.consumer.wait_until(3)
+
+        assert (one.noted.handled, two.noted.handled) == ({"applied": 2}, {"applied": 1})
+        assert two.kept == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@BOTH
+async def test_who_looked_on_while_another_replica_followed_follows_on_from_there(
+    log: ServedLog, make: Make
+) -> None:
+    one, two = make(), make()
+    await log.record("a")
+    async with running(one):
+        await one.wait_until(1)
+    looking = asyncio.create_task(one.look_on())
+    await log.record("b")
+    async with running(two):
+        await one.wait_until(2)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await log.record("c")
+    async with running(one):
+        await one.wait_until(3)
+        await told_the_head(one)
+
+    assert one.head_position == 3

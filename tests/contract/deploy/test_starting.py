@@ -98,6 +98,14 @@ def test_containers_of_one_machine_serve(runs: Sequence[Run], place: Place) -> N
     _assert_that_all_serve(runs, place)
 
 
+def test_services_that_let_in_only_who_shows_a_certificate_show_one_another_theirs(place: Place) -> None:
+    asked = {"SMARKETING_TLS_CLIENT_CA": "/run/secrets/ca.pem"}
+    # Those who follow a log are ready only once they have read from it who may call.
+    _assert_that_all_serve(
+        [replace(run, environ={**run.environ, **asked}) for run in EMBEDDED["compose"]], place
+    )
+
+
 def test_replicas_serve_on_postgresql_and_nats(place: Place) -> None:
     [document] = documents(DEPLOY / "compose.postgres.yaml")
     first, second = addresses_from(0)["leads"].grpc, addresses_from(0)["sla"].grpc

@@ -111,7 +111,7 @@ async def a_house(folder: Path) -> AsyncIterator[House]:
         )
         process = await stack.enter_async_context(a_process(config, now=lambda: NOW))
         for task in process.background:
-            if task.name in ("leads", "sla", "directory", "http"):
+            if task.name in ("lease", "leads", "sla", "directory", "http"):
                 _run_beside(stack, task.run())
         channel = await stack.enter_async_context(
             grpc.aio.insecure_channel(f"127.0.0.1:{process.running.port}")

@@ -61,7 +61,7 @@ class Yard:
         self._running = AsyncExitStack()
         self.process = await self._running.enter_async_context(a_process(self.config, now=lambda: self.now))
         for task in self.process.background:
-            if task.name in ("leads", "directory", "http"):
+            if task.name in ("lease", "leads", "directory", "http"):
                 _run_beside(self._running, task.run())
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{self.process.running.port}")
         self.stub = SlaServiceStub(await self._running.enter_async_context(channel))

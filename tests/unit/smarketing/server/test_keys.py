@@ -40,3 +40,9 @@ def test_a_file_that_is_no_key_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="restore it from its backup"):
         load_or_make_key(tmp_path / "a.key")
     assert (tmp_path / "a.key").read_bytes() == b"something else"
+
+
+def test_the_folder_of_a_key_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    load_or_make_key(tmp_path / "data" / "a.key")
+
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
