@@ -225,4 +225,29 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N19",
+        what="PostgreSQL answers a commit before its disk has it",
+        test="tests/faults/test_second_shape_under_load.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/postgres.py",
+                old="""        "timezone": "'UTC'",\n""",
+                new="""        "timezone": "'UTC'",\n        "synchronous_commit": "off",\n""",
+            )
+        ],
+    ),
+    Mutant(
+        id="N20",
+        what="writers of several replicas do not take turns",
+        test="tests/contract/store/test_postgres.py::"
+        "test_what_replicas_decide_from_what_they_read_is_never_lost",
+        edits=[
+            Edit(
+                path="smarketing/sql/postgres.py",
+                old="""f"BEGIN; {self._turn('writer')}\"""",
+                new='"BEGIN"',
+            )
+        ],
+    ),
 )

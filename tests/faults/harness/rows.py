@@ -85,6 +85,7 @@ ROWS: Final = (
             IMPORT,
             f"{_ON_POSTGRES}::test_a_database_that_is_away_makes_nobody_ready_and_nobody_restart",
         ],
+        mutants=["N19"],
     ),
     Planned(
         id="F7",
@@ -272,8 +273,9 @@ ROWS: Final = (
         tests=[
             f"{_STORE}/test_event_log.py",
             f"{_STORE}/test_writer.py::test_callers_that_wait_together_share_one_call_and_one_instant",
+            f"{_SERVER_TESTS}::test_what_replicas_decide_from_what_they_read_is_never_lost",
         ],
-        mutants=["M7", "M13"],
+        mutants=["M7", "M13", "N20"],
         missing="two writing connections race in `contract/store/test_postgres.py` alone",
     ),
     Planned(
