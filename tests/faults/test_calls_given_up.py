@@ -67,9 +67,10 @@ async def test_a_service_told_to_stop_under_load_answers_what_it_began_and_ends_
 
     assert nemesis.slowest_stop <= 25.0
     await judged(stage, nemesis, "F58", capsys)
-    # Whoever drains says so, or cuts what it had not begun: the client repeats both.
+    # Whoever drains says so, or cuts what it had not begun: the client repeats both. While nobody is there
+    # a caller's own three seconds may be over as well.
     codes = Counter(reason for each in operations(stage.ledger_path).values() for reason in each.unknown)
-    assert set(codes) <= {"UNAVAILABLE", "SERVER_DRAINING", "CANCELLED"}, codes
+    assert set(codes) <= {"UNAVAILABLE", "SERVER_DRAINING", "CANCELLED", "DEADLINE_EXCEEDED"}, codes
 
 
 async def watch(leads: LeadsClient) -> None:
