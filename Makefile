@@ -58,7 +58,7 @@ unit: setup ## Unit and property tests alone (< 60 s)
 	$(BIN)/pytest tests/unit tests/property -n 2
 
 test: setup ## Everything but lint: unit, property, contract, end to end, a few faults (< 8 min)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
 
 prove: setup ## The properties at full count; prints cases and seed
 	PROVE=20 $(BIN)/pytest tests/property --hypothesis-show-statistics --timeout 3600
