@@ -150,8 +150,13 @@ class Installation:
 
 
 @contextlib.contextmanager
-def an_installation(data_dir: Path, environ: Mapping[str, str] | None = None) -> Iterator[Installation]:
-    """Start the three services on free ports, wait until they serve, and end them afterwards."""
+def an_installation(
+    data_dir: Path, environ: Mapping[str, str] | None = None, *, build: Path = ROOT
+) -> Iterator[Installation]:
+    """Start the three services on free ports, wait until they serve, and end them afterwards.
+
+    `build` is the folder that the package `services` lies in.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "said.log"
     command = [
@@ -168,7 +173,7 @@ def an_installation(data_dir: Path, environ: Mapping[str, str] | None = None) ->
     with log.open("ab") as said:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=build,
             env={
                 **kept,
                 "SMARKETING_LOG_LEVEL": "WARNING",

@@ -1,0 +1,132 @@
+"""A rolling upgrade: this build and the next one on one database, the older one restarted in the middle.
+
+The next build is this one with a migration more in each service: in the database this one then meets a
+schema that it does not know.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from textwrap import dedent
+from typing import Final
+
+import pytest
+from sqlalchemy import make_url
+
+from smarketing import wallclock
+from smarketing.api.leads.v1 import leads_pb2 as leadspb
+from smarketing.api.reports.v1 import reports_pb2 as reportspb
+from smarketing.client import LeadsClient, ReportsClient
+from smarketing.sql import open_database, schema_revision
+from tests.builders import postgres
+from tests.builders.processes import ROOT, SERVICES, Installation, an_installation, until
+from tests.e2e.company import Company, settled_in
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        os.environ.get("FAULTS") != "full",
+        reason="starts the services three times: FAULTS=full runs it; test_older_builds is its short form",
+    ),
+]
+
+TENANT: Final = "rolled"
+NEXT: Final = """
+    from alembic import op
+    from sqlalchemy import Column, Text
+
+    revision = "{revision}"
+    down_revision = "{head}"
+    oldest_build = "{head}"
+
+    def upgrade() -> None:
+        op.add_column("event_log", Column("remark", Text))
+        op.create_table("remark", Column("remark", Text, primary_key=True))
+"""
+
+
+def the_build_after(folder: Path) -> Path:
+    """Copy the services, each with one migration more: a column where events are written, and a table."""
+    shutil.copytree(ROOT / "services", folder / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    for service, head in heads(ROOT).items():
+        source = NEXT.format(revision=f"{int(head) + 1:04}", head=head)
+        path = folder / "services" / service / "store" / "migrations" / f"{int(head) + 1:04}_more.py"
+        path.write_text(dedent(source))
+    return folder
+
+
+def heads(build: Path) -> dict[str, str]:
+    return {
+        service: max(path.name[:4] for path in (build / "services" / service).glob("store/migrations/0*.py"))
+        for service in SERVICES
+    }
+
+
+def revisions(url: str) -> dict[str, str]:
+    found = {}
+    for service in SERVICES:
+        of_service = make_url(url).update_query_dict({"schema": service})
+        with (
+            open_database(of_service.render_as_string(hide_password=False)) as database,
+            database.reading() as connection,
+        ):
+            found[service] = schema_revision(connection)
+    return found
+
+
+async def submitted(company: Company, installation: Installation, number: int) -> None:
+    there = Company(installation, company.tenant, company.tokens)
+    lead = leadspb.Submission(
+        source_system="website",
+        external_id=f"web-{number}",
+        contact=leadspb.Contact(given_name="Ada", email=f"web-{number}@example.com"),
+        qualification=leadspb.Qualification(source="newsletter", segment="hasty"),
+    )
+    async with LeadsClient(there.of("website")) as website:
+        await website.submit_lead(
+            leadspb.SubmitLeadRequest(parent=company.name, submission=lead, request_id=wallclock.new_uuid())
+        )
+
+
+async def breached(company: Company, installation: Installation) -> int:
+    """Return how many promises to accept the scorecard calls broken."""
+    there = Company(installation, company.tenant, company.tokens)
+    async with ReportsClient(there.of("mara")) as reports:
+        card = await reports.get_scorecard(reportspb.GetScorecardRequest(parent=company.name))
+    return sum(
+        score.breached_count
+        for party in card.parties
+        for score in party.commitments
+        if score.commitment_id == "accept"
+    )
+
+
+def at_least(count: int) -> Callable[[int], bool]:
+    return lambda found: found >= count
+
+
+async def test_a_build_serves_beside_the_next_one_and_starts_again_on_its_schema(tmp_path: Path) -> None:
+    after = the_build_after(tmp_path / "after")
+    with ExitStack() as running:
+        url = running.enter_context(postgres.database())
+        environ = {"SMARKETING_DATABASE_URL": url, "SMARKETING_METRIC_TENANTS": TENANT}
+        with ExitStack() as first:
+            older = first.enter_context(an_installation(tmp_path / "data", environ))
+            assert revisions(url) == heads(ROOT)
+            company = await settled_in(older, TENANT, tmp_path)
+            await submitted(company, older, 0)
+
+            newer = running.enter_context(an_installation(tmp_path / "data", environ, build=after))
+            assert revisions(url) == heads(after) != heads(ROOT)
+            await submitted(company, older, 1)
+            await submitted(company, newer, 2)
+
+        again = running.enter_context(an_installation(tmp_path / "data", environ))
+        await submitted(company, again, 3)
+        await submitted(company, newer, 4)
+        for each in (again, newer):
+            found = await until(partial(breached, company, each), at_least(5), seconds=60)
+            assert found == 5
