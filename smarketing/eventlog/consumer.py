@@ -353,6 +353,9 @@ class Consumer:
         """Apply events in one transaction and be at position `last`; from the third attempt on one by one."""
         while self.position < last:
             await self._count_first_attempt()
+            if self.position >= last:
+                # A replica went beyond it meanwhile: to end at `last` would be to set everybody back.
+                return
             if self._checkpoint.attempts > self._max_attempts:
                 raise PoisonEvent(self._name, self.position, "handling the next event ended the process")
             alone = self._checkpoint.attempts + self._tries > _WHOLE_BATCHES

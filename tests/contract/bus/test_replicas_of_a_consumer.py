@@ -72,6 +72,36 @@ async def test_a_replica_that_slept_takes_up_where_the_other_is(
 
 
 @BOTH
+async def test_a_replica_that_has_applied_nothing_yet_sets_the_others_place_not_back(
+    log: ServedLog, follower: Database, channel: grpc.aio.Channel, make: Make
+) -> None:
+    await log.record(*"abcd")
+    feed = Feed(channel, name="late")
+    events = await deliveries(feed)
+    begun, woken = asyncio.Event(), asyncio.Event()
+
+    class Late(Scripted):
+        async def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:  # noqa: ARG002 -- the protocol's
+            """Yield what the other one has applied and gone beyond, and then the rest."""
+            begun.set()
+            await woken.wait()
+            yield FeedBatch(LOG_ID, events[:2], 4)
+            yield FeedBatch(LOG_ID, events[2:], 4)
+            await asyncio.Event().wait()
+
+    async with running(make(feed=Late(feed))) as late:
+        await begun.wait()
+        async with running(make()) as awake:
+            await awake.wait_until(4)
+        woken.set()
+        await late.wait_until(4)
+        await log.record("e")
+        async with running(make()) as third:
+            await third.wait_until(5)
+
+    assert seen(follower) == [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")]
+
+
 async def test_a_consumer_whose_place_is_set_back_while_it_runs_stops(
     log: ServedLog, follower: Database, follower_writer: Writer, make: Make
 ) -> None:
