@@ -250,4 +250,16 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N21",
+        what="a replica that applies its first event does not ask how far another one got meanwhile",
+        test="tests/contract/bus/test_replicas_of_a_consumer.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="            if self.position >= last:\n",
+                new="            if not last:\n",
+            )
+        ],
+    ),
 )

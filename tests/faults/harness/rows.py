@@ -75,7 +75,12 @@ ROWS: Final = (
     Planned(
         id="F5",
         fault="SIGKILL any replica",
-        tests=[SECOND_SHAPE, f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody"],
+        tests=[
+            SECOND_SHAPE,
+            f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody",
+            f"{_BUS}/test_replicas_of_a_consumer.py",
+        ],
+        mutants=["N21"],
     ),
     Planned(
         id="F6",
