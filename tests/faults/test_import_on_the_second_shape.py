@@ -66,7 +66,7 @@ class UnderFire:
     nemesis: GroundNemesis
     resumed: int = 0
     during: int = 0
-    """Blows that fell while rows were still to come in."""
+    """Blows that fell while rows were still to come in, for the first time or again."""
     repeated: int = 0
     """Times that the file was imported once more, as there were blows left."""
 
@@ -207,7 +207,7 @@ async def _judged(fire: UnderFire, olist: Olist, seconds: float, capsys: pytest.
     nemesis = Nemesis(stage.fleet, stage.ledger, SEED, blows=fire.nemesis.blows)
     note = (
         f"passed; {len(olist.leads)} leads and {len(olist.deals)} deals in {seconds:.0f} s,"
-        f" {fire.during} blows while they came in, import resumed {fire.resumed} times"
+        f" {fire.during} blows while rows came in, import resumed {fire.resumed} times"
         f" and repeated {fire.repeated} times"
     )
     row = stage.row("F6 import", nemesis, evidence, found, note)
