@@ -1,5 +1,6 @@
 """Lets `reports` read both logs once more from their beginning: an operator's answer to LOG_REGRESSED."""
 
+import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from services.reports.consumers.rebuilding import LogRebuild
 from services.reports.store.database import SCHEMA
 from services.reports.store.fold import ReadModel
 from services.reports.store.marketing_quotas import MarketingQuotas
+from services.reports.store.snapshots import SNAPSHOT_FOLDER
 from smarketing.eventlog.checkpoints import Checkpoint, put_checkpoint
 from smarketing.eventlog.directory import fold_events
 from smarketing.eventlog.reading import read
@@ -33,6 +35,7 @@ def refold(data_dir: Path) -> None:
     """Empty what `reports` made of the logs, and forget which logs they were; `reports` must be stopped.
 
     What people and systems recorded there stays, with its own log and audit trail: it is in no other log.
+    Copies for past states go, because they are of what was made before.
     Who may call is learnt from the log as well, so until it was read `reports` is not ready.
 
     Raises:
@@ -54,6 +57,7 @@ def refold(data_dir: Path) -> None:
                 .where(place.c.consumer.in_(list(_HOUSE.follows)))
                 .values(log_id="", position=0, attempts=0, record_time=None)
             )
+    shutil.rmtree(data_dir / SNAPSHOT_FOLDER, ignore_errors=True)
 
 
 def refold_now(data_dir: Path) -> int:

@@ -29,7 +29,7 @@ from services.reports.store.listings import Listings
 from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.month_ends import MonthEnds
 from services.reports.store.queries import Queries
-from services.reports.store.snapshots import Snapshots
+from services.reports.store.snapshots import SNAPSHOT_FOLDER, Snapshots
 from services.reports.usecases.past_states import PastStates
 from services.reports.usecases.snapshot_keeping import SnapshotKeeper, SnapshotPace
 from services.reports.web.dashboard import Access, dashboard
@@ -301,7 +301,7 @@ async def _consumers(
 
 def _snapshots(config: ReportsConfig, stored: Stored) -> Snapshots:
     return Snapshots(
-        config.data_dir / "reports-snapshots", schema=stored.schema, most_bytes=config.snapshot_bytes
+        config.data_dir / SNAPSHOT_FOLDER, schema=stored.schema, most_bytes=config.snapshot_bytes
     )
 
 

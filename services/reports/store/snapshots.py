@@ -26,7 +26,10 @@ from services.reports.store.schema import Tables, define_tables
 from smarketing.sql import Database, InsertRows, open_database
 from smarketing.sql.engine import sqlite_driver
 
-__all__ = ["Snapshot", "Snapshots", "places_in"]
+__all__ = ["SNAPSHOT_FOLDER", "Snapshot", "Snapshots", "places_in"]
+
+SNAPSHOT_FOLDER: Final = "reports-snapshots"
+"""Where copies lie, in the data folder."""
 
 _PACKED: Final = ".db.gz"
 _NOTE: Final = ".json"

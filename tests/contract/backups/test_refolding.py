@@ -14,6 +14,7 @@ from services.reports.consumers.sla_events import SlaEvents
 from services.reports.store.database import SCHEMA
 from services.reports.store.fold import ReadModel
 from services.reports.store.marketing_quotas import MarketingQuotas
+from services.reports.store.snapshots import SNAPSHOT_FOLDER
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
@@ -120,7 +121,13 @@ def test_where_a_log_is_not_at_hand_nothing_is_emptied(folder: Path) -> None:
 
 
 def test_what_is_emptied_alone_is_read_when_reports_starts(folder: Path) -> None:
+    copies = folder / SNAPSHOT_FOLDER
+    copies.mkdir()
+    (copies / "of the fold before.json").touch()
+
     refold(folder)
+
+    assert not copies.exists()
 
     content = _content(folder)
     assert [content[log].position for log in _LOGS] == [0, 0]
