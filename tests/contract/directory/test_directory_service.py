@@ -27,7 +27,7 @@ from tests.contract.directory.town import (
     until,
 )
 
-pytestmark = pytest.mark.usefixtures("each_engine")
+pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
 
 KIM = "tenants/acme/people/kim"
 
