@@ -29,13 +29,13 @@ _ASKS_AGAIN: Final = timedelta(seconds=1.5)
 _table: Final = Table(
     "lease",
     MetaData(),
-    Column("name", Text, primary_key=True),
+    Column("task", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("token", BigInt, nullable=False),
     Column("until_time", UtcMicros, nullable=False),
     sqlite_strict=True,
 )
-_put: Final = UpsertRows(_table, key=["name"], replace=["holder", "token", "until_time"])
+_put: Final = UpsertRows(_table, key=["task"], replace=["holder", "token", "until_time"])
 
 
 class LeaseLost(Exception):
@@ -86,7 +86,7 @@ class Lease:
         """
         if not self._is_shared:
             return
-        query = select(_table.c.token).where(_table.c.name == self._name, _table.c.holder == self._holder)
+        query = select(_table.c.token).where(_table.c.task == self._name, _table.c.holder == self._holder)
         token = connection.execute(query.with_for_update(read=True)).scalar_one_or_none()
         if token is None or token != self._token:
             raise LeaseLost(self._name)
@@ -169,7 +169,7 @@ class Lease:
         """Return the token under which this replica has the lease; None while another one has it."""
         row = connection.execute(
             select(_table.c.holder, _table.c.token, _table.c.until_time)
-            .where(_table.c.name == self._name)
+            .where(_table.c.task == self._name)
             .with_for_update()
         ).one_or_none()
         holder, token, until = row or ("", 0, now)
@@ -182,6 +182,6 @@ class Lease:
         return [token] * len(requests)
 
     def _end(self, connection: Connection, requests: Sequence[None], now: datetime) -> list[None]:
-        ours = (_table.c.name == self._name, _table.c.holder == self._holder, _table.c.token == self._token)
+        ours = (_table.c.task == self._name, _table.c.holder == self._holder, _table.c.token == self._token)
         connection.execute(update(_table).where(*ours).values(until_time=now))
         return [None] * len(requests)

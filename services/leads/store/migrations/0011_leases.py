@@ -14,7 +14,7 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "lease",
-        Column("name", Text, primary_key=True),
+        Column("task", Text, primary_key=True),
         Column("holder", Text, nullable=False),
         Column("token", BigInt, nullable=False),
         Column("until_time", UtcMicros, nullable=False),
