@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help setup proto proto-check fmt lint unit test prove faults bench demo check
+.PHONY: help setup proto proto-check fmt lint unit test thorough prove faults bench demo check
 
 help:        ## Show this help
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -59,6 +59,9 @@ unit: setup ## Unit and property tests alone (< 60 s)
 
 test: setup ## Everything but lint: unit, property, contract, end to end, a few faults (< 8 min)
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
+
+thorough: setup ## The tests, with those that take minutes, and suites on both stores and engines
+	THOROUGH=1 $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --timeout 600
 
 prove: setup ## The properties at full count; prints cases and seed
 	PROVE=20 $(BIN)/pytest tests/property --hypothesis-show-statistics --timeout 3600

@@ -6,7 +6,8 @@ import shutil
 import pytest
 from hypothesis import Phase, settings
 
-from tests.builders.stores import STORE_VARIABLE, Store
+from tests.builders.stores import STORE_VARIABLE, Store, store
+from tests.builders.thorough import THOROUGH
 
 # Explaining a failure traces every line from the first example on, which makes all of them much slower.
 settings.register_profile("plain", phases=[phase for phase in Phase if phase is not Phase.explain])
@@ -30,6 +31,14 @@ def each_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     store: Store = request.param
     monkeypatch.setenv(STORE_VARIABLE, store)
     return store
+
+
+@pytest.fixture(params=[*Store] if THOROUGH else [store()])
+def each_store_if_thorough(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Run the test on the store that the environment names, and on both when all is to be run."""
+    monkeypatch.setenv(STORE_VARIABLE, request.param)
+    chosen: Store = request.param
+    return chosen
 
 
 @pytest.fixture

@@ -1,15 +1,10 @@
 """What every contract suite may need."""
 
-import os
-from typing import Final
-
 import pytest
 
 from smarketing.server.settings import GrpcEngine
 from tests.builders.engines import ENGINE_VARIABLE
-
-EVERY_SUITE: Final = os.environ.get("ENGINES") == "all"
-"""Whether suites that are about a service's answers, and not about calls, run on both engines too."""
+from tests.builders.thorough import THOROUGH
 
 
 @pytest.fixture(params=list(GrpcEngine))
@@ -18,9 +13,9 @@ def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return _on(request.param, monkeypatch)
 
 
-@pytest.fixture(params=list(GrpcEngine) if EVERY_SUITE else [GrpcEngine.GRPCIO])
-def each_engine_when_asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> GrpcEngine:
-    """Run the test on grpcio, and with ENGINES=all on the other engine as well."""
+@pytest.fixture(params=list(GrpcEngine) if THOROUGH else [GrpcEngine.GRPCIO])
+def each_engine_if_thorough(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> GrpcEngine:
+    """Run the test on grpcio, and on the other engine too when all is to be run."""
     return _on(request.param, monkeypatch)
 
 

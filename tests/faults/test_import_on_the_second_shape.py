@@ -20,6 +20,7 @@ import pytest
 
 from smarketing import wallclock
 from tests.builders.processes import Installation
+from tests.builders.thorough import THOROUGH
 from tests.e2e.company import Company, settled_in
 from tests.e2e.test_import_of_history import (
     EXAMPLES,
@@ -144,6 +145,7 @@ def measured(data_dir: Path) -> Iterator[Mapping[str, str]]:
         yield {**told, "SMARKETING_METRIC_TENANTS": f"default,{TENANT}"}
 
 
+@pytest.mark.skipif(not (FULL or THOROUGH), reason="takes minutes: `make thorough` and `make faults` run it")
 async def test_history_imported_while_replicas_database_and_bus_die_is_the_files_funnel(
     stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -201,7 +201,7 @@ async def test_services_killed_during_an_import_lose_nothing_and_double_nothing(
     assert tally.kills == dict.fromkeys(SERVICES, KILLS_PER_SERVICE * ROUNDS)
 
 
-@pytest.mark.skipif(not FULL, reason="FAULTS=full: in make test real history is imported on the second shape")
+@pytest.mark.skipif(not FULL, reason="FAULTS=full: it takes a minute")
 async def test_services_killed_during_the_import_of_real_history_keep_its_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

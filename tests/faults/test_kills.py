@@ -15,6 +15,7 @@ import pytest
 
 from smarketing import wallclock
 from smarketing.failpoints import PLACES
+from tests.builders.thorough import takes_minutes
 from tests.faults.harness.ledger import operations, summary
 from tests.faults.harness.nemesis import Nemesis
 from tests.faults.harness.report import table
@@ -87,6 +88,7 @@ async def test_services_killed_again_and_again(
 
 
 @pytest.mark.skipif(FULL, reason="each row has a test of its own above")
+@takes_minutes
 async def test_a_few_kills_of_each_service_and_of_all_lose_nothing_and_double_nothing(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:

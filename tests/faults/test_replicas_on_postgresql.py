@@ -39,11 +39,18 @@ from smarketing.client import (
 )
 from smarketing.sql.local_server import OWNER, LocalServer
 from tests.builders.processes import SERVICES, Installation, an_installation, until, waited_for
+from tests.builders.thorough import THOROUGH
 from tests.e2e.company import Company, settled_in
 
-pytestmark = pytest.mark.timeout(400)
-
 FULL: Final = os.environ.get("FAULTS") == "full"
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        not (FULL or THOROUGH), reason="takes minutes: `make thorough` and `make faults` run it"
+    ),
+]
+
 LEADS: Final = 100 if FULL else 12
 TENANT: Final = "raced"
 

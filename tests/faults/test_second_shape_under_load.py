@@ -21,6 +21,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.client import LeadsClient
 from smarketing.client.retries import RetryPolicy
 from tests.builders.processes import Installation
+from tests.builders.thorough import takes_minutes
 from tests.e2e.company import Company
 from tests.faults.harness.ground_nemesis import GroundNemesis, Replica
 from tests.faults.harness.ledger import operations, summary
@@ -31,7 +32,6 @@ from tests.faults.harness.shapes import SECOND, SECOND_GROUNDS
 from tests.faults.harness.stage import Stage, a_stage
 
 FULL: Final = os.environ.get("FAULTS") == "full"
-LITTLE: Final = os.environ.get("FAULTS") == "little"
 LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "200"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 SHARE: Final = 0.6 if FULL else 0.3
@@ -124,7 +124,8 @@ async def test_the_second_shape_loses_nothing_and_doubles_nothing(
     await played(stage, trouble.row, struck, ("leads", "sla", "reports"), capsys)
 
 
-@pytest.mark.skipif(not LITTLE, reason="takes minutes: FAULTS=little; FAULTS=full runs each row by itself")
+@pytest.mark.skipif(FULL, reason="each row has a test of its own above")
+@takes_minutes
 async def test_a_little_of_everything_on_the_second_shape_loses_nothing_and_doubles_nothing(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from services.__main__ import addresses_from
 from tests.builders import postgres
 from tests.builders.nats_servers import BINARY
 from tests.builders.processes import ROOT, waited_for
+from tests.builders.thorough import takes_minutes
 from tests.contract.deploy.files import (
     DEPLOY,
     Run,
@@ -93,11 +94,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path, ports)
 
 
+@takes_minutes
 @pytest.mark.parametrize("runs", EMBEDDED.values(), ids=EMBEDDED)
 def test_containers_of_one_machine_serve(runs: Sequence[Run], place: Place) -> None:
     _assert_that_all_serve(runs, place)
 
 
+@takes_minutes
 def test_services_that_let_in_only_who_shows_a_certificate_show_one_another_theirs(place: Place) -> None:
     asked = {"SMARKETING_TLS_CLIENT_CA": "/run/secrets/ca.pem"}
     # Those who follow a log are ready only once they have read from it who may call.
@@ -106,6 +109,7 @@ def test_services_that_let_in_only_who_shows_a_certificate_show_one_another_thei
     )
 
 
+@takes_minutes
 def test_replicas_serve_on_postgresql_and_nats(place: Place) -> None:
     [document] = documents(DEPLOY / "compose.postgres.yaml")
     first, second = addresses_from(0)["leads"].grpc, addresses_from(0)["sla"].grpc

@@ -27,7 +27,7 @@ from tests.contract.directory.town import (
     until,
 )
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 
 KIM = "tenants/acme/people/kim"
 

@@ -36,7 +36,7 @@ from tests.contract.leads.office import (
 )
 
 # What it stores, it stores alike on both: the rest of the suite runs on PostgreSQL with STORE=postgresql.
-pytestmark = pytest.mark.usefixtures("each_store")
+pytestmark = pytest.mark.usefixtures("each_store_if_thorough")
 
 FORBIDDEN = grpc.StatusCode.FAILED_PRECONDITION
 DAYS = timedelta(days=1)

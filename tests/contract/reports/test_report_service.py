@@ -26,7 +26,7 @@ from smarketing.eventlog.reading import view_log_id
 from tests.builders.reports import MONDAY, TENANT, handoff
 from tests.contract.reports.house import NOW, House, a_house
 
-pytestmark = pytest.mark.usefixtures("each_store")
+pytestmark = pytest.mark.usefixtures("each_store_if_thorough")
 
 _VERSION = f"{TENANT}/agreements/main/versions/1"
 _CALENDAR = f"{TENANT}/calendars/office/versions/1"

@@ -20,7 +20,7 @@ from tests.builders.sla_engine import HANDOFF, MARKETING_MANAGER, REP, SALES, SA
 from tests.contract.sla.test_sla_service import MAIN, agree, an_agreement, make_calendar, refused
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 
 
 @pytest.fixture

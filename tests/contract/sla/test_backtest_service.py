@@ -26,7 +26,7 @@ from tests.contract.sla.test_sla_service import (
 )
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 HANDOFFS = 60
 """More than one step of a walk goes through."""
 

@@ -15,7 +15,7 @@ from tests.builders.sla_engine import SALES, TENANT
 from tests.contract.sla.test_sla_service import OFFICE, a_calendar, make_calendar, refused
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 REVIEW = f"{OFFICE}/holidayReviews/2027"
 
 

@@ -20,7 +20,7 @@ from tests.builders.sla_engine import HANDOFF, MONDAY_NINE, REP, SALES, TENANT
 from tests.contract.sla.test_sla_service import a_commitment, an_agreement, make_calendar, propose, refused
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_store")
+pytestmark = pytest.mark.usefixtures("each_store_if_thorough")
 
 KIND = slapb.AccountedInterval
 

@@ -19,7 +19,7 @@ from tests.builders.sla_engine import HANDOFF, REP, SALES, TENANT
 from tests.contract.sla.test_sla_service import MAIN, agree, refused
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 
 STATES = exceptionspb.SlaException
 

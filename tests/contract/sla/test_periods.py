@@ -16,7 +16,7 @@ from tests.builders.sla_engine import HANDOFF, TENANT
 from tests.contract.sla.test_sla_service import MAIN, an_agreement, make_calendar, propose, refused
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_engine_when_asked")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 
 
 def euros(minor_units: int) -> termspb.Money:

@@ -29,7 +29,7 @@ from tests.contract.sla.test_sla_service import (
 )
 from tests.contract.sla.yard import Yard, a_yard
 
-pytestmark = pytest.mark.usefixtures("each_store")
+pytestmark = pytest.mark.usefixtures("each_store_if_thorough")
 
 WINDOW = timedelta(minutes=1)
 ADDRESS = "minji.kim@example.com"
