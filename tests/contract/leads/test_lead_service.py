@@ -33,7 +33,7 @@ from tests.contract.leads.office import (
     reason_of,
 )
 
-pytestmark = pytest.mark.usefixtures("each_engine")
+pytestmark = pytest.mark.usefixtures("each_engine_if_thorough")
 
 
 @pytest.fixture
