@@ -28,6 +28,7 @@ from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.client import LeadsClient, ReportsClient
 from tests.builders.processes import Installation, an_installation, until
+from tests.builders.thorough import takes_minutes
 from tests.e2e.company import Company, settled_in
 
 pytestmark = pytest.mark.timeout(180)
@@ -191,6 +192,7 @@ async def test_after_an_erasure_nothing_of_the_person_is_left_and_no_report_has_
     assert await _at_rest(lambda: _counts(running)) == counts
 
 
+@takes_minutes
 async def test_a_backup_made_before_is_sealed_and_says_with_the_key_alone_whom_it_holds(
     running: Installation, office: Office, tmp_path: Path
 ) -> None:
@@ -209,6 +211,7 @@ async def test_a_backup_made_before_is_sealed_and_says_with_the_key_alone_whom_i
     assert kept_seconds == 30 * 86_400
 
 
+@takes_minutes
 async def test_a_database_restored_from_a_backup_forgets_again_whom_it_forgot(tmp_path: Path) -> None:
     somebody = Somebody("won", 1)
     data, folder = tmp_path / "data", tmp_path / "files"

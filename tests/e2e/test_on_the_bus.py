@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from tests.builders.nats_servers import NatsServer
 from tests.builders.processes import Installation, an_installation, until
+from tests.builders.thorough import takes_minutes
 from tests.e2e.test_the_handoff_loop import Desk, a_desk
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,6 +72,7 @@ async def is_carried(installation: Installation) -> bool:
     return True
 
 
+@takes_minutes
 async def test_a_lead_goes_its_way_over_the_bus_and_while_it_is_away(
     on_the_bus: Installation, server: NatsServer, tmp_path: Path
 ) -> None:

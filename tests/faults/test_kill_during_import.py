@@ -29,6 +29,7 @@ from smarketing.api.reports.v1 import reports_pb2 as reportspb
 from smarketing.api.sla.v1 import events_pb2 as slaeventspb
 from smarketing.client import LeadsClient, ReportsClient, SlaClient
 from tests.builders.processes import ROOT, SERVICES, Installation, an_installation, until
+from tests.builders.thorough import takes_minutes
 from tests.e2e.company import Company, settled_in
 
 FULL: Final = os.environ.get("FAULTS") == "full"
@@ -172,6 +173,7 @@ def own_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Insta
         yield installation
 
 
+@takes_minutes
 async def test_services_killed_during_an_import_lose_nothing_and_double_nothing(
     own_installation: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.client import LeadsClient, RefusedError
 from smarketing.sql import open_database
 from tests.builders.processes import ROOT, Installation, an_installation
+from tests.builders.thorough import takes_minutes
 from tests.contract.backups.lived_in import (
     LivedIn,
     change,
@@ -34,6 +35,7 @@ def data_dir(lived_in: LivedIn, tmp_path: Path) -> Path:
     return Path(shutil.copytree(lived_in.data_dir, tmp_path / "data"))
 
 
+@takes_minutes
 def test_an_old_copy_under_running_readers_stops_them_until_an_operator_restores_all(
     lived_in: LivedIn, data_dir: Path
 ) -> None:
