@@ -1,6 +1,6 @@
 """F57 and F58: callers who give up at once, and a service told to stop under load.
 
-With FAULTS=full; in `make test` callers give up while services are killed (`test_kills.py`).
+With FAULTS=full; in `make thorough` callers give up while services are killed (`test_kills.py`).
 """
 
 import asyncio

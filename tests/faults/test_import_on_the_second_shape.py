@@ -1,6 +1,7 @@
 """Real history comes in while `leads`, PostgreSQL and NATS nodes die again and again: figures are the files'.
 
-A part of the rows and two kills of each in `make test`; all eight thousand, and twenty-two, with FAULTS=full.
+A part of the rows and two kills of each in `make thorough`; all eight thousand, and twenty-two, with
+FAULTS=full.
 The files of others stand outside the repository: `SHARED_DATA` names their folder.
 """
 
@@ -20,7 +21,7 @@ import pytest
 
 from smarketing import wallclock
 from tests.builders.processes import Installation
-from tests.builders.thorough import THOROUGH
+from tests.builders.thorough import takes_minutes
 from tests.e2e.company import Company, settled_in
 from tests.e2e.test_import_of_history import (
     EXAMPLES,
@@ -145,7 +146,7 @@ def measured(data_dir: Path) -> Iterator[Mapping[str, str]]:
         yield {**told, "SMARKETING_METRIC_TENANTS": f"default,{TENANT}"}
 
 
-@pytest.mark.skipif(not (FULL or THOROUGH), reason="takes minutes: `make thorough` and `make faults` run it")
+@takes_minutes
 async def test_history_imported_while_replicas_database_and_bus_die_is_the_files_funnel(
     stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """Services are killed while a file comes in: nothing is lost, nothing doubled, and every figure still agrees.
 
-A handful of kills in `make test`, many with FAULTS=full. Each run says its seed; FAULTS_SEED repeats one.
+A handful of kills in `make thorough`, many with FAULTS=full. Each run says its seed; FAULTS_SEED repeats one.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """F1 to F4: each service, and all of them, killed under load: nothing is lost, doubled or invented.
 
-A few kills in `make test`, many with FAULTS=full. Each run says its seed; FAULTS_SEED repeats one.
+A few kills in `make thorough`, many with FAULTS=full. Each run says its seed; FAULTS_SEED repeats one.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.faults.harness.stage import Stage, a_stage
 
 FULL: Final = os.environ.get("FAULTS") == "full"
 SHARE: Final = 0.7 if FULL else 0.3
-"""Of the measured peak; less in `make test`, where other tests run beside it."""
+"""Of the measured peak; less in `make thorough`, where other tests run beside it."""
 LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "270"))
 """After which a part kills no more, so that a slow machine comes to an end too."""
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)

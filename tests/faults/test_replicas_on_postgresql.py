@@ -39,16 +39,14 @@ from smarketing.client import (
 )
 from smarketing.sql.local_server import OWNER, LocalServer
 from tests.builders.processes import SERVICES, Installation, an_installation, until, waited_for
-from tests.builders.thorough import THOROUGH
+from tests.builders.thorough import takes_minutes
 from tests.e2e.company import Company, settled_in
 
 FULL: Final = os.environ.get("FAULTS") == "full"
 
 pytestmark = [
     pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        not (FULL or THOROUGH), reason="takes minutes: `make thorough` and `make faults` run it"
-    ),
+    takes_minutes,
 ]
 
 LEADS: Final = 100 if FULL else 12

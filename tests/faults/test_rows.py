@@ -1,6 +1,9 @@
 """The plan of faults holds what it says: its tests exist, and so do the faults seeded for them."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,16 @@ def test_a_mutant_still_fits_the_product(mutant: object) -> None:
 
 def test_the_page_shows_the_plan() -> None:
     assert plan_table() in PAGE.read_text()
+
+
+def test_at_full_count_no_test_is_left_out_because_it_takes_minutes() -> None:
+    kept = {name: value for name, value in os.environ.items() if name != "THOROUGH"}
+    told = {**kept, **all_parts()[-1].environ}
+    asked = "from tests.builders.thorough import takes_minutes; print(takes_minutes.args[0])"
+    command = [sys.executable, "-c", asked]
+    left_out = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=True)
+
+    assert left_out.stdout.strip() == "False"
 
 
 def test_parts_have_names_of_their_own() -> None:

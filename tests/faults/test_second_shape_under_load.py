@@ -1,6 +1,7 @@
 """F5 to F8, F20, F21, F51: two replicas of each service on PostgreSQL and NATS, under load, and judged.
 
-Each row by itself with FAULTS=full; in `make test` one short run in which most of it happens once or twice.
+Each row by itself with FAULTS=full; in `make thorough` one short run in which most of it happens once or
+twice.
 """
 
 import asyncio
