@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ from smarketing.eventlog.directory import fold_events
 from smarketing.eventlog.reading import read
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Database, from_micros, migrate, open_database
-from smarketing.sql.snapshots import copied, pinned
+from smarketing.sql.ownership import take_ownership
+from smarketing.sql.snapshots import copied, pinned, put_on_disk
 
 __all__ = ["refold", "refold_now"]
 
@@ -67,7 +69,8 @@ def refold_now(data_dir: Path) -> int:
     before leaves a database whose `reports` reads both logs by itself.
 
     Raises:
-        BackupFaulty: as `refold`; when a log is not there, or tells of what this build does not know.
+        BackupFaulty: as `refold`; when a log is not there, or tells of what this build does not know;
+            when somebody still reads the database at the end.
         DatabaseOwned, StorageError: as `refold`.
     """
     paths = [_log_of(data_dir, log) for log in _HOUSE.follows.values()]
@@ -77,14 +80,29 @@ def refold_now(data_dir: Path) -> int:
     refold(data_dir)
     path = data_dir / _HOUSE.file
     copy = path.with_suffix(".refold")
-    copy.unlink(missing_ok=True)
-    with pinned(path) as emptied:
-        copied(emptied, copy)
-    with open_database(f"sqlite:///{path}"), open_database(f"sqlite:///{copy}") as database:
-        count = _filled(database, data_dir)
-    copy.replace(path)
-    copy.with_name(f"{copy.name}.lock").unlink(missing_ok=True)
+    with ExitStack() as stack:
+        # Until the copy has its place: whoever opened the file before would write to one that goes.
+        stack.callback(take_ownership(path).give_up)
+        for name in (copy, Path(f"{copy}.lock")):
+            stack.callback(name.unlink, missing_ok=True)
+        copy.unlink(missing_ok=True)
+        with pinned(path) as emptied:
+            copied(emptied, copy)
+        with open_database(f"sqlite:///{copy}") as database:
+            count = _filled(database, data_dir)
+        _check_unread(path)
+        copy.replace(path)
+        put_on_disk(path)
     return count
+
+
+def _check_unread(path: Path) -> None:
+    """Refuse to replace a file that somebody reads: its write-ahead log would be taken for the new one's."""
+    if Path(f"{path}-wal").exists():
+        raise BackupFaulty(
+            f"{path} is being read, perhaps by a backup: try again when that is over,"
+            " or start reports, which reads both logs by itself."
+        )
 
 
 def _log_of(data_dir: Path, service: str) -> Path:

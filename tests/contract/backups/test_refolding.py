@@ -23,6 +23,7 @@ from smarketing.eventlog.outbox import NewEvent, append
 from smarketing.eventlog.reading import ensure_identity, read
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Database, from_micros, migrate, open_database
+from smarketing.sql.snapshots import pinned
 from tests.builders.long_log import long_log
 from tests.builders.reports import MONDAY, TENANT, at, handoff
 
@@ -108,6 +109,19 @@ def test_figures_made_anew_at_once_are_those_that_the_consumers_made(folder: Pat
 
     assert _content(folder) == before
     assert list(folder.glob("reports*refold*")) == []
+
+
+def test_a_database_that_somebody_reads_is_not_replaced_under_their_eyes(folder: Path) -> None:
+    before = _content(folder)
+    with pinned(folder / "reports.db"), pytest.raises(BackupFaulty, match="being read"):
+        refold_now(folder)
+    emptied = _content(folder)
+
+    # What is there is whole, and read from the beginning when reports starts, or by asking again.
+    assert [emptied[log].position for log in _LOGS] == [0, 0]
+    assert list(folder.glob("reports*refold*")) == []
+    assert refold_now(folder) == 402
+    assert _content(folder) == before
 
 
 def test_where_a_log_is_not_at_hand_nothing_is_emptied(folder: Path) -> None:
