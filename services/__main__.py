@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in _BESIDE:
         # Imported only here: the supervisor itself needs neither the services nor their databases.
-        return import_module(_BESIDE[given[0]]).main(given[0], given[1:])  # type: ignore[no-any-return]
+        status: int = import_module(_BESIDE[given[0]]).main(given[0], given[1:])
+        return status
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="folder of databases, keys and tokens"

@@ -19,7 +19,6 @@ _PROGRAMS = {
     "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
-    "faketime": "faketime",
     "strace": "strace",
 }
 """Program → the Debian package that brings it."""

@@ -1,4 +1,4 @@
-"""What must hold of three databases that belong together: whole logs, known places, and conserved sums.
+"""What must hold of three SQLite files that belong together: whole logs, known places, and conserved sums.
 
 Every fault is a sentence; none means that consumers will go on where they were, and that no figure lies.
 """
@@ -92,13 +92,9 @@ def _fault_of_place(place: Checkpoint, followed: Connection) -> str:
         return f"is at position {place.position}, but the log ends at {end}."
     if place.position and place.record_time is not None:
         stored = followed.execute(_RECORDED, {"position": place.position}).scalar()
-        if stored is None or _micros(stored) != to_micros(place.record_time):
+        if stored != to_micros(place.record_time):
             return f"took in another event at position {place.position} than the log holds there."
     return ""
-
-
-def _micros(stored: object) -> int:
-    return stored if isinstance(stored, int) else to_micros(stored)  # type: ignore[arg-type]
 
 
 def _sums_of_leads(connection: Connection) -> str:
