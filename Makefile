@@ -57,10 +57,10 @@ lint: setup ## ruff, mypy, import rules
 unit: setup ## Unit and property tests alone (< 60 s)
 	$(BIN)/pytest tests/unit tests/property -n 2
 
-test: setup ## Everything but lint: unit, property, contract, end to end, a few faults (< 8 min)
+test: setup ## Unit, property, contract, end to end, a few faults; not what takes minutes by itself (< 8 min)
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
 
-thorough: setup ## The tests, with those that take minutes, and suites on both stores and engines
+thorough: setup ## All that test runs, what takes minutes, and each suite of calls on both stores and engines
 	THOROUGH=1 $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --timeout 600
 
 prove: setup ## The properties at full count; prints cases and seed
