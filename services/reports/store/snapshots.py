@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from services.reports.domain.periods import Micros
 from services.reports.store.schema import Tables, define_tables
 from smarketing.sql import Database, InsertRows, open_database
 from smarketing.sql.engine import sqlite_driver
+from smarketing.sql.errors import storage_error_of
 
 __all__ = ["SNAPSHOT_FOLDER", "Snapshot", "Snapshots", "places_in"]
 
@@ -69,7 +71,11 @@ class Snapshots:
         return [found for note in notes if (found := self._read(note)) is not None]
 
     def make(self, database: Database) -> Snapshot | None:
-        """Copy the tables as they are; None where nothing was folded in yet, or there is no room."""
+        """Copy the tables as they are; None where nothing was folded in yet, or there is no room.
+
+        Raises:
+            OSError, StorageError: when it cannot be made, or was given up.
+        """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         plain = self._folder / "new.db"
         plain.unlink(missing_ok=True)
@@ -82,6 +88,13 @@ class Snapshots:
                 logs, tenants = places_in(connection, self._tables)
             engine.dispose()
             return self._keep(plain, logs, tenants) if logs else None
+        except Exception as error:
+            self._check_given_up()
+            # The file is written by SQLite: a disk that is full by now is its error, not the system's.
+            translated = storage_error_of(error)
+            if translated is None:
+                raise
+            raise translated from error
         finally:
             plain.unlink(missing_ok=True)
 
@@ -96,9 +109,10 @@ class Snapshots:
             OSError, EOFError: when the copy cannot be read.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What is left of a copy that could not be read is no part of the next.
+        path.unlink(missing_ok=True)
         if snapshot is not None:
-            with gzip.open(snapshot.path, "rb") as packed, _created(path) as plain:
-                shutil.copyfileobj(packed, plain, _CHUNK_BYTES)
+            _unpack(snapshot.path, path)
         database = open_database(f"sqlite:///{path}", check=False)
         _hurry(database)
         try:
@@ -234,6 +248,14 @@ def _copied(tables: Tables) -> Sequence[Table]:
 def _engine(path: Path) -> Engine:
     _created(path).close()
     return create_engine(f"sqlite:///{path}", module=sqlite_driver(), poolclass=NullPool)
+
+
+def _unpack(packed_path: Path, path: Path) -> None:
+    try:
+        with gzip.open(packed_path, "rb") as packed, _created(path) as plain:
+            shutil.copyfileobj(packed, plain, _CHUNK_BYTES)
+    except zlib.error as error:
+        raise OSError(f"{packed_path.name} is damaged") from error
 
 
 def _plain(places: Places) -> dict[str, list[Any]]:

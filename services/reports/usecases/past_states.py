@@ -5,7 +5,7 @@ Whoever asks waits while the state is made; one that goes away leaves it being m
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -40,6 +40,7 @@ T = TypeVar("T")
 _MOST_KEPT: Final = 3
 _MOST_WAITING: Final = 8
 _IDLE_SECONDS: Final = 600.0
+_LOOK_SECONDS: Final = 60.0
 _WHOLE_LOG: Final = "tenants/-"
 _Untils: TypeAlias = tuple[tuple[str, Until], ...]
 
@@ -129,12 +130,13 @@ class PastStates:
             folded = queries.folded(connection) if above else queries.folded_of(connection, tenant)
             present = {log.service: Place(*log[1:]) for log in folded}
             untils = untils_of(asked, present)
-            if asked.positions is not None and INPUTS in asked.positions:
-                inputs = asked.positions[INPUTS][1]
+            if asked.positions is None:
+                inputs = self._journal.count_at(connection, tenant, asked.time)
+            else:
+                # An answer that left them out rested on none.
+                inputs = asked.positions.get(INPUTS, ("", 0))[1]
                 if not 0 <= inputs <= self._journal.count(connection, tenant):
                     raise AsOfInvalid("as_of.positions", "positions that were reached")
-            else:
-                inputs = self._journal.count_at(connection, tenant, asked.time)
             view = _WHOLE_LOG if above else tenant
             return _Wanted(tenant, view, tuple(sorted(untils.items())), inputs), present
 
@@ -202,6 +204,12 @@ class PastStates:
                 connection, self._tables.input_entry, wanted.tenant, wanted.inputs, entries
             )
 
+    async def run(self) -> None:
+        """Give up idle states until cancelled, though nobody asks for another."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.forget_idle()
+
     async def forget_idle(self) -> None:
         """Give up states that nobody asked for lately; of too many, those asked for least recently."""
         now = self._monotonic()
@@ -211,23 +219,26 @@ class PastStates:
             if state.making.done() and state.readers == 0
         )
         surplus = len(self._states) - _MOST_KEPT
-        for number, (used_at, _, wanted) in enumerate(idle):
-            if number < surplus or now - used_at > _IDLE_SECONDS:
-                await self._give_up(wanted)
+        await self._give_up(
+            [
+                wanted
+                for number, (used_at, _, wanted) in enumerate(idle)
+                if number < surplus or now - used_at > _IDLE_SECONDS
+            ]
+        )
 
     async def close(self) -> None:
         """Give up every state."""
         for state in self._states.values():
             state.making.cancel()
         await asyncio.gather(*(state.making for state in self._states.values()), return_exceptions=True)
-        for wanted in list(self._states):
-            await self._give_up(wanted)
+        await self._give_up(list(self._states))
 
-    async def _give_up(self, wanted: _Wanted) -> None:
-        state = self._states.pop(wanted, None)
-        if state is not None and state.making.done():
-            await asyncio.to_thread(state.making.result().close)
-            await asyncio.to_thread(shutil.rmtree, state.folder, ignore_errors=True)
+    async def _give_up(self, given_up: Iterable[_Wanted]) -> None:
+        # All at once, before anybody else's turn: who asks from now on has one made anew.
+        states = [self._states.pop(wanted) for wanted in given_up]
+        if states:
+            await asyncio.to_thread(_remove, [(state.making.result(), state.folder) for state in states])
 
 
 def _place_in(snapshot: Snapshot | None, wanted: _Wanted, service: str) -> Place | None:
@@ -242,6 +253,12 @@ def _place_in(snapshot: Snapshot | None, wanted: _Wanted, service: str) -> Place
 def _beginning(present: Place | None) -> Place | None:
     """Return the place before the first event; None of a log that told nothing to this day."""
     return None if present is None else Place(present.log_id, 0, 0)
+
+
+def _remove(states: Iterable[tuple[Database, Path]]) -> None:
+    for database, folder in states:
+        database.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(database: Database, query: Callable[[Any], T]) -> T:

@@ -1,5 +1,6 @@
 """Answers from past states are those that were given then, whatever was folded in since."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -107,6 +108,7 @@ class House:
     live: Database
     snapshots: Snapshots
     past: PastStates
+    passed: list[float]
     now: datetime = MONDAY
     positions: tuple[int, int] = (0, 0)
 
@@ -156,6 +158,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             _TABLES.metadata.create_all(connection)
         writer = await stack.enter_async_context(Writer(live, now=lambda: MONDAY))
         snapshots = Snapshots(tmp_path / "copies", schema="1", most_bytes=10**9)
+        passed = [0.0]
         past = PastStates(
             writer,
             _TABLES,
@@ -164,10 +167,10 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 _MODEL, {"leads": lambda view: View(leads, view), "sla": lambda view: View(sla, view)}
             ),
             folder=tmp_path / "past",
-            monotonic=lambda: 0.0,
+            monotonic=lambda: passed[0],
         )
         stack.push_async_callback(past.close)
-        yield House(leads, sla, live, snapshots, past)
+        yield House(leads, sla, live, snapshots, past, passed)
 
 
 def _everything(tenant: str, now: int) -> Callable[[Any], dict[str, Any]]:
@@ -373,6 +376,56 @@ async def test_a_copy_of_a_log_that_was_restored_since_is_not_used(house: House)
     await house.then(house.asked(TENANT), _nothing)
 
     assert house.snapshots.all() == []
+
+
+def _cut_off(packed: bytes) -> bytes:
+    return packed[: len(packed) // 2]
+
+
+def _scribbled(packed: bytes) -> bytes:
+    return packed[:40] + b"\xff" * 40 + packed[80:]
+
+
+@pytest.mark.parametrize("spoil", [_cut_off, _scribbled])
+async def test_a_copy_that_cannot_be_read_is_passed_over(
+    house: House, spoil: Callable[[bytes], bytes]
+) -> None:
+    live = _live_through(house, Random(7))
+    next(live)
+    house.fold()
+    copy = house.snapshots.make(house.live)
+    assert copy is not None
+    asked = house.asked(TENANT)
+    answers = house.present(_everything(TENANT, asked.time))
+    copy.path.write_bytes(spoil(copy.path.read_bytes()))
+
+    assert await house.then(asked, _everything(TENANT, asked.time)) == answers
+
+
+async def test_inputs_told_in_the_instant_of_an_answer_that_named_none_are_not_in_it(house: House) -> None:
+    house.leads.tell(_told_of_leads(TENANT)[:5], house.now, TENANT)
+    house.fold()
+    asked = house.asked(TENANT)
+    house.record(_cost(TENANT, 1, 1))
+
+    assert await house.then(asked, lambda connection: _JOURNAL.count(connection, TENANT)) == 0
+
+
+async def test_of_past_states_asked_for_at_once_three_are_kept_and_ten_minutes_later_none(
+    house: House, tmp_path: Path
+) -> None:
+    asked = []
+    for number, _ in enumerate(_live_through(house, Random(8))):
+        if number % 2:
+            house.fold()
+            asked.append(house.asked(TENANT))
+    await asyncio.gather(*(house.then(each, _nothing) for each in asked * 3))
+
+    assert len(asked) == 6
+    assert len(list((tmp_path / "past").iterdir())) == 3
+    house.passed[0] = 601.0
+    await house.past.forget_idle()
+    assert list((tmp_path / "past").iterdir()) == []
 
 
 @pytest.mark.parametrize(

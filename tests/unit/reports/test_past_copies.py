@@ -12,7 +12,7 @@ from services.reports.domain.clocks import ClockChange
 from services.reports.store.fold import Folded, FoldedTenant
 from services.reports.store.snapshots import Snapshots
 from services.reports.usecases.snapshot_keeping import SnapshotPace
-from smarketing.sql import open_database
+from smarketing.sql import StorageError, open_database
 from tests.builders.reports import TENANT, Ledger, a_ledger, at, clock_event, submitted
 
 _DAY = 86_400_000_000
@@ -128,6 +128,22 @@ def test_the_oldest_copies_go_first_where_they_take_too_much_room(tmp_path: Path
             copies.make(ledger.database)
 
     assert [each.time for each in copies.thin(at(days=3))] == [at(days=3)]
+
+
+def test_a_database_that_cannot_be_copied_is_told_as_storage_that_fails(tmp_path: Path) -> None:
+    copies = Snapshots(tmp_path / "copies", schema="1", most_bytes=10**9)
+    path = tmp_path / "live.db"
+    with (
+        a_ledger() as ledger,
+        open_database(f"sqlite:///{path}", check=False) as file,
+        file.writer_engine.begin() as connection,
+    ):
+        ledger.tables.metadata.create_all(connection)
+    path.write_bytes(b"no database" * 10_000)
+
+    with pytest.raises(StorageError):
+        copies.make(file)
+    assert list((tmp_path / "copies").iterdir()) == []
 
 
 @pytest.mark.parametrize("in_file", [True, False])
