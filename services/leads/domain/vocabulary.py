@@ -3,9 +3,10 @@
 A word that stands for nothing here is kept as it was told: no lead is refused for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from services.leads.domain.errors import Fault
@@ -26,9 +27,9 @@ class Segment:
     also_known_as: tuple[str, ...] = ()
 
     @property
-    def words(self) -> set[str]:
-        """All its names, in lower case."""
-        return {_word(name) for name in (self.segment, *self.also_known_as)}
+    def names(self) -> tuple[str, ...]:
+        """By what senders know it."""
+        return (self.segment, *self.also_known_as)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +48,21 @@ class OfflineSource:
     campaign: str = ""
     """What the campaign is called in figures; empty leaves what was told."""
 
-    def is_meant(self, told: Qualification, at: datetime) -> bool:
-        """Tell whether a lead that inquired at an instant says that it came from here."""
-        if (self.start_time and at < self.start_time) or (self.end_time and at >= self.end_time):
-            return False
-        by_code = bool(self.code) and _word(self.code) == _word(told.campaign)
-        return by_code or (bool(self.self_report) and _word(self.self_report) == _word(told.source or ""))
+    def counts_at(self, at: datetime) -> bool:
+        """Tell whether it counts for an inquiry at an instant."""
+        return (not self.start_time or at >= self.start_time) and (not self.end_time or at < self.end_time)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vocabulary:
-    """The words of one tenant."""
+    """The words of one tenant, looked up at the same cost however many there are."""
 
     segments: tuple[Segment, ...] = ()
     offline_sources: tuple[OfflineSource, ...] = ()
 
     def segment_of(self, name: str) -> str:
         """Return what the segment of this name is called here; the name itself where nobody named it."""
-        known = (each.segment for each in self.segments if _word(name) in each.words)
-        return next(known, name) if name else name
+        return self._segments.get(_word(name), name)
 
     def understood(self, told: Qualification, at: datetime) -> Qualification:
         """Return what is meant by what was told of an inquiry at an instant.
@@ -76,10 +73,24 @@ class Vocabulary:
             told = replace(told, segment=segment)
         if told.source_channel is not SourceChannel.UNMAPPED:
             return told
-        source = next((each for each in self.offline_sources if each.is_meant(told, at)), None)
-        if source is None:
+        meant = (*self._codes.get(_word(told.campaign), ()), *self._reports.get(_word(told.source or ""), ()))
+        first = min((place for place in meant if self.offline_sources[place].counts_at(at)), default=None)
+        if first is None:
             return told
+        source = self.offline_sources[first]
         return replace(told, source_channel=source.source_channel, campaign=source.campaign or told.campaign)
+
+    @cached_property
+    def _segments(self) -> dict[str, str]:
+        return {_word(name): each.segment for each in reversed(self.segments) for name in each.names}
+
+    @cached_property
+    def _codes(self) -> dict[str, list[int]]:
+        return _places(each.code for each in self.offline_sources)
+
+    @cached_property
+    def _reports(self) -> dict[str, list[int]]:
+        return _places(each.self_report for each in self.offline_sources)
 
     def faults(self) -> Iterator[Fault]:
         """Yield what is wrong with these words."""
@@ -117,6 +128,15 @@ def _offline_faults(sources: tuple[OfflineSource, ...]) -> Iterator[Fault]:
             yield Fault(f"{path}.source_channel", "must be a channel")
         if each.start_time and each.end_time and each.end_time <= each.start_time:
             yield Fault(f"{path}.end_time", "must be after the start_time")
+
+
+def _places(words: Iterable[str]) -> dict[str, list[int]]:
+    """Return where in the order each word stands; what is empty is no word."""
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        if word:
+            places.setdefault(_word(word), []).append(place)
+    return places
 
 
 def _word(text: str) -> str:

@@ -1,6 +1,7 @@
 """The playbook: protobuf ⇄ domain. What is shown has its defaults filled in; what is kept has not."""
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -58,8 +59,9 @@ def playbook_bytes(playbook: Playbook) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
+@lru_cache(maxsize=256)
 def playbook_from_bytes(content: bytes, *, version: int) -> Playbook:
-    """Return what was kept."""
+    """Return what was kept; remembered, because every transaction of the tenant asks."""
     return playbook_of(playbookpb.Playbook.FromString(content), version=version)
 
 

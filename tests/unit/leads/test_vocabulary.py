@@ -66,6 +66,17 @@ def test_what_a_lead_says_of_itself_is_a_source() -> None:
     assert (meant.source_channel, meant.campaign) == (SourceChannel.WORD_OF_MOUTH, "none of ours")
 
 
+def test_of_several_sources_that_are_meant_the_first_that_counts_decides() -> None:
+    later = OfflineSource(self_report="tv", source_channel=SourceChannel.PRESS)
+    over = OfflineSource(code="TUNE24", end_time=NOON, source_channel=SourceChannel.DIRECT_MAIL_RESPONSE)
+
+    meant = Vocabulary(offline_sources=(over, RADIO, later)).understood(
+        told(campaign="TUNE24", source="TV"), NOON
+    )
+
+    assert meant.source_channel is SourceChannel.RADIO_RESPONSE
+
+
 def test_a_channel_that_the_sender_knows_is_not_changed() -> None:
     known = told(source_channel=SourceChannel.DISPLAY, campaign="TUNE24")
 
