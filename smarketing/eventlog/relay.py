@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
@@ -89,6 +90,8 @@ class Relay:
         self._stored = 0
         self._stored_at = 0.0
         self._unsure = True
+        self._client: Client | None = None
+        self._context: Any = None
 
     @property
     def position(self) -> int:
@@ -122,7 +125,10 @@ class Relay:
         client = await self._link.client()
         if self._admit is not None:
             await self._admit()
-        stream = client.jetstream(timeout=self._ack_seconds)
+        if client is not self._client:
+            # One for a connection: each that publishes leaves its subscription to answers behind.
+            self._client, self._context = client, client.jetstream(timeout=self._ack_seconds)
+        stream = self._context
         await self._begin()
         # The newest may be there already. One by one until one was not: a window would break at each that
         # is, and the bus forgets an id that it refused.
@@ -155,6 +161,9 @@ class Relay:
         if log_id != self._log_id:
             self._log_id, self._position, self._stored = log_id, position, -1
             await self._store(at_once=True)
+        elif position > self._position:
+            # Another published meanwhile, and went further.
+            self._position = self._stored = position
 
     async def _ensure_stream(self, stream: JetStreamContext) -> int:
         """Make the stream, or make it as it should be; return the number of its last message."""
@@ -226,7 +235,8 @@ class Relay:
         while waiting and not client.is_closed and self._loop_time() < deadline:
             _, waiting = await asyncio.wait(waiting, timeout=_LOOK_SECONDS)
         for answer in (answer for answer in answers if answer is not None):
-            # Cancelled unless it is done; looked at, so that nobody is told of an error that nobody missed.
+            # Cancelled unless it is done: this client hands on no refusal, so a full bus shows by silence.
+            # Looked at, so that nobody is told of an error that nobody missed.
             if not answer.cancel():
                 answer.exception()
         return answers

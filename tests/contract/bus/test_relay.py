@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
@@ -69,8 +71,7 @@ def place(log: ServedLog, carried: Carried) -> int:
 async def published(log: ServedLog, carried: Carried, position: int) -> None:
     """Return when the relay's stored place is there."""
     async with asyncio.timeout(20):
-        while place(log, carried) < position:  # noqa: ASYNC110 -- it is a row
-            await asyncio.sleep(0.02)
+        await carried.when(lambda: place(log, carried) >= position)
 
 
 async def test_every_event_is_published_in_order_under_an_id_of_its_own(
@@ -108,6 +109,33 @@ async def test_a_log_that_is_put_on_the_bus_late_is_carried_from_its_head(
     assert [position for _, position in await told(carried)] == [3]
 
 
+async def forgotten_by_the_bus(carried: Carried) -> None:
+    """Return when the bus knows no id of before any more."""
+    # By its own clock, and it tells nobody: to ask would be to publish.
+    await asyncio.sleep(carried.stream.duplicate_window_seconds + 0.3)
+
+
+async def test_a_relay_for_which_another_stood_in_goes_on_where_that_one_was(
+    log: ServedLog, carried: Carried
+) -> None:
+    carried.stream = replace(carried.stream, duplicate_window_seconds=0.1)
+    first = carried.start_relay()
+    await log.record("a")
+    await published(log, carried, 1)
+    await carried.stop_relay()
+    carried.start_relay()
+    await log.record("b", "c")
+    await published(log, carried, 3)
+    await carried.stop_relay()
+
+    await forgotten_by_the_bus(carried)
+    carried.relaying = asyncio.create_task(first.run())
+    await log.record("d")
+    await published(log, carried, 4)
+
+    assert [position for _, position in await told(carried)] == [1, 2, 3, 4]
+
+
 async def set_back(log: ServedLog, carried: Carried, position: int) -> None:
     """Leave the relay's place as a crash between publishing and storing would."""
     with log.database.writer_engine.begin() as connection:
@@ -135,7 +163,7 @@ async def test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_t
         assert [position for _, position in await told(carried)] == [1, 2]
         await carried.stop_relay()
 
-        await asyncio.sleep(carried.stream.duplicate_window_seconds + 0.3)
+        await forgotten_by_the_bus(carried)
         await set_back(log, carried, 0)
         carried.start_relay()
         await carried.acknowledged(4)
@@ -207,6 +235,34 @@ async def test_a_full_bus_makes_the_relay_wait_and_nobody_else(  # noqa: PLR0917
         await published(log, carried, 31)
 
     assert len(seen(follower)) == 31
+
+
+async def test_a_relay_that_waits_for_room_leaves_nothing_behind_on_its_connection(
+    log: ServedLog, nats_server: NatsServer, a_bus: ABus
+) -> None:
+    carried = a_bus([nats_server], name="full", max_bytes=8_000)
+    await witnessed(carried)
+    client = await carried.owners_link.client()
+    attempts = 0
+
+    async def admit() -> None:
+        nonlocal attempts
+        attempts += 1
+
+    async def subscriptions() -> int:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            told = await http.get(f"{nats_server.monitor}/connz", params={"cid": client.client_id or 0})
+        [connection] = told.json()["connections"]
+        return int(connection["subscriptions"])
+
+    relay = carried.start_relay(admit=admit, ack_seconds=0.3, longest_pause_seconds=0.05)
+    await log.record("fits", "x" * 5_500, "y" * 5_500)
+    await carried.when(lambda: relay.position == 2 and attempts >= 3)
+    before = await subscriptions()
+    await carried.when(lambda: attempts >= 10)
+
+    assert (relay.position, await subscriptions()) == (2, before)
+    assert await carried.owners_link.client() is client
 
 
 async def test_a_bus_that_dies_among_many_messages_has_them_all_in_order_afterwards(
