@@ -18,7 +18,7 @@ from smarketing.server.edge import Edge
 from smarketing.server.listening import GrpcServer, listen, new_server
 from smarketing.server.policy import Policy, check_policy
 from smarketing.server.settings import ServerConfig
-from smarketing.sql import ReadersBusy, StorageUnavailable, WriterBusy
+from smarketing.sql import ReadersBusy, StorageFull, StorageUnavailable, WriterBusy
 
 __all__ = ["BackgroundTask", "RunningServer", "Servicer", "serve", "start_server"]
 
@@ -166,8 +166,8 @@ async def _supervised(task: BackgroundTask) -> None:
         try:
             await task.run()
         except Exception as error:
-            # A database that is away comes back; the process would only lose its connections by ending.
-            if not _is_storage_away(error):
+            # A database that is away, or full, comes back: by ending the process would only stop answering.
+            if not _may_pass(error):
                 raise
             _log.warning("task_waits_for_storage", task=task.name, fault=str(error))
             await asyncio.sleep(_STORAGE_RETRY_SECONDS)
@@ -175,10 +175,10 @@ async def _supervised(task: BackgroundTask) -> None:
             raise TaskEnded(task.name)
 
 
-def _is_storage_away(error: BaseException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_storage_away, error.exceptions))
-    return isinstance(error, StorageUnavailable | ReadersBusy | WriterBusy)
+        return all(map(_may_pass, error.exceptions))
+    return isinstance(error, StorageUnavailable | StorageFull | ReadersBusy | WriterBusy)
 
 
 async def _report_readiness(running: RunningServer, ready: Callable[[], Awaitable[bool]]) -> None:

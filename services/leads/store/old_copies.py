@@ -30,7 +30,11 @@ class OldCopies:
 
     size_bytes: Callable[[], int]
     rewrite: Callable[[], bool]
-    """Leave only what the rows are now; False when somebody is in the middle of something."""
+    """Leave only what the rows are now; False when somebody is in the middle of something.
+
+    Raises:
+        StorageError: when storage is at fault, such as `StorageFull`: each table needs room for a second one.
+    """
 
 
 def old_copies(database: Database) -> OldCopies | None:
@@ -65,7 +69,7 @@ def rewrite_file(path: Path) -> bool:
         except driver.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 return False
-            raise
+            raise storage_error_of(error) or error from error
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
@@ -91,17 +95,19 @@ def _size_of_tables(database: Database) -> int:
 
 def _rewrite_tables(database: Database) -> bool:
     """Write each table anew into a file of its own; who asks for it waits for some seconds a gigabyte."""
-    with closing(database.writer_engine.raw_connection()) as raw:
-        connection: Any = raw.driver_connection
-        try:
-            connection.execute(f"SET statement_timeout TO '{_LONGEST}'")
-            for name in _tables():
-                connection.execute(f'VACUUM (FULL) "{name}"')
-        except Exception as error:
-            if not isinstance(storage_error_of(error), StorageUnavailable):
-                raise
-            _log.info("old_copies_kept_for_now", reason=type(error).__name__)
-            return False
-        finally:
-            raw.invalidate()  # the session's settings were changed
+    try:
+        with closing(database.writer_engine.raw_connection()) as raw:
+            connection: Any = raw.driver_connection
+            try:
+                connection.execute(f"SET statement_timeout TO '{_LONGEST}'")
+                for name in _tables():
+                    connection.execute(f'VACUUM (FULL) "{name}"')
+            finally:
+                raw.invalidate()  # the session's settings were changed
+    except Exception as error:
+        refused = storage_error_of(error)
+        if not isinstance(refused, StorageUnavailable):
+            raise refused or error from error
+        _log.info("old_copies_kept_for_now", reason=type(error).__name__)
+        return False
     return True

@@ -20,6 +20,7 @@ from services.leads.store.transaction import LeadTx
 from services.leads.usecases.erasing import erase_leads
 from services.leads.usecases.routing import SYSTEM
 from smarketing.logs import get_log
+from smarketing.sql import StorageFull
 
 _log = get_log(__name__)
 
@@ -30,6 +31,8 @@ _SMALL_BYTES: Final = 256 * 1024 * 1024
 """A file up to this size is rewritten as soon as somebody was erased: writers wait two or three seconds."""
 _LARGE_EVERY: Final = timedelta(days=1)
 """How often a larger file is rewritten at most, for all who were erased since."""
+_FULL_EVERY: Final = timedelta(minutes=15)
+"""How often it is tried where there was no room: a try takes all the room there is, and writers wait."""
 _AT_ONCE: Final = 50
 """Leads erased in one transaction: callers wait behind it for milliseconds."""
 
@@ -58,6 +61,7 @@ class Forgetter:
         self._succeeded = succeeded
         self._small_bytes = small_bytes
         self._rewrite_time: datetime | None = None
+        self._full_until: datetime | None = None
         self._prepared: set[LeadKey] = set()
         self._next_retention: datetime | None = None
         self._pending = Gauge(
@@ -88,13 +92,27 @@ class Forgetter:
         self._show(pending)
         if not pending:
             return 0
+        is_journaled = await self._journaled(pending)
         await self._prepare([each for each in pending if (each.tenant, each.lead) not in self._prepared])
         if self._copies is not None and not await self._rewritten(self._copies, pending):
+            return 0
+        if not is_journaled:
             return 0
         await self._store.sweep(lambda tx: tx.subjects.finish(pending))
         self._prepared.clear()
         self._show([])
         return len(pending)
+
+    async def _journaled(self, pending: Sequence[Erasure]) -> bool:
+        """Whether a database that is restored would forget them again: without that no erasure is over."""
+        if self._journal is None:
+            return True
+        try:
+            await asyncio.to_thread(self._journal.append, pending)
+        except OSError as error:
+            _log.error("erasures_not_in_journal", fault=str(error), leads=len(pending))
+            return False
+        return True
 
     async def _prepare(self, new: Sequence[Erasure]) -> None:
         """Do what needs no rewritten file, once for each erasure."""
@@ -104,8 +122,6 @@ class Forgetter:
         for start in range(0, len(answers), _AT_ONCE):
             part = answers[start : start + _AT_ONCE]
             await self._store.sweep(partial(_drop_answers, keys=part))
-        if self._journal is not None:
-            await asyncio.to_thread(self._journal.append, new)
         self._prepared.update((each.tenant, each.lead) for each in new)
 
     async def _rewritten(self, copies: OldCopies, pending: Sequence[Erasure]) -> bool:
@@ -117,7 +133,17 @@ class Forgetter:
             size_bytes = await asyncio.to_thread(copies.size_bytes)
             if size_bytes > self._small_bytes and now < last + _LARGE_EVERY:
                 return False
-        done = await asyncio.to_thread(copies.rewrite)
+        return await self._written_anew(copies, now)
+
+    async def _written_anew(self, copies: OldCopies, now: datetime) -> bool:
+        if self._full_until is not None and now < self._full_until:
+            return False
+        try:
+            done = await asyncio.to_thread(copies.rewrite)
+        except StorageFull as error:
+            _log.error("no_room_to_write_anew", fault=str(error))
+            self._full_until = now + _FULL_EVERY
+            return False
         if done:
             self._rewrite_time = now
         return done

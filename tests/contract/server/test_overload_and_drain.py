@@ -11,6 +11,7 @@ from smarketing.server.admission import AdmissionLimits
 from smarketing.server.bootstrap import BackgroundTask, TaskEnded, serve
 from smarketing.server.draining import server_draining
 from smarketing.server.methods import CallLimits
+from smarketing.sql import StorageFault, StorageFull, StorageUnavailable
 from tests.contract.server.echo import (
     EchoResponse,
     EchoServicer,
@@ -200,6 +201,24 @@ async def test_a_background_task_that_simply_returns_ends_the_process_too():
             await serve(rig.running, background=[BackgroundTask("sweep", returns)], ready=_ready)
 
         assert caught.group_contains(TaskEnded, match="sweep")
+
+
+@pytest.mark.parametrize("fault", [StorageUnavailable(StorageFault.UNREACHABLE), StorageFull("no room")])
+async def test_a_background_task_waits_for_storage_that_refuses_and_begins_again(monkeypatch, fault):
+    monkeypatch.setattr("smarketing.server.bootstrap._STORAGE_RETRY_SECONDS", 0)
+    begun, stop = [], asyncio.Event()
+
+    async def sweeps():
+        begun.append(len(begun))
+        if len(begun) == 1:
+            raise fault
+        stop.set()
+        await _forever()
+
+    async with serving() as rig, asyncio.timeout(30):
+        await serve(rig.running, background=[BackgroundTask("sweep", sweeps)], ready=_ready, stop=stop)
+
+    assert begun == [0, 1]
 
 
 async def test_asked_to_stop_it_cancels_background_tasks_after_the_last_call():

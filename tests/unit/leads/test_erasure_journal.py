@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry
 
 from services.leads.domain.privacy import Cause, Erasure
 from services.leads.store.journal import ErasureJournal
-from services.leads.store.transaction import LeadTx
+from services.leads.store.transaction import By, LeadTx
+from services.leads.usecases.erasing import EraseSubject, Subject, erase_subjects
 from services.leads.usecases.forgetting import Forgetter
-from tests.builders.leads import House, a_submission
+from tests.builders.leads import FORM, House, a_submission
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -58,3 +59,23 @@ async def test_only_who_is_there_and_not_forgotten_is_forgotten_again(tmp_path: 
         erased, kept = await house.store.sweep(look)
         assert erased is not None
         assert (erased.cause, kept) == (Cause.RETENTION, None)
+
+
+async def test_an_erasure_is_not_over_before_the_journal_names_it_and_is_once_that_can_be_written(
+    tmp_path: Path,
+) -> None:
+    folder, registry = tmp_path / "not mounted", CollectorRegistry()
+    journal = ErasureJournal(folder / "erasures.log")
+    async with House() as house:
+        [known] = await house.submit(a_submission(1))
+        lead = known.handoff.id.lead
+        subject = Subject(tenant="default", lead=lead)
+        await house.one(erase_subjects, EraseSubject(subject=subject, by=By(FORM)))
+        forgetter = Forgetter(house.store, registry, now=lambda: house.now, copies=None, journal=journal)
+
+        assert await forgetter.finish_once() == 0
+        assert registry.get_sample_value("smarketing_leads_erasures_pending") == 1
+        folder.mkdir()
+        assert await forgetter.finish_once() == 1
+        assert registry.get_sample_value("smarketing_leads_erasures_pending") == 0
+    assert ErasureJournal(folder / "erasures.log").read() == {("default", lead): Cause.REQUEST}

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.lead import History
 from services.leads.domain.privacy import PrivacySettings
+from services.leads.store.old_copies import OldCopies
 from services.leads.store.retention import aged_leads
 from services.leads.store.sealed_texts import EVIDENCE, seal
 from services.leads.store.transaction import By, LeadTx
@@ -17,6 +18,7 @@ from services.leads.usecases.erasing import EraseSubject, Subject, erase_subject
 from services.leads.usecases.forgetting import Forgetter, erase_aged
 from services.leads.usecases.merging import MergeLeads, merge_leads
 from services.leads.usecases.offers import AnswerOffer, reject_offers
+from smarketing.sql import StorageFull
 from tests.builders.leads import FORM, House, a_submission
 
 YEAR = timedelta(days=365)
@@ -153,6 +155,30 @@ async def test_an_erasure_is_pending_until_its_traces_are_gone() -> None:
         assert erasure is not None
         assert (erasure.erase_time, erasure.finish_time) == (asked, house.now)
         assert registry.get_sample_value("smarketing_leads_erasures_pending") == 0
+
+
+async def test_where_there_is_no_room_to_write_anew_it_is_not_tried_again_at_once() -> None:
+    tries, has_room = 0, False
+
+    def rewrite() -> bool:
+        nonlocal tries
+        tries += 1
+        if not has_room:
+            raise StorageFull("no room")
+        return True
+
+    async with House() as house:
+        copies = OldCopies(size_bytes=lambda: 0, rewrite=rewrite)
+        forgetter = Forgetter(house.store, CollectorRegistry(), now=lambda: house.now, copies=copies)
+        lead = await a_closed_lead(house, 1)
+        await house.one(erase_subjects, EraseSubject(subject=Subject(tenant="default", lead=lead), by=BY))
+        assert [await forgetter.finish_once() for _ in range(3)] == [0, 0, 0]
+        assert tries == 1
+        has_room = True
+        house.later(minutes=15)
+
+        assert await forgetter.finish_once() == 1
+        assert tries == 2
 
 
 async def test_evidence_of_an_open_handoff_goes_with_the_rest() -> None:
