@@ -197,7 +197,7 @@ async def _built(
         writer,
         figures,
         MonthEnds(SCHEMA.reports.month_end, SCHEMA.reports.tenant_setting),
-        age=freshness.age,
+        complete_until=freshness.complete_until,
         now=now,
         succeeded=lambda: telemetry.task_succeeded("month_ends"),
     )
@@ -252,6 +252,7 @@ async def _built(
             BackgroundTask("gauges", gauges.run),
             BackgroundTask("snapshots", copying.run),
             BackgroundTask("month_ends", month_ends.run),
+            BackgroundTask("past_states", past.run),
             BackgroundTask("loop_lag", telemetry.measure_loop_lag),
             BackgroundTask("http", http.run),
         ),

@@ -24,7 +24,7 @@ _log = get_log(__name__)
 
 _LOOK_SECONDS: Final = 300.0
 _CURRENT: Final = timedelta(minutes=1)
-"""So long at most may it have been uncertain that every event is folded in."""
+"""So long ago at most may be the instant until which every event is certainly folded in."""
 _GROUPED_BY: Final = (Dimension.TEAM, Dimension.SOURCE_CHANNEL)
 """Besides the whole, figures are kept by each of these that they know."""
 _MOST_ROWS: Final = 500
@@ -41,7 +41,7 @@ class MonthEndKeeper:
         figures: Figures,
         month_ends: MonthEnds,
         *,
-        age: Callable[[], timedelta],
+        complete_until: Callable[[], datetime | None],
         now: Callable[[], datetime],
         succeeded: Callable[[], None] = lambda: None,
     ) -> None:
@@ -49,7 +49,7 @@ class MonthEndKeeper:
         self._figures = figures
         self._month_ends = month_ends
         self._as_of = AsOfReader(figures.queries)
-        self._age = age
+        self._complete_until = complete_until
         self._now = now
         self._succeeded = succeeded
 
@@ -65,11 +65,12 @@ class MonthEndKeeper:
 
     async def look(self) -> int:
         """Take the copies that are due, and return of how many tenants."""
-        if self._age() > _CURRENT:
+        until = self._complete_until()
+        if until is None or self._now() - until > _CURRENT:
             return 0
         taken = 0
         for tenant in await self._writer.read(self._month_ends.tenants):
-            found = await self._writer.read(self._figures_of(tenant))
+            found = await self._writer.read(self._figures_of(tenant, until))
             if found is not None:
                 (kept,) = await self._writer.run(self._keep, [found])
                 taken += kept
@@ -79,11 +80,12 @@ class MonthEndKeeper:
         del now
         return [self._month_ends.keep(connection, *each) for each in found]
 
-    def _figures_of(self, tenant: str) -> Callable[[Any], _Kept | None]:
+    def _figures_of(self, tenant: str, until: datetime) -> Callable[[Any], _Kept | None]:
         def read(connection: Any) -> _Kept | None:
             now = micros_of(self._now())
             queries = self._figures.queries
-            this_month = first_of_month(queries.days(connection, tenant).day_of(now))
+            # A month of which the last minute may not be folded in yet is not over here.
+            this_month = first_of_month(queries.days(connection, tenant).day_of(micros_of(until)))
             month = first_of_month(this_month - 1)
             newest = self._month_ends.newest(connection, tenant)
             if (newest is not None and newest >= month) or not queries.folded_of(connection, tenant):

@@ -97,10 +97,10 @@ class ReportServicer(ReportServiceServicer):
 
         def read(connection: Any) -> tuple[list[FigureRow], reportspb.MonthEnd | None]:
             rows = self._figures.query(connection, kpi.kpi_id, question, basis)
-            month_end = self._month_end(
-                connection, Asked(kpi.kpi_id, basis or "", question.group_by), question
-            )
-            return rows, None if request.HasField("as_of") else month_end
+            if request.HasField("as_of"):
+                return rows, None
+            asked = Asked(kpi.kpi_id, basis or "", question.group_by)
+            return rows, self._month_end(connection, asked, question)
 
         (rows, month_end), as_of = await self._ask(request, question, read)
         group_by = kpi.grouped_by(question.group_by)

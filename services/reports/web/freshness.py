@@ -20,18 +20,25 @@ class Freshness:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._current: dict[str, datetime] = {}
+        self._awaited: set[str] = set()
 
     def expect(self, log: str) -> None:
         """Count a log from now on; until it is first current, its age is that of this call."""
         self._current[log] = self._now()
+        self._awaited.add(log)
 
     def current(self, log: str) -> None:
         """Note that everything known of a log is folded in."""
         self._current[log] = self._now()
+        self._awaited.discard(log)
 
     def age(self) -> timedelta:
         """Return for how long the log that is furthest behind has not been current."""
         return max((self._now() - since for since in self._current.values()), default=timedelta())
+
+    def complete_until(self) -> datetime | None:
+        """Return until when all that was told is folded in; None before each log was current once."""
+        return None if self._awaited else min(self._current.values(), default=None)
 
 
 class HeardSource:

@@ -1,7 +1,7 @@
 """ReportService over a real port, fed by the logs of two peers."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.type.date_pb2 import Date
 from grpc_status import rpc_status
 
+from services.reports.rpc.month_ending import MonthEndKeeper
 from services.reports.store.database import SCHEMA
+from services.reports.store.month_ends import MonthEnds
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
@@ -380,3 +382,26 @@ async def test_the_month_end_stays_beside_what_late_facts_restate(house: House) 
     past = await house.stub.QueryKpi(request, metadata=house.by("lee"))
     assert not mine.HasField("month_end")
     assert not past.HasField("month_end")
+
+
+async def test_a_month_is_over_once_all_that_was_told_until_its_end_is_folded_in(house: House) -> None:
+    tables, writer = SCHEMA.reports, house.process.writer
+    month_ends = MonthEnds(tables.month_end, tables.tenant_setting)
+    end, second = datetime(2026, 3, 1, tzinfo=UTC), timedelta(seconds=1)
+
+    async def newest_after(complete_until: datetime | None) -> int | None:
+        keeper = MonthEndKeeper(
+            writer,
+            house.process.figures,
+            month_ends,
+            complete_until=lambda: complete_until,
+            now=lambda: end + second,
+        )
+        await keeper.look()
+        return await writer.read(lambda connection: month_ends.newest(connection, TENANT))
+
+    # A process that has just started knows nothing yet of what was told while it was down.
+    assert await newest_after(None) is None
+    assert await newest_after(end - 90 * second) is None
+    assert await newest_after(end - second) == date(2026, 1, 1).toordinal()
+    assert await newest_after(end) == date(2026, 2, 1).toordinal()

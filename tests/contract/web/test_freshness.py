@@ -91,6 +91,20 @@ def test_the_log_that_is_furthest_behind_decides() -> None:
     assert freshness.age() == timedelta(seconds=30)
 
 
+def test_nothing_is_complete_before_each_log_was_current_once() -> None:
+    clock = _Clock()
+    freshness = Freshness(clock)
+    freshness.expect("leads")
+    freshness.expect("sla")
+    freshness.current("leads")
+    began = clock.now
+    assert freshness.complete_until() is None
+
+    clock.pass_by(5)
+    freshness.current("sla")
+    assert freshness.complete_until() == began
+
+
 @pytest.mark.parametrize(
     ("choice", "first", "last"),
     [
