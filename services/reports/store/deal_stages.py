@@ -11,7 +11,8 @@ from services.reports.domain.deals import WON
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.forecast_kpis import STAY_QUANTILE, STAY_WINDOW_DAYS
 from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import Micros, Period
+from services.reports.domain.periods import Days, Micros, Period
+from services.reports.store.deal_sums import DealCells
 from services.reports.store.lead_counts import Found, inserted, taken_out
 from services.reports.store.queries import GroupKey, Queries, Question
 
@@ -43,7 +44,8 @@ class DealStages:
         at, asked = taken_out(question, Dimension.OPPORTUNITY_STAGE)
         ranks = _Ranks(order)
         came: dict[GroupKey, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-        for group, stage, reached, items in self._cells(connection, asked, "deal stage"):
+        cells = DealCells(self._queries, connection, question.tenant)
+        for (group, stage, reached), (items, _) in cells.of("deal stage", asked).items():
             for passed, went_on in ranks.passed(stage, reached.split(",")):
                 came[group][passed][0] += items * went_on
                 came[group][passed][1] += items
@@ -59,8 +61,9 @@ class DealStages:
         order = self.order(connection, question.tenant)
         at, asked = taken_out(question, Dimension.OPPORTUNITY_STAGE)
         flows: dict[GroupKey, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        cells = DealCells(self._queries, connection, question.tenant)
         for number, anchor in enumerate(("deal in", "deal out")):
-            for group, stage, other, items in self._cells(connection, asked, anchor):
+            for (group, stage, other), (items, _) in cells.of(anchor, asked).items():
                 # Without a name it is the first stage: between the two nobody came and nobody left.
                 if (stage or order[0]) != (other or order[0]):
                     flows[group][stage or order[0]][number] += items
@@ -74,61 +77,22 @@ class DealStages:
     def stagnation(self, connection: Connection, question: Question) -> Found:
         """Return how many open ones stand longer in their stage than usual (P12)."""
         order = self.order(connection, question.tenant)
-        usual = self._usual_stays(connection, question, order[0])
-        today = self._queries.days(connection, question.tenant).day_of(question.now)
+        cells = DealCells(self._queries, connection, question.tenant)
+        today = cells.days.day_of(question.now)
+        usual = _usual_stays(cells, question, today, order[0])
         by_stage: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-        for stage, items in self._open(connection, question, None).items():
+        for stage, items in _open(cells, question, None).items():
             known, stay = by_stage[stage or order[0]], usual.get(stage)
             if stay is None:
                 known[2] += items
                 continue
             # Those who came on that day or later stand there no longer than usual.
             long_ago = Period(1, max(2, today - stay // _DAY))
-            known[0] += self._open(connection, question, long_ago).get(stage, 0)
+            known[0] += _open(cells, question, long_ago).get(stage, 0)
             known[1] += items
         if question.group_by:
             return [((stage,), _stagnant([counted])) for stage, counted in by_stage.items()]
         return [((), _stagnant(list(by_stage.values())))]
-
-    def _open(self, connection: Connection, question: Question, period: Period | None) -> dict[str, int]:
-        """Return how many open ones stand in each stage; with a period those that came to it then."""
-        asked = replace(question, group_by=(), period=period)
-        found: dict[str, int] = defaultdict(int)
-        for _, stage, _, items in self._cells(connection, asked, "deal open"):
-            found[stage] += items
-        return found
-
-    def _usual_stays(self, connection: Connection, question: Question, first: str) -> dict[str, Micros]:
-        """Return the length of stay that four fifths of those won kept to, by stage; an empty one as well."""
-        today = self._queries.days(connection, question.tenant).day_of(question.now)
-        window = Period(max(1, today - STAY_WINDOW_DAYS), today + 1)
-        asked = replace(question, group_by=(), period=window)
-        table = self._tables.tally_rollup
-        sums = self._queries.sums(
-            connection,
-            asked,
-            table,
-            ["deal stay"],
-            counters=("items", "number"),
-            extra=(table.c.word, table.c.other),
-        )
-        stays: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
-        for (_, (stage, bucket)), (items, seconds) in sums.items():
-            stays[stage or ""].append((bucket or "", items, seconds))
-        usual = {stage: _quantile(sorted(counted)) for stage, counted in stays.items()}
-        if "" in usual or first in usual:
-            longest = max(usual.get("", 0), usual.get(first, 0))
-            usual |= {"": longest, first: longest}
-        return usual
-
-    def _cells(
-        self, connection: Connection, question: Question, anchor: str
-    ) -> list[tuple[GroupKey, str, str, int]]:
-        table = self._tables.tally_rollup
-        sums = self._queries.sums(
-            connection, question, table, [anchor], counters=("items",), extra=(table.c.word, table.c.other)
-        )
-        return [(key[:-2], key[-2] or "", key[-1] or "", items) for (_, key), (items,) in sums.items()]
 
 
 class _Ranks:
@@ -153,6 +117,29 @@ class _Ranks:
         first = ranks[below - 1] + 1 if below else 0
         last = min(rank, len(self._order) - 1)
         return [(self._order[each], int(ranks[-1] > each)) for each in range(first, last + 1)]
+
+
+def _open(cells: DealCells, question: Question, period: Period | None) -> dict[str, int]:
+    """Return how many open ones stand in each stage; with a period those that came to it then."""
+    asked = replace(question, group_by=(), period=period)
+    found: dict[str, int] = defaultdict(int)
+    for (_, stage, _), (items, _) in cells.of("deal open", asked).items():
+        found[stage] += items
+    return found
+
+
+def _usual_stays(cells: DealCells, question: Question, today: Days, first: str) -> dict[str, Micros]:
+    """Return the length of stay that four fifths of those won kept to, by stage; an empty one as well."""
+    window = Period(max(1, today - STAY_WINDOW_DAYS), today + 1)
+    asked = replace(question, group_by=(), period=window)
+    stays: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for (_, stage, bucket), (items, seconds) in cells.of("deal stay", asked).items():
+        stays[stage].append((bucket, items, seconds))
+    usual = {stage: _quantile(sorted(counted)) for stage, counted in stays.items()}
+    if "" in usual or first in usual:
+        longest = max(usual.get("", 0), usual.get(first, 0))
+        usual |= {"": longest, first: longest}
+    return usual
 
 
 def _quantile(counted: list[tuple[str, int, int]]) -> Micros:

@@ -7,9 +7,9 @@ handoffs are few: their opportunities are read by themselves and taken out of th
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from services.reports.domain.deals import closings_of, deal_tallies
 from services.reports.domain.estimators import Curve, Outcome, estimate_counted
@@ -19,9 +19,10 @@ from services.reports.domain.kpi_kinds import PipelineKpi
 from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import Days, Period
 from services.reports.domain.pipeline_kpis import STALE_DAYS
-from services.reports.store.queries import Queries, Question
+from services.reports.store.queries import GroupKey, Queries, Question, month_of
+from services.reports.store.schema import Tables
 
-__all__ = ["DealSums"]
+__all__ = ["DealCells", "DealSums", "void_deals"]
 
 _Cells: TypeAlias = dict[tuple[str, str], tuple[int, int]]
 """By the two words of a cell: how many, and the sum beside."""
@@ -33,78 +34,101 @@ _LAST_DAY: Final = 3_650_000
 _OUTCOMES: Final = {"won": Outcome.ANSWERED, "lost": Outcome.EXITED}
 
 
+class DealCells:
+    """What was counted of a tenant's opportunities, those of void handoffs left out.
+
+    Reads inside the caller's transaction, and remembers what it read: one for each question.
+    """
+
+    def __init__(self, queries: Queries, connection: Connection, tenant: str) -> None:
+        self._queries = queries
+        self._connection = connection
+        self.days = queries.days(connection, tenant)
+        self._void = self._of_void_handoffs(tenant)
+
+    def _of_void_handoffs(self, tenant: str) -> list[OpportunityFact]:
+        query = void_deals(self._queries.tables, tenant, *self._queries.tables.opportunity_fact.columns)
+        return [OpportunityFact(*row) for row in self._connection.execute(query)]
+
+    def of(self, anchor: str, question: Question) -> dict[tuple[GroupKey, str, str], tuple[int, int]]:
+        """Return by group and by the two words of a cell how many, and the sum beside.
+
+        Months are the only groups that these sums have.
+        """
+        table = self._queries.tables.tally_rollup
+        sums = self._queries.sums(
+            self._connection,
+            question,
+            table,
+            [anchor],
+            counters=("items", "number"),
+            extra=(table.c.word, table.c.other),
+        )
+        found: dict[tuple[GroupKey, str, str], tuple[int, int]] = {}
+        for (_, (*group, word, other)), (items, number) in sums.items():
+            found[tuple(group), word or "", other or ""] = (items, number)
+        period = question.period
+        for day, word, other, number in self._counted_of_void(anchor):
+            if period is None or period.first <= day < period.last:
+                key = (tuple(month_of(day) for _ in question.group_by), word, other)
+                items, known = found.get(key, (0, 0))
+                found[key] = (items - 1, known - number)
+        return {key: counted for key, counted in found.items() if counted[0]}
+
+    def _counted_of_void(self, anchor: str) -> Iterator[tuple[Days, str, str, int]]:
+        for fact in self._void:
+            for own, time, word, other, number in deal_tallies(fact):
+                if own == anchor:
+                    yield self.days.day_of(time), word, other, number
+            for own, day, word, other, number in closings_of(fact):
+                if own == anchor:
+                    yield day, word, other, number
+
+
+def void_deals(tables: Tables, tenant: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Return what selects columns of the opportunities of a tenant's void handoffs."""
+    deal, handoff = tables.opportunity_fact, tables.handoff_fact
+    return (
+        select(*columns)
+        .select_from(handoff.join(deal, deal.c.handoff == handoff.c.handoff))
+        .where(
+            handoff.c.tenant == tenant,
+            handoff.c.void_time.is_not(None),
+            # Any instant: it makes the database take the index that holds these handoffs alone.
+            handoff.c.void_time > _BEFORE_ALL,
+            handoff.c.convert_time.is_not(None),
+        )
+    )
+
+
 class DealSums:
     """Reads inside the caller's transaction."""
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
-        self._tables = queries.tables
 
     def figure(self, connection: Connection, kpi: PipelineKpi, question: Question) -> Figure | None:
         """Return the figure of all opportunities; None where it must be read from them one by one."""
         read = _READERS.get(kpi.kpi_id)
         if read is None or question.group_by:
             return None
-        return read(_Reading(self._queries, connection, question, self._void(connection, question.tenant)))
-
-    def _void(self, connection: Connection, tenant: str) -> list[OpportunityFact]:
-        deal, handoff = self._tables.opportunity_fact, self._tables.handoff_fact
-        query = (
-            select(deal)
-            .select_from(handoff.join(deal, deal.c.handoff == handoff.c.handoff))
-            .where(
-                handoff.c.tenant == tenant,
-                handoff.c.void_time.is_not(None),
-                # Any instant: it makes the database take the index that holds these handoffs alone.
-                handoff.c.void_time > _BEFORE_ALL,
-                handoff.c.convert_time.is_not(None),
-            )
-        )
-        return [OpportunityFact(*row) for row in connection.execute(query)]
+        currency = self._queries.currency(connection, question.tenant)
+        return read(_Reading(DealCells(self._queries, connection, question.tenant), question, currency))
 
 
 class _Reading:
     """One question, and the sums that answer it."""
 
-    def __init__(
-        self, queries: Queries, connection: Connection, question: Question, void: list[OpportunityFact]
-    ) -> None:
-        self._queries = queries
-        self._connection = connection
+    def __init__(self, cells: DealCells, question: Question, currency: str) -> None:
+        self._cells = cells
         self.question = question
-        self._days = queries.days(connection, question.tenant)
-        self.today: Days = self._days.day_of(question.now)
-        self.currency = queries.currency(connection, question.tenant)
-        self._void = void
+        self.today: Days = cells.days.day_of(question.now)
+        self.currency = currency
 
     def cells(self, anchor: str, period: Period | None) -> _Cells:
         """Return what was counted in a period, or ever."""
-        table = self._queries.tables.tally_rollup
-        sums = self._queries.sums(
-            self._connection,
-            replace(self.question, group_by=(), period=period),
-            table,
-            [anchor],
-            counters=("items", "number"),
-            extra=(table.c.word, table.c.other),
-        )
-        found: dict[tuple[str, str], tuple[int, int]] = {}
-        for (_, (word, other)), (items, number) in sums.items():
-            found[word or "", other or ""] = (items, number)
-        for day, word, other, number in self._of_void(anchor):
-            if period is None or period.first <= day < period.last:
-                items, known = found.get((word, other), (0, 0))
-                found[word, other] = (items - 1, known - number)
-        return {key: sums for key, sums in found.items() if sums[0]}
-
-    def _of_void(self, anchor: str) -> Iterator[tuple[Days, str, str, int]]:
-        for fact in self._void:
-            for own, time, word, other, number in deal_tallies(fact):
-                if own == anchor:
-                    yield self._days.day_of(time), word, other, number
-            for own, day, word, other, number in closings_of(fact):
-                if own == anchor:
-                    yield day, word, other, number
+        counted = self._cells.of(anchor, replace(self.question, group_by=(), period=period))
+        return {(word, other): sums for (_, word, other), sums in counted.items()}
 
     def asked(self, anchor: str) -> _Cells:
         """Return what was counted in the period asked for."""

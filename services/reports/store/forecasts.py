@@ -18,6 +18,7 @@ from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, Stage
 from services.reports.domain.inputs import InputKind, Sums, money_of
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period, first_of_month, month_after
+from services.reports.store.deal_sums import void_deals
 from services.reports.store.lead_counts import Found, inserted, taken_out
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
 
@@ -155,9 +156,14 @@ class Forecasts:
     def _forecast(self, connection: Connection, question: Question, period: Period, instant: Micros) -> Sums:
         step = self._tables.opportunity_step
         chance = func.coalesce(step.c.probability, 0)
+        void = void_deals(self._tables, question.tenant, self._tables.opportunity_fact.c.opportunity)
         query = (
             select(step.c.currency, func.count(), func.sum(step.c.minor_units * chance))
-            .where(*self._in_force(question, period, instant), step.c.currency != "")
+            .where(
+                *self._in_force(question, period, instant),
+                step.c.currency != "",
+                step.c.opportunity.not_in(void),
+            )
             .group_by(step.c.currency)
         )
         return {

@@ -15,6 +15,7 @@ from services.reports.domain.labels import Dimension
 from services.reports.domain.lead_kpis import SETTLED_DAYS
 from services.reports.domain.periods import Period
 from services.reports.domain.responses import STAGE_MEASURES, ResponseItems
+from services.reports.store.deal_sums import DealCells
 from services.reports.store.queries import GroupKey, Queries, Question
 from services.reports.store.responses import ResponseQueries
 
@@ -146,22 +147,26 @@ class LeadCounts:
 
     def value(self, connection: Connection, question: Question) -> Found:
         """Return what open handoffs are worth by state: before an opportunity, and after (H14)."""
-        tallies = self._tables.tally_rollup
-        sums = self._queries.sums(
+        asked, tallies = replace(question, group_by=(), period=None), self._tables.tally_rollup
+        waiting = self._queries.sums(
             connection,
-            replace(question, group_by=(), period=None),
+            asked,
             tallies,
-            ["backlog", "deal open"],
+            ["backlog"],
             counters=("items", "number"),
             extra=(tallies.c.word, tallies.c.other),
         )
+        worth = [
+            (state or "", currency or "", items, minor_units)
+            for (_, (state, currency)), (items, minor_units) in waiting.items()
+            if state != "converted"
+        ]
+        deals = DealCells(self._queries, connection, question.tenant).of("deal open", asked)
+        worth += [("converted", currency, *counted) for (_, _, currency), counted in deals.items()]
         by_state: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        for (anchor, (word, currency)), (items, minor_units) in sums.items():
-            state = "converted" if anchor == "deal open" else word or ""
-            if anchor == "backlog" and state == "converted":
-                continue
-            known = by_state[state].get(currency or "", (0, 0))
-            by_state[state][currency or ""] = (known[0] + items, known[1] + minor_units)
+        for state, currency, items, minor_units in worth:
+            known = by_state[state].get(currency, (0, 0))
+            by_state[state][currency] = (known[0] + items, known[1] + minor_units)
         default = self._queries.currency(connection, question.tenant)
         return [
             ((state,), Figure.sum_of(amounts, default_currency=default))

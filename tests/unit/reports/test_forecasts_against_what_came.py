@@ -9,7 +9,7 @@ from services.reports.domain.agreements import TenantSet
 from services.reports.domain.figures import Undefined
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Period
-from services.reports.domain.words import Closed
+from services.reports.domain.words import Closed, Converted, Voided
 from tests.builders.figures import ask, share_of
 from tests.builders.kpi_case import deal, head
 from tests.builders.reports import TENANT, Ledger, a_ledger, at, submitted
@@ -58,3 +58,16 @@ def test_bias_says_in_which_direction(ledger: Ledger) -> None:
 
     assert share_of(rows["2026-04", "00 days"]) == (-300, 800)
     assert share_of(rows["2026-05", "00 days"]) == (400, 100)
+
+
+def test_what_was_expected_of_a_void_handoff_was_never_to_come(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(4),
+        Converted(*head(4), "kim"),
+        deal(4, "opened", amount=5000, probability=50, close_day=_APRIL),
+        Voided(*head(4, days=50), "test"),
+    )
+
+    rows = ask(ledger, "P13", Dimension.LEAD_TIME, Dimension.MONTH, period=_SPRING, now=_NOW)
+
+    assert share_of(rows["00 days", "2026-04"]) == (300, 800)
