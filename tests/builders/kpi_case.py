@@ -43,6 +43,8 @@ class Case:
     period: Period | None = None
     group_by: tuple[Dimension, ...] = ()
     group: tuple[str | None, ...] = ()
+    absent: tuple[tuple[str | None, ...], ...] = ()
+    """Groups that a wrong reading would answer for, and the right one does not."""
     now: int = NOW
 
 

@@ -105,13 +105,6 @@ def _qualified_of_captured(view: InputView) -> Figure:
     return Figure.quotient(view.beside.submitted_count, captured)
 
 
-def _held(view: InputView) -> Figure:
-    planned, held = view.inputs.count("reviews_planned"), view.inputs.count("reviews_held")
-    if planned is None:
-        return Figure(undefined=Undefined.NO_DATA)
-    return Figure.quotient(held or 0, planned)
-
-
 _JUDGED: Final = (
     "judged_good_by_both",
     "judged_good_by_marketing",
@@ -241,7 +234,7 @@ RETURN_KPIS: Final[tuple[Kpi, ...]] = (
         "A8",
         "Joint reviews",
         "reviews held / reviews planned",
-        _held,
+        _of_counts("reviews_held", "reviews_planned"),
         parties=_BOTH,
     ),
     signal(

@@ -43,6 +43,7 @@ BANDS: Final = (
 _LATER: Final = "5 later"
 _UNTOUCHED: Final = "6 untouched"
 _GIVEN_UP: Final = {"lost", "disqualified", "recycled"}
+_WORKED: Final = STAGES.index(Stage.WORKED)
 _CONVERTED: Final = STAGES.index(Stage.CONVERTED)
 _LEFT_AT: Final = {
     "lost": "lost_time",
@@ -75,7 +76,7 @@ def _of_the_lead(fact: HandoffFact, reached: Reached) -> list[Tally]:
     found: list[Tally] = []
     if fact.band is not None:
         found.append(_scored(fact))
-    if fact.unreachable:
+    if fact.unreachable and reached[_WORKED] is not None:
         found.append(("unreachable", fact.submit_time, "", "", 0))
     if fact.lead_time is not None or fact.merged_into or fact.void_time is not None:
         found += _of_known_leads(fact, reached)

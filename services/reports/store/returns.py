@@ -12,7 +12,7 @@ from services.reports.domain.estimators import Interval, Outcome, estimate, wils
 from services.reports.domain.figures import Amount, Figure, Undefined
 from services.reports.domain.funnel import FunnelTally, Stage
 from services.reports.domain.goals import sales_goals, stated_by_node
-from services.reports.domain.inputs import InputEntry, InputKind, Sums, money_of, spread, summed
+from services.reports.domain.inputs import InputEntry, InputKind, Sums, money_of, summed
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Days, Period, first_of_month, month_after
 from services.reports.domain.responses import Measure, ResponseItems
@@ -40,8 +40,10 @@ class _Invested(NamedTuple):
     def last(self) -> Days:
         return max(entry.last_day for entry in self.entries)
 
-    def cost(self, period: Period | None) -> Sums:
-        return summed((entry.currency, spread(entry.number, entry, period)) for entry in self.entries)
+    @property
+    def cost(self) -> Sums:
+        """All of it, whatever part the period asked for holds: the gain is that of all of it too."""
+        return summed((entry.currency, entry.number) for entry in self.entries)
 
 
 class Returns:
@@ -88,10 +90,10 @@ class Returns:
         won = [self._won_by_team(connection, question, window) for window in windows]
         own = [_together(amounts for team, amounts in each.items() if team in teams) for each in won]
         others = [_together(amounts for team, amounts in each.items() if team not in teams) for each in won]
-        found = money_of(*own, *others, spent.cost(question.period))
+        found = money_of(*own, *others, spent.cost)
         if isinstance(found, Undefined):
             return Figure(undefined=found)
-        currency = next(iter(spent.cost(question.period)))
+        currency = next(iter(spent.cost))
         counts = [sums.get(currency, (0, 0))[0] for sums in (*own, *others)]
         if not all(counts[: 4 if against_others else 2]):
             return Figure(undefined=Undefined.NO_DENOMINATOR)
@@ -111,10 +113,16 @@ class Returns:
         }
 
     def _invested(self, connection: Connection, question: Question, word: str) -> dict[GroupKey, _Invested]:
-        entries = self._inputs.overlapping(connection, question.tenant, [InputKind.COST], question.period)
+        """Return the investments that cost something in the period, each with all that it ever cost.
+
+        What has no name cannot be told from another without one: of that, only the bills of the period.
+        """
+        entries = self._inputs.overlapping(connection, question.tenant, [InputKind.COST], None)
+        of_word = [entry for entry in entries if entry.word == word]
+        asked = {entry.investment for entry in of_word if _overlaps(entry, question.period)} - {None}
         found: dict[GroupKey, _Invested] = {}
-        for entry in entries:
-            if entry.word == word:
+        for entry in of_word:
+            if entry.investment in asked or _overlaps(entry, question.period):
                 group = (entry.investment,) if question.group_by else ()
                 found.setdefault(group, _Invested([])).entries.append(entry)
         return found
@@ -142,8 +150,8 @@ class Returns:
         answered_since, number = self._touched(connection, question, since)
         asked = replace(question, group_by=(), period=since)
         values = self._queries.amounts(connection, asked, "promised").get((), {})
-        saved = self._saved(connection, question, group)
-        found = money_of(values, saved, spent.cost(question.period))
+        saved = self._saved(connection, question, group, spent)
+        found = money_of(values, saved, spent.cost)
         if isinstance(found, Undefined):
             return Figure(undefined=found)
         valued = sum(items for items, _ in values.values())
@@ -160,12 +168,15 @@ class Returns:
         items = self._responses.items_so_old(connection, asked, measure, horizon)
         return items.get((), ResponseItems()).within(horizon)
 
-    def _saved(self, connection: Connection, question: Question, group: GroupKey) -> Sums:
-        entries = self._inputs.overlapping(connection, question.tenant, [InputKind.SUM], question.period)
+    def _saved(self, connection: Connection, question: Question, group: GroupKey, spent: _Invested) -> Sums:
+        named = {entry.investment for entry in spent.entries if entry.investment}
+        entries = self._inputs.overlapping(connection, question.tenant, [InputKind.SUM], None)
         return summed(
-            (entry.currency, spread(entry.number, entry, question.period))
+            (entry.currency, entry.number)
             for entry in entries
-            if entry.word == "saved_labour" and (not group or entry.investment == group[0])
+            if entry.word == "saved_labour"
+            and (not group or entry.investment == group[0])
+            and (entry.investment in named or _overlaps(entry, question.period))
         )
 
     # People.
@@ -276,6 +287,10 @@ def _percent(gained: float, cost: int, number: int) -> Figure:
     if not cost:
         return Figure(undefined=Undefined.NO_DENOMINATOR, denominator=0)
     return Figure(scalar=100 * (gained - cost) / cost, denominator=number)
+
+
+def _overlaps(entry: InputEntry, period: Period | None) -> bool:
+    return period is None or (entry.first_day < period.last and entry.last_day > period.first)
 
 
 def _is_within(day: Days, period: Period | None) -> bool:

@@ -147,14 +147,17 @@ CASES = {
         wrong=120,
     ),
     "A6.open": Case(
-        wrongly="a theme of which something is done wants an answer still",
+        wrongly="what was told before the period is counted with it",
         leads=(
             submitted(1),
+            heard("f0", "price", days=-10),
             *(heard(f"f{number}", "price") for number in (1, 2, 3)),
             *(heard(f"f{number}", "terms") for number in (4, 5, 6, 7)),
             FeedbackMoved(*head(1, days=1), "f4", "done"),
         ),
+        period=MARCH,
         group=("price",),
+        absent=(("terms",),),
         right=3,
         wrong=4,
     ),

@@ -13,6 +13,7 @@ _EUR = TenantSet(TENANT, "Etc/UTC", "EUR")
 _LEADS = (_EUR, *(submitted(number) for number in (1, 2, 3, 4)))
 _STAGES = StagesSet(TENANT, ("first", "second", "third"))
 _MID_MARCH, _MID_APRIL, _MID_MAY = (date(2026, month, 15).toordinal() for month in (3, 4, 5))
+_APRIL_DAYS = {"first": date(2026, 4, 1), "last": date(2026, 5, 1)}
 _NEW_HERE = {"person": f"{TENANT}/people/new", "team": NORTH}
 
 
@@ -55,7 +56,7 @@ CASES = {
         now=at(days=2),
         group=("best case",),
         right=("EUR", 2300),
-        wrong=("EUR", 1000),
+        wrong=("EUR", 2000),
     ),
     "P10": Case(
         wrongly="who skipped the second stage is taken never to have come to it",
@@ -156,12 +157,20 @@ CASES = {
     "V11": Case(
         wrongly="who has not reached a quota yet is left out",
         code="C",
-        leads=(*_LEADS, *_won(1, 1000, days=1, owner=f"{TENANT}/people/new")),
+        leads=(
+            *_LEADS,
+            *_won(1, 1000, days=1, owner=f"{TENANT}/people/new"),
+            *_won(2, 1000, days=40, owner=f"{TENANT}/people/a"),
+        ),
         inputs=(
             goal(1000, **_NEW_HERE),
-            *(goal(1000, person=f"{TENANT}/people/{name}", team=NORTH) for name in ("a", "b")),
+            *(
+                goal(1000, person=f"{TENANT}/people/{name}", team=NORTH, **month)
+                for name in ("a", "b")
+                for month in ({}, _APRIL_DAYS)
+            ),
         ),
-        right=Undefined.QUANTILE_NOT_REACHED,
+        right=2.0,
         wrong=1.0,
     ),
 }

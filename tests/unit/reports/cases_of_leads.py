@@ -20,6 +20,7 @@ from tests.builders.reports import TENANT, at, handoff, submitted
 
 _EUR = TenantSet(TENANT, "Etc/UTC", "EUR")
 _COHORT = Basis.COHORT
+_AGREED = AgreementKnown(TENANT, f"{TENANT}/agreements/a/versions/1", "active", "", at(), ())
 
 
 def _won(number: int, **when: Any) -> Closed:
@@ -46,8 +47,8 @@ def _met(number: int, channel: str, *, contact: bool, **when: Any) -> FollowedUp
     return FollowedUp(*head(number, **when), contact, True, channel, "confirmed")
 
 
-def _scored(number: int, band: str, score: int) -> Any:
-    return submitted(number, band=band, score=score)
+def _scored(number: int, band: str, score: int, **when: Any) -> Any:
+    return submitted(number, at(**when), band=band, score=score)
 
 
 def _in_segment(number: int, segment: str, **when: Any) -> Any:
@@ -79,10 +80,10 @@ CASES = {
     "H7": Case(
         wrongly="the mean over those who moved on: those who stay are left out",
         code="C",
-        leads=(*(submitted(number) for number in (1, 2, 3)), _accepted(1, hours=2)),
+        leads=(*(submitted(number) for number in (1, 2, 3)), _accepted(1, hours=2), _accepted(2, hours=4)),
         group=("submitted",),
-        right=Undefined.QUANTILE_NOT_REACHED,
-        wrong=2 * HOUR,
+        right=4 * HOUR,
+        wrong=3 * HOUR,
     ),
     "H8": Case(
         wrongly="whoever left is taken to be there still",
@@ -137,7 +138,10 @@ CASES = {
         leads=(
             submitted(1),
             submitted(2),
+            submitted(3),
             FollowedUp(*head(1), False, True, "call", "confirmed", unreachable=True),
+            # Told too late to count as a follow-up: it says no more of the number than of the work.
+            FollowedUp(*head(3), False, False, "call", "back_dated", unreachable=True),
         ),
         right=(0, 1),
         wrong=(1, 2),
@@ -149,17 +153,22 @@ CASES = {
             *(_in_segment(number, segment, days=-10) for number, segment in ((1, "smb"), (2, "large"))),
             _in_segment(3, "smb", days=10),
         ),
-        sla=(AgreementKnown(TENANT, f"{TENANT}/agreements/a/versions/1", "active", "", at(), ()),),
+        sla=(_AGREED,),
         right=(1 - 0.5) * math.log(1 / 0.5) + (0.001 - 0.5) * math.log(0.001 / 0.5),
         wrong=(1 - 0.5) * math.log(1 / 0.5),
         period=MARCH,
     ),
     "K15.score": Case(
-        wrongly="without an agreement any earlier time is taken for the baseline",
+        wrongly="one that nobody scored is taken for a band of its own",
         code="Z",
-        leads=(_scored(1, "hot", 90), _scored(2, "cold", 10)),
-        right=Undefined.NO_DATA,
-        wrong=0.0,
+        leads=(
+            *(_scored(1, "hot", 90, days=-10), _scored(2, "cold", 10, days=-10)),
+            *(_scored(3, "hot", 90, days=10), submitted(4, at(days=10))),
+        ),
+        sla=(_AGREED,),
+        period=MARCH,
+        right=(1 - 0.5) * math.log(1 / 0.5) + (0.001 - 0.5) * math.log(0.001 / 0.5),
+        wrong=2 * (0.001 - 0.5) * math.log(0.001 / 0.5),
     ),
     "L1": Case(
         wrongly="one that is still open is taken for not won",

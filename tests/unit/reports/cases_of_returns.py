@@ -89,14 +89,20 @@ CASES = {
         wrong=100 * (2000 - 500) / 500,
     ),
     "G12": Case(
-        wrongly="the mean of the keywords' means: 1 and 9 make 5",
+        wrongly="the mean of the keywords' means: 2 and 12 make 7",
         code="R",
         inputs=(
-            *(counted(90, "search_impressions"), counted(90, "search_places")),
-            *(counted(10, "search_impressions"), counted(90, "search_places")),
+            *(
+                counted(90, "search_impressions", product="desk"),
+                counted(180, "search_places", product="desk"),
+            ),
+            *(
+                counted(10, "search_impressions", product="lamp"),
+                counted(120, "search_places", product="lamp"),
+            ),
         ),
-        right=(180, 100),
-        wrong=(5, 1),
+        right=(300, 100),
+        wrong=(14, 2),
     ),
     "G12.top_3": Case(
         wrongly="nobody counted them, so none is taken to be there",
@@ -163,10 +169,10 @@ CASES = {
         wrong=(62, 31),
     ),
     "A8": Case(
-        wrongly="without a plan every review that was held is taken for all of them",
-        inputs=(counted(3, "reviews_held"),),
+        wrongly="nobody counted those that were held, so there are taken to be none",
+        inputs=(counted(3, "reviews_planned"),),
         right=Undefined.NO_DATA,
-        wrong=(3, 3),
+        wrong=(0, 3),
     ),
     "A9": Case(
         wrongly="the share judged alike: what chance alone would give is left in",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.reports.domain.clocks import AlertTold, RungTold
 from services.reports.domain.figures import Undefined
 from services.reports.domain.words import (
     Accepted,
@@ -18,7 +19,7 @@ from services.reports.domain.words import (
 )
 from tests.builders.figures import ask, funnel, share_of
 from tests.builders.kpi_case import HOUR, NORTH, head
-from tests.builders.reports import Ledger, a_ledger, at, submitted
+from tests.builders.reports import TENANT, Ledger, a_ledger, at, handoff, submitted
 
 
 @pytest.fixture
@@ -124,3 +125,17 @@ def test_archived_history_waits_for_nobody(ledger: Ledger) -> None:
     ledger.leads(submitted(1, historical=True, archived=True))
 
     assert ask(ledger, "S11")[()].undefined is Undefined.NO_DENOMINATOR
+
+
+def test_s28_waits_for_the_first_alert_behind_the_rungs_own_instant(ledger: Ledger) -> None:
+    clock = f"{TENANT}/clocks/c1"
+    told = (handoff(1), "first-follow-up", "due", NORTH, "open")
+    ledger.sla(
+        RungTold(TENANT, clock, at(hours=8), 1, "due", delivered=True),
+        *(
+            AlertTold(f"a{hour}", TENANT, *told, at(hours=hour), None, None, clock=clock)
+            for hour in (7, 9, 11)
+        ),
+    )
+
+    assert ask(ledger, "S28")[()].duration == HOUR

@@ -50,6 +50,8 @@ def test_the_right_reading_is_shown_and_not_the_plausible_wrong_one(kpi_id: str)
         with ledger.database.reading() as connection:
             rows = Figures(Queries(ledger.tables)).query(connection, kpi_id, question, case.basis)
 
-    assert {row.group: shown(row.figure) for row in rows}[case.group] == case.right
+    found = {row.group: shown(row.figure) for row in rows}
+    assert found[case.group] == case.right
+    assert not found.keys() & set(case.absent)
     assert case.right != case.wrong
     assert case.code in kpi.edge_cases
