@@ -63,15 +63,17 @@ def _counted(entry: str, action: str) -> _Action:
     action, _, chance = action.partition("%")
     action, _, count = action.partition("@")
     act = _action(entry, *action.partition(":")[::2])
+    wanted = _number(entry, count) if count else None
+    share = _number(entry, chance) if chance else None
     visits = 0
 
     def visit() -> None:
         nonlocal visits
         visits += 1
-        if count and visits != int(count):
+        if wanted is not None and visits != wanted:
             return
         # Chance decides when a test fails, never what is secret.
-        if chance and random.random() >= float(chance):  # noqa: S311
+        if share is not None and random.random() >= share:  # noqa: S311
             return
         act()
 
@@ -83,12 +85,20 @@ def _action(entry: str, name: str, argument: str) -> _Action:
         case "exit":
             return lambda: os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
-            return lambda: time.sleep(float(argument))
+            seconds = _number(entry, argument)
+            return lambda: time.sleep(seconds)
         case "pause":
             return lambda: _pause(Path(argument))
         case "raise":
             return _raise
     raise ValueError(f"FAILPOINTS: {entry!r} has no action: exit, sleep:SECONDS, pause:FILE or raise")
+
+
+def _number(entry: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"FAILPOINTS: {entry!r} needs a number and has {text!r}") from None
 
 
 def _pause(file: Path) -> None:

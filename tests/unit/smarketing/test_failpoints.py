@@ -43,7 +43,15 @@ def test_an_entry_for_a_service_is_no_other_services() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["writer.before_comit=exit", "writer.before_commit", "writer.before_commit=halt"]
+    "entry",
+    [
+        "writer.before_comit=exit",
+        "writer.before_commit",
+        "writer.before_commit=halt",
+        "writer.before_commit=exit@seventh",
+        "writer.before_commit=exit%seldom",
+        "writer.before_commit=sleep",
+    ],
 )
 def test_an_entry_that_cannot_be_read_is_refused_by_name(entry: str) -> None:
     with pytest.raises(ValueError, match=entry):
