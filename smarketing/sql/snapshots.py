@@ -57,7 +57,8 @@ def copied(connection: Connection, target: Path) -> None:
         with closing(sqlite_driver().connect(str(pages), isolation_level=None)) as copy:
             copy.execute("PRAGMA synchronous=OFF").close()
             # Begun on a connection that reads already, the copy is of the instant which that one sees.
-            connection.connection.driver_connection.backup(copy, pages=_PAGES_A_STEP)  # type: ignore[union-attr]
+            pinned_one: Any = connection.connection.driver_connection
+            pinned_one.backup(copy, pages=_PAGES_A_STEP)
             copy.execute("VACUUM INTO ?", (str(target),)).close()
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):

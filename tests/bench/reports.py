@@ -61,7 +61,6 @@ _COMPLIANCE = (
     f" FROM clock_fact WHERE due_time {_WITHIN} GROUP BY team"
 )
 _WHOLE_COMPLIANCE = _COMPLIANCE.replace("team", "commitment_id")
-# How long handoffs waited for a follow-up, and how each waiting ended: what the estimate is made from.
 _LEFT = "coalesce(reject_time, disqualify_time, recycle_time, lost_time)"
 _ENDS = (
     "CASE WHEN first_follow_up_time IS NOT NULL THEN first_follow_up_time"

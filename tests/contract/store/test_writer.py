@@ -13,7 +13,6 @@ from sqlalchemy import Connection, text
 
 from smarketing.sql import (
     Database,
-    ReadersBusy,
     StorageFault,
     StorageUnavailable,
     UnitBroken,
@@ -359,32 +358,6 @@ async def test_a_query_sees_what_was_committed_before_it_was_asked(
     await writer.run(ledger.keep, [1], brief=brief)
 
     assert await writer.read(_kept) == [1]
-
-
-@pytest.mark.usefixtures("ledger")
-async def test_a_failing_query_fails_its_caller_alone(writer: Writer) -> None:
-    def failing(_connection: Connection) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await writer.read(failing)
-    assert await writer.read(_kept) == []
-    assert writer.reading == 0
-
-
-async def test_queries_beyond_the_bound_are_refused(
-    database: Database, clock: Callable[[], datetime]
-) -> None:
-    opened = threading.Event()
-    async with Writer(database, now=clock, max_reading=2) as writer:
-        slow = [asyncio.ensure_future(writer.read(lambda _connection: opened.wait(30))) for _ in range(2)]
-        await asyncio.sleep(0)
-
-        with pytest.raises(ReadersBusy):
-            await writer.read(lambda _connection: None)
-
-        opened.set()
-        assert await asyncio.gather(*slow) == [True, True]
 
 
 class Observed:

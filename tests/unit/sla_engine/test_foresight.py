@@ -228,7 +228,7 @@ async def test_the_sweeper_looks_ahead_while_nothing_is_due_and_forgets_what_is_
             while not len(foresight):  # noqa: ASYNC110 -- nothing else tells of it
                 await asyncio.sleep(0.01)
             engine.now = SHORTLY_AFTER
-            while len(foresight):  # noqa: ASYNC110
+            while len(foresight):  # noqa: ASYNC110 -- as above
                 await asyncio.sleep(0.01)
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
