@@ -15,6 +15,7 @@ from smarketing.sql.ownership import free_room
 __all__ = ["StorageTelemetry", "engine_version"]
 
 _TRANSACTION_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_TURN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0)
 _RETRY_REASONS = ("busy", "deadlock", "serialization", "disconnect")
 
 
@@ -38,6 +39,7 @@ class StorageTelemetry:
             registry=registry,
         )
         self._retries = {reason: retries.labels(reason) for reason in _RETRY_REASONS}
+        self._turns: tuple[Histogram, Histogram] | None = None
 
     def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:  # noqa: ARG002 - the observer's signature
         """Note a transaction's duration; called from storage's threads."""
@@ -49,6 +51,13 @@ class StorageTelemetry:
         if counter is not None:
             counter.inc()
 
+    def turn_ended(self, waited_seconds: float, held_seconds: float) -> None:
+        """Note how long the turn to write was waited for, and held; called from storage's threads."""
+        if self._turns is not None:
+            waited, held = self._turns
+            waited.observe(waited_seconds)
+            held.observe(held_seconds)
+
     def watch(self, writer: Writer) -> None:
         """Ask at each scrape how much waits, and the file system how large the files are: no query."""
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
@@ -57,6 +66,14 @@ class StorageTelemetry:
         }
         database = writer.database
         if database.is_remote:
+            turns = Histogram(
+                "smarketing_db_turn_seconds",
+                "How long writing transactions waited for their turn, and held it",
+                ["part"],
+                buckets=_TURN_SECONDS,
+                registry=self._registry,
+            )
+            self._turns = (turns.labels("waited"), turns.labels("held"))
             gauges["smarketing_db_clock_offset_seconds"] = (
                 "By how much this machine's clock is ahead of the database server's, which decides",
                 lambda: _ahead(database),

@@ -68,6 +68,9 @@ class StorageObserver(Protocol):
     def transaction_retried(self, reason: str) -> None:
         """A transaction failed for a passing fault: `busy`, `deadlock`, `serialization` or `disconnect`."""
 
+    def turn_ended(self, waited_seconds: float, held_seconds: float) -> None:
+        """A transaction that had to take its turn was committed: how long it waited for it, and held it."""
+
 
 class Unobserved:
     """Notes nothing."""
@@ -76,6 +79,9 @@ class Unobserved:
         """Do nothing."""
 
     def transaction_retried(self, reason: str) -> None:
+        """Do nothing."""
+
+    def turn_ended(self, waited_seconds: float, held_seconds: float) -> None:
         """Do nothing."""
 
 
@@ -107,12 +113,18 @@ AnyJob: TypeAlias = Job[Any, Any]
 class Decided:
     """Jobs that were decided in a transaction which waits to be committed."""
 
-    __slots__ = ("began", "connection", "transaction")
+    __slots__ = ("asked", "began", "connection", "transaction", "turn")
 
-    def __init__(self, connection: Connection, transaction: RootTransaction, began: float) -> None:
+    def __init__(
+        self, connection: Connection, transaction: RootTransaction, *, began: float, asked: float, turn: float
+    ) -> None:
         self.connection = connection
         self.transaction = transaction
         self.began = began
+        self.asked = asked
+        """When the turn to write was asked for."""
+        self.turn = turn
+        """When it came."""
 
 
 class Transactor:
@@ -145,8 +157,10 @@ class Transactor:
             connection = self._database.writer_engine.connect()
             work = _by_unit(jobs)
             scopes = [together(job.scope for job in its_jobs) for its_jobs in work.values()]
+            asked = time.perf_counter()
             with confined(scopes[0]):
                 transaction = connection.begin()
+            turn = time.perf_counter()
             now = self._instant(connection)
             with _garbage_left():
                 for (unit, its_jobs), scope, before in zip(
@@ -161,7 +175,7 @@ class Transactor:
             if connection is not None:
                 connection.close()
             raise
-        return Decided(connection, transaction, began)
+        return Decided(connection, transaction, began=began, asked=asked, turn=turn)
 
     def settle(self, jobs: Sequence[AnyJob], decided: Decided | Exception | None) -> bool:
         """Bring the jobs to their end: commit what is decided, decide the rest, patiently.
@@ -222,6 +236,8 @@ class Transactor:
             if self._database.is_remote and is_connection_lost(failure):
                 return _with_cause(CommitUnknown(StorageFault.UNREACHABLE), error)
             return failure
+        if self._database.is_remote:
+            self._observer.turn_ended(decided.turn - decided.asked, time.perf_counter() - decided.turn)
         self._observe(jobs, decided.began)
         self._give_back(decided.connection)
         return None

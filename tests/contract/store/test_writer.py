@@ -366,6 +366,7 @@ class Observed:
     def __init__(self) -> None:
         self.transactions: list[tuple[str, int]] = []
         self.retries: list[str] = []
+        self.turns: list[tuple[float, float]] = []
 
     def transaction_ended(self, kind: Literal["read", "write"], seconds: float, requests: int) -> None:
         """Note it."""
@@ -375,6 +376,10 @@ class Observed:
     def transaction_retried(self, reason: str) -> None:
         """Note it."""
         self.retries.append(reason)
+
+    def turn_ended(self, waited_seconds: float, held_seconds: float) -> None:
+        """Note it."""
+        self.turns.append((waited_seconds, held_seconds))
 
 
 async def test_every_transaction_is_observed_with_its_requests(
@@ -386,6 +391,8 @@ async def test_every_transaction_is_observed_with_its_requests(
         await writer.read(_kept)
 
     assert observed.transactions == [("write", 7), ("read", 1)]
+    # Only where several processes write do they take turns.
+    assert len(observed.turns) == database.is_remote
 
 
 async def test_a_storage_fault_is_everybodys_and_passes(
