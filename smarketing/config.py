@@ -114,7 +114,8 @@ def _text_of(variable: str, field_type: Any, environ: Mapping[str, str]) -> str 
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ValueError(f"names a file that cannot be read ({error.strerror})") from error
+        what = f"cannot be read from the file that {variable}_FILE names, {path} ({error.strerror})"
+        raise ValueError(what) from error
 
 
 def _parsed(text: str, field_type: Any) -> Any:

@@ -58,5 +58,5 @@ def _advice(error: CallError) -> str:
     if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return "Repeat the command, with a larger --timeout if the service is slow."
     if error.code is grpc.StatusCode.UNAUTHENTICATED:
-        return f"Give a valid token with --token-file or SMARKETING_TOKEN. ({error.message})"
+        return f"Give a valid token with --token-file or SMARKETING_TOKEN_FILE. ({error.message})"
     return error.message or "Repeat the command; when it fails again, give this to your operator."

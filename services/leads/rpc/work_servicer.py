@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import grpc.aio
 
-from services.leads.domain.errors import FieldInvalid, OpportunityUnknown, TenantUnknown
+from services.leads.domain.directory_errors import PrincipalUnknown
+from services.leads.domain.errors import FieldInvalid, LeadUnknown, OpportunityUnknown, TenantUnknown
 from services.leads.domain.feedback import FeedbackStatus, FeedbackType
 from services.leads.domain.next_steps import Ranked, rank
 from services.leads.domain.opportunity_changes import ChangeKind, Wanted
@@ -116,6 +117,8 @@ class WorkServicer(WorkServiceServicer):
         directory = await self._directories.find(f"tenants/{tenant}")
         if directory is None:
             raise TenantUnknown(f"tenants/{tenant}")
+        if person != current_call().caller.principal and directory.person(person) is None:
+            raise PrincipalUnknown(person)
         now = self._now()
 
         def query(connection: Any) -> list[Ranked]:
@@ -274,6 +277,9 @@ class WorkServicer(WorkServiceServicer):
         key: Any = self._pages.read(request)
         after = None if key is None else (key[0], key[1], key[2])
         found = await self._store.read(list_told(tenant, lead, after=after, limit=size + 1))
+        if after is None and not found:
+            # Every lead has at least the event that made it.
+            raise LeadUnknown(request.parent)
         shown = found[:size]
         last: list[str | int] = []
         if shown:

@@ -229,6 +229,18 @@ async def test_what_comes_next_is_listed_by_pages_with_reasons(desk: Desk) -> No
     assert all(step.action and step.HasField("due_time") for step in steps)
 
 
+async def test_whoever_is_not_there_is_refused_instead_of_having_nothing(desk: Desk) -> None:
+    anna = desk.office.of(ANNA)
+
+    nobody = workpb.ListNextActionsRequest(parent=TENANT, person=f"{TENANT}/people/nobody")
+    answered = await refused(desk.work.ListNextActions(nobody, metadata=anna))
+    assert answered[:2] == (grpc.StatusCode.NOT_FOUND, "PRINCIPAL_UNKNOWN")
+
+    nothing = workpb.ListTimelineRequest(parent=f"{TENANT}/leads/nothing")
+    answered = await refused(desk.work.ListTimeline(nothing, metadata=anna))
+    assert answered[:2] == (grpc.StatusCode.NOT_FOUND, "LEAD_UNKNOWN")
+
+
 async def _of_anna(desk: Desk, number: int) -> leadspb.Handoff | None:
     handoff, owner = await desk.accepted(number)
     return handoff if owner == ANNA else None

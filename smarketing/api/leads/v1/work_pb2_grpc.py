@@ -115,7 +115,7 @@ class WorkServiceServicer:
     def ListNextActions(self, request, context):
         """Lists what a person should do next, the most pressing first, each with its reasons.
 
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`), `PRINCIPAL_UNKNOWN` (`NOT_FOUND`, nobody of that name).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,7 +182,7 @@ class WorkServiceServicer:
 
         Behind them come those of the leads that are merged into it, as long as they are.
         It says what was submitted from which source, campaign and page, who had it, and what was done.
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,7 @@ class WorkServiceStub:
     ListNextActions: _grpc.UnaryUnaryMultiCallable[_work_pb2.ListNextActionsRequest, _work_pb2.ListNextActionsResponse]
     """Lists what a person should do next, the most pressing first, each with its reasons.
 
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`), `PRINCIPAL_UNKNOWN` (`NOT_FOUND`, nobody of that name).
     """
     UpdateOpportunity: _grpc.UnaryUnaryMultiCallable[_work_pb2.UpdateOpportunityRequest, _leads_pb2.Opportunity]
     """Changes what an open opportunity is worth, how likely and when it closes, or its stage.
@@ -88,7 +88,7 @@ class WorkServiceStub:
 
     Behind them come those of the leads that are merged into it, as long as they are.
     It says what was submitted from which source, campaign and page, who had it, and what was done.
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
 
 @_typing.type_check_only
@@ -111,7 +111,7 @@ class WorkServiceAsyncStub(WorkServiceStub):
     ListNextActions: _aio.UnaryUnaryMultiCallable[_work_pb2.ListNextActionsRequest, _work_pb2.ListNextActionsResponse]  # type: ignore[assignment]
     """Lists what a person should do next, the most pressing first, each with its reasons.
 
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`), `PRINCIPAL_UNKNOWN` (`NOT_FOUND`, nobody of that name).
     """
     UpdateOpportunity: _aio.UnaryUnaryMultiCallable[_work_pb2.UpdateOpportunityRequest, _leads_pb2.Opportunity]  # type: ignore[assignment]
     """Changes what an open opportunity is worth, how likely and when it closes, or its stage.
@@ -150,7 +150,7 @@ class WorkServiceAsyncStub(WorkServiceStub):
 
     Behind them come those of the leads that are merged into it, as long as they are.
     It says what was submitted from which source, campaign and page, who had it, and what was done.
-    Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+    Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
     """
 
 class WorkServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -188,7 +188,7 @@ class WorkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_work_pb2.ListNextActionsResponse, _abc.Awaitable[_work_pb2.ListNextActionsResponse]]:
         """Lists what a person should do next, the most pressing first, each with its reasons.
 
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`), `PRINCIPAL_UNKNOWN` (`NOT_FOUND`, nobody of that name).
         """
 
     @_abc_1.abstractmethod
@@ -269,7 +269,7 @@ class WorkServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Behind them come those of the leads that are merged into it, as long as they are.
         It says what was submitted from which source, campaign and page, who had it, and what was done.
-        Errors: `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
+        Errors: `LEAD_UNKNOWN` (`NOT_FOUND`), `PAGE_TOKEN_INVALID` (`INVALID_ARGUMENT`).
         """
 
 def add_WorkServiceServicer_to_server(servicer: WorkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
