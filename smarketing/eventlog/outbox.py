@@ -8,9 +8,10 @@ from typing import Final
 from google.protobuf.message import Message
 from sqlalchemy import Connection, MetaData
 
+from smarketing.eventlog.checksums import checksum_of
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
 from smarketing.failpoints import failpoint
-from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows
+from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows, to_micros
 
 _tables = define_tables(MetaData())
 _event_log = _tables.event_log.columns
@@ -89,7 +90,8 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
     heads: dict[str, int] = {view: position for view, position, _ in found}
     record_time = max([now, *(recorded for _, _, recorded in found)])
     versions = _versions(connection, events)
-    rows = [_row(event, heads, versions, record_time) for event in events]
+    recorded = (record_time, to_micros(record_time))
+    rows = [_row(event, heads, versions, recorded) for event in events]
     _insert_events.insert(connection, rows)
     _put_heads.upsert(connection, [(view, heads[view], record_time) for view in views])
     failpoint("outbox.after_append")
@@ -102,9 +104,13 @@ def _versions(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[
 
 
 def _row(
-    event: NewEvent, heads: dict[str, int], versions: dict[tuple[str, str], int], record_time: datetime
+    event: NewEvent,
+    heads: dict[str, int],
+    versions: dict[tuple[str, str], int],
+    recorded: tuple[datetime, int],
 ) -> tuple[object, ...]:
     """Return the event's row, and move the heads and versions on."""
+    record_time, record_micros = recorded
     position = heads[WHOLE_LOG] = heads.get(WHOLE_LOG, 0) + 1
     if event.tenant == WHOLE_LOG:
         # The installation's own events: they are in no tenant's view, only in the whole log.
@@ -117,14 +123,8 @@ def _row(
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise EventTooLarge(event.subject, len(payload))
     cause = event.cause
-    return (
-        position,
-        event.tenant,
-        tenant_position,
-        event.subject,
-        version,
-        event.occur_time,
-        record_time,
+    before = (position, event.tenant, tenant_position, event.subject, version)
+    after = (
         event.actor,
         event.traceparent,
         cause.log_id if cause else None,
@@ -134,3 +134,7 @@ def _row(
         event.payload.DESCRIPTOR.full_name,
         payload,
     )
+    # Most events are recorded in the instant in which they happen.
+    occur_micros = record_micros if event.occur_time is record_time else to_micros(event.occur_time)
+    checksum = checksum_of((*before, occur_micros, record_micros, *after))
+    return (*before, event.occur_time, record_time, *after, checksum)

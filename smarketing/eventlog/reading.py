@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, MetaData, insert, select, text
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.eventlog.checksums import COLUMNS, EventDamaged, checksum_of
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
 from smarketing.sql import to_micros
 
@@ -24,16 +25,12 @@ _ENVELOPE_BYTES: Final = 400
 _tables = define_tables(MetaData())
 
 # Text, so that rows come as the driver has them: the page is the hot path of every follower.
-_COLUMNS: Final = (
-    "tenant, subject, subject_version, occur_time, record_time, actor, traceparent,"
-    " cause_log_id, cause_position, cause_tenant_position, tenant_position, skippable, payload_type, payload"
-)
 _PAGE_OF_ALL: Final = text(
-    f"SELECT position, {_COLUMNS} FROM event_log"  # noqa: S608 -- names of our own columns
+    f"SELECT checksum, {COLUMNS}, payload FROM event_log"  # noqa: S608 -- names of our own columns
     " WHERE position > :after ORDER BY position LIMIT :limit"
 )
 _PAGE_OF_TENANT: Final = text(
-    f"SELECT tenant_position AS position, {_COLUMNS} FROM event_log"  # noqa: S608 -- names of our own columns
+    f"SELECT checksum, {COLUMNS}, payload FROM event_log"  # noqa: S608 -- names of our own columns
     " WHERE tenant = :view AND tenant_position > :after ORDER BY tenant_position LIMIT :limit"
 )
 _RECORD_TIME_IN_ALL: Final = text("SELECT record_time FROM event_log WHERE position = :position")
@@ -114,6 +111,7 @@ def read(
 
     Raises:
         LogRegressed: when this is another log, ends before `after`, or holds another event there.
+        EventDamaged: when an event of the page is not as it was recorded.
     """
     own_log_id, head_position = head(connection, view)
     if (
@@ -153,8 +151,10 @@ def _recorded_at(connection: Connection, view: str, position: int, micros: int |
 
 def _event(log_id: str, view: str, row: Sequence[Any]) -> eventlogpb.Event:
     (
+        checksum,
         position,
         tenant,
+        tenant_position,
         subject,
         subject_version,
         occur_time,
@@ -164,15 +164,17 @@ def _event(log_id: str, view: str, row: Sequence[Any]) -> eventlogpb.Event:
         cause_log_id,
         cause_position,
         cause_tenant_position,
-        tenant_position,
         skippable,
         payload_type,
         payload,
     ) = row
+    occur_micros, record_micros = _micros(occur_time), _micros(record_time)
+    if checksum is not None and checksum != checksum_of((*row[1:6], occur_micros, record_micros, *row[8:])):
+        raise EventDamaged(position if view == WHOLE_LOG else tenant_position)
     # Field by field: handing whole sub-messages to the constructor costs nearly twice as much.
     event = eventlogpb.Event(
         log_id=log_id,
-        position=position,
+        position=position if view == WHOLE_LOG else tenant_position,
         tenant=tenant,
         subject=subject,
         subject_version=subject_version,
@@ -181,8 +183,8 @@ def _event(log_id: str, view: str, row: Sequence[Any]) -> eventlogpb.Event:
         skippable=bool(skippable),
         tenant_position=tenant_position,
     )
-    _set_instant(event.occur_time, occur_time)
-    _set_instant(event.record_time, record_time)
+    _set_instant(event.occur_time, occur_micros)
+    _set_instant(event.record_time, record_micros)
     if cause_log_id is not None and view == WHOLE_LOG:
         event.cause.log_id = cause_log_id
         event.cause.position = cause_position
@@ -196,9 +198,9 @@ def _event(log_id: str, view: str, row: Sequence[Any]) -> eventlogpb.Event:
     return event
 
 
-def _set_instant(target: Timestamp, stored: int | datetime) -> None:
-    """Fill in what the driver gave for a `UtcMicros` column."""
-    seconds, micros = divmod(_micros(stored), 1_000_000)
+def _set_instant(target: Timestamp, micros: int) -> None:
+    """Fill in an instant."""
+    seconds, micros = divmod(micros, 1_000_000)
     target.seconds = seconds
     target.nanos = micros * 1000
 

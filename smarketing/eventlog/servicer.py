@@ -10,14 +10,18 @@ from functools import partial
 from typing import Any, Final
 
 import grpc
+import structlog
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.eventlog.v1.eventlog_pb2_grpc import EventLogServiceServicer
 from smarketing.eventlog import reading
+from smarketing.eventlog.checksums import EventDamaged
 from smarketing.eventlog.reading import LogRegressed, Page
 from smarketing.server.draining import Draining, server_draining
 from smarketing.server.errors import Refusal, field_invalid
 from smarketing.sql import ReadersBusy, Writer
+
+_log = structlog.get_logger(__name__)
 
 DEFAULT_LIMIT: Final = 500
 MAX_LIMIT: Final = 5_000
@@ -153,6 +157,9 @@ class EventLogServicer(EventLogServiceServicer):
             return await self._writer.read(query)
         except LogRegressed as regressed:
             raise _log_regressed(regressed) from None
+        except EventDamaged as damaged:
+            _log.error("event_damaged", view=view, position=damaged.position)
+            raise _event_damaged(damaged) from None
 
     def _wake_all(self) -> None:
         for watch in self._watches:
@@ -249,6 +256,15 @@ def _log_regressed(error: LogRegressed) -> Refusal:
             "wanted_log_id": error.wanted_log_id,
             "wanted_position": str(error.wanted_position),
         },
+    )
+
+
+def _event_damaged(error: EventDamaged) -> Refusal:
+    return Refusal(
+        grpc.StatusCode.DATA_LOSS,
+        "EVENT_DAMAGED",
+        "The event at this position is not as it was recorded; your operator must restore the log.",
+        {"position": str(error.position)},
     )
 
 

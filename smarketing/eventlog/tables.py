@@ -55,6 +55,8 @@ def _event_log(metadata: MetaData) -> Table:
         Column("skippable", Boolean().with_variant(Integer(), "sqlite"), nullable=False),
         Column("payload_type", Text, nullable=False),
         Column("payload", LargeBinary, nullable=False),
+        # Of everything before it; none for what was recorded before there were sums.
+        Column("checksum", BigInt),
         UniqueConstraint("tenant", "tenant_position"),
         UniqueConstraint("tenant", "subject", "subject_version"),
         sqlite_strict=True,

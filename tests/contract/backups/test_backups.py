@@ -79,6 +79,10 @@ def _hole(backup: Path) -> None:
     change(backup / "leads.db", "DELETE FROM event_log WHERE position = 20")
 
 
+def _turned(backup: Path) -> None:
+    change(backup / "leads.db", "UPDATE event_log SET occur_time = occur_time + 1 WHERE position = 20")
+
+
 def _cut(backup: Path) -> None:
     change(
         backup / "leads.db",
@@ -115,6 +119,7 @@ def _wrong_sum(backup: Path) -> None:
     ("spoil", "told"),
     [
         (_hole, "leads: its log should be 1 to"),
+        (_turned, "leads: the event at position 20 is not as it was recorded"),
         (_cut, "but the log ends at 40"),
         (_ahead, "its consumer sla.leads is at position 1000000"),
         (_another_event, "its consumer sla.leads took in another event"),

@@ -132,6 +132,22 @@ async def test_a_senseless_read_is_refused_by_field(
     assert (code, metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, field)
 
 
+async def test_a_damaged_event_is_sent_to_nobody_and_its_place_is_told(
+    log: ServedLog, stub: Any, watching: Watching
+) -> None:
+    await log.record("a", "b", "c")
+    with log.database.writer_engine.begin() as connection:
+        # The text within the payload becomes a "c": nothing else tells it from one that was recorded.
+        connection.exec_driver_sql("UPDATE event_log SET payload = X'0a0163' WHERE position = 2")
+
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await stub.ReadEvents(eventlogpb.ReadEventsRequest(parent="tenants/-"))
+    await watching.start(credit=10)
+
+    told = (grpc.StatusCode.DATA_LOSS, "EVENT_DAMAGED", {"position": "2"})
+    assert (refusal(error.value), await watching.ended()) == (told, told)
+
+
 @pytest.mark.parametrize(("log_id", "after"), [(OTHER_LOG_ID, 0), ("", 2), (LOG_ID, 2)])
 async def test_a_reader_who_knows_more_than_the_log_is_told_that_it_regressed(
     log_id: str, after: int, log: ServedLog, stub: Any, watching: Watching

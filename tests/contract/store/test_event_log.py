@@ -1,9 +1,10 @@
 """Rules of the event log in the database (promises P2 to P5)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,10 +12,11 @@ from google.protobuf.struct_pb2 import Value
 from google.protobuf.wrappers_pb2 import BytesValue, StringValue
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, select, update
 from sqlalchemy.exc import IntegrityError
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
+from smarketing.eventlog.checksums import EventDamaged
 from smarketing.eventlog.outbox import MAX_PAYLOAD_BYTES, Cause, EventTooLarge, NewEvent, append
 from smarketing.eventlog.reading import (
     MAX_PAGE_BYTES,
@@ -276,11 +278,60 @@ def test_a_page_stays_the_same_whatever_is_recorded_later(log: Database) -> None
     assert page(log, limit=5).events == before
 
 
+def flipped(value: Any) -> Any:
+    """Return a stored value as one bit less or more makes it."""
+    match value:
+        case bytes():
+            return value[:-1] + bytes([value[-1] ^ 1])
+        case bool():
+            return not value
+        case int():
+            return value ^ 1 << 6
+        case datetime():
+            return value + timedelta(microseconds=1)
+    return value[:-1] + chr(ord(value[-1]) ^ 1)
+
+
+@pytest.mark.parametrize("view", [WHOLE, "tenants/acme"])
+def test_a_flipped_bit_of_anything_kept_of_an_event_is_refused_with_its_place(
+    log: Database, view: str
+) -> None:
+    table = define_tables(MetaData()).event_log
+    third = replace(
+        an_event("c"), cause=Cause(LOG_ID, 700, 7), skippable=True, traceparent="00-4bf92f-00f067-01"
+    )
+    record(log, an_event(tenant="tenants/other"), an_event("b"), third, an_event("d"))
+    query = select(table).where(table.c.position == 3)
+    with log.reading() as connection:
+        stored = dict(connection.execute(query).mappings().one())
+
+    for column in set(table.c.keys()) - {"position", "tenant", "tenant_position"}:
+        spoil(log, {column: flipped(stored[column])}, at=3)
+        with pytest.raises(EventDamaged) as damaged:
+            page(log, view)
+        assert damaged.value.position == (3 if view == WHOLE else 2), column
+        spoil(log, {column: stored[column]}, at=3)
+    assert texts(page(log, view).events)[-2:] == ["c", "d"]
+
+
+def test_an_event_of_before_there_were_sums_is_read_as_it_stands(log: Database) -> None:
+    record(log, an_event("a"), an_event("b"))
+    spoil(log, {"checksum": None}, at=1)
+
+    assert texts(page(log).events) == ["a", "b"]
+
+
+def spoil(database: Database, values: Mapping[str, Any], *, at: int) -> None:
+    table = define_tables(MetaData()).event_log
+    with database.writer_engine.begin() as connection:
+        connection.execute(update(table).where(table.c.position == at).values(**values))
+
+
 def test_a_version_of_a_subject_exists_once(log: Database) -> None:
     record(log, an_event())
     copy = (
         "INSERT INTO event_log SELECT 99, tenant, 99, subject, subject_version, occur_time, record_time,"
-        " actor, traceparent, NULL, NULL, NULL, skippable, payload_type, payload FROM event_log"
+        " actor, traceparent, NULL, NULL, NULL, skippable, payload_type, payload, checksum FROM event_log"
     )
 
     with pytest.raises(IntegrityError), log.writer_engine.begin() as connection:

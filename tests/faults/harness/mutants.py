@@ -219,9 +219,9 @@ EIGHTEEN: Final = (
         edits=[
             Edit(
                 path="smarketing/eventlog/outbox.py",
-                old="    rows = [_row(event, heads, versions, record_time) for event in events]\n",
+                old="    rows = [_row(event, heads, versions, recorded) for event in events]\n",
                 new="    try:\n"
-                "        rows = [_row(event, heads, versions, record_time) for event in events]\n"
+                "        rows = [_row(event, heads, versions, recorded) for event in events]\n"
                 "    except Exception:\n        return\n",
             )
         ],

@@ -262,4 +262,16 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N22",
+        what="an event is served without a look at the sum that was kept of it",
+        test="tests/contract/store/test_event_log.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/reading.py",
+                old="    if checksum is not None and checksum != ",
+                new="    if checksum is None and checksum != ",
+            )
+        ],
+    ),
 )

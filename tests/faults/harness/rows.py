@@ -48,6 +48,9 @@ _STALLED: Final = (
     "tests/faults/test_replicas_race.py::"
     "test_a_process_that_is_stopped_past_the_due_instant_keeps_others_out_and_then_fires_each_once"
 )
+_FLIPPED: Final = (
+    f"{_STORE}/test_event_log.py::test_a_flipped_bit_of_anything_kept_of_an_event_is_refused_with_its_place"
+)
 _GIVEN_UP: Final = "tests/faults/test_calls_given_up.py"
 _KILLS: Final = "tests/faults/test_kills.py"
 _LOG_KILLS: Final = "tests/faults/test_log_survives_kill.py"
@@ -165,13 +168,16 @@ ROWS: Final = (
     ),
     Planned(
         id="F16",
-        fault="a page of the file, or the end of the write-ahead log, is damaged",
+        fault="a page of the file, the end of the write-ahead log, or a bit inside a value is damaged",
         tests=[
             "tests/faults/test_disk.py::test_a_damaged_page_is_found_at_the_start_and_nothing_is_served",
             "tests/faults/test_disk.py::test_a_damaged_end_of_the_write_ahead_log_loses_its_end_and_nothing_before",
+            _FLIPPED,
+            f"{_BUS}/test_serving.py::test_a_damaged_event_is_sent_to_nobody_and_its_place_is_told",
+            "tests/contract/backups/test_backups.py::test_databases_that_lie_are_told",
         ],
-        mutants=["N3"],
-        missing="a flipped bit inside a value is not seen by SQLite's own check; events carry no checksum",
+        mutants=["N3", "N22"],
+        missing="values outside the logs carry no sum; what was recorded before there were sums has none",
     ),
     Planned(
         id="F17",

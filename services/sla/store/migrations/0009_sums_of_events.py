@@ -1,0 +1,15 @@
+"""Keep a sum over each event, by which a value that changed on the disk is seen."""
+
+from alembic import op
+from sqlalchemy import Column
+
+from smarketing.sql import BigInt
+
+revision = "0009"
+down_revision = "0008"
+oldest_build = "0008"
+
+
+def upgrade() -> None:
+    """Add it; what is there already has none, and what an older build records gets none."""
+    op.add_column("event_log", Column("checksum", BigInt))
