@@ -1,6 +1,5 @@
 """The leads process: `python -m services.leads`; `rotate-key` replaces its key while it is stopped."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,11 +91,12 @@ from smarketing.server.peers import peer_channel
 from smarketing.server.purging import purge_for_ever
 from smarketing.server.readiness import StorageReadiness
 from smarketing.server.replicas import Replicas
+from smarketing.server.starting import Opened, Store, started, status_of
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Limits, Validator
-from smarketing.sql import DatabaseOwned, DatabaseUnsupported, StorageError, Writer, open_database
-from smarketing.sql.migrate import SchemaTooNew, migrate
+from smarketing.sql import Writer, open_database
+from smarketing.sql.migrate import migrate
 
 _log = get_log(__name__)
 
@@ -120,7 +120,7 @@ class Leads:
 
 def main(arguments: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> int:
     """Serve until told to stop, or rotate the key, and return the exit status."""
-    run = {(): lambda config: asyncio.run(_serve(config)), ("rotate-key",): _rotate_key}.get(tuple(arguments))
+    run = {(): _serve, ("rotate-key",): _rotate_key}.get(tuple(arguments))
     if run is None:
         sys.stderr.write("usage: python -m services.leads [rotate-key]\n")
         return 2
@@ -130,15 +130,10 @@ def main(arguments: Sequence[str] = (), environ: Mapping[str, str] | None = None
         sys.stderr.write(f"{invalid}\n")
         return 2
     configure_logs(config.log_format, level=config.log_level)
-    try:
-        run(config)
-    except (StartRefused, DatabaseOwned, DatabaseUnsupported, SchemaTooNew, StorageError) as refused:
-        sys.stderr.write(f"leads did not start: {refused}\n")
-        return 1
-    return 0
+    return status_of("leads", run(config))
 
 
-def _rotate_key(config: LeadsConfig) -> None:
+async def _rotate_key(config: LeadsConfig) -> None:
     keys = config.data_dir / "master.key"
     if not keys.exists():
         raise StartRefused(f"{keys} is not there: nothing was wrapped with it")
@@ -166,15 +161,23 @@ async def _serve(config: LeadsConfig) -> None:
 async def start(config: LeadsConfig, stack: AsyncExitStack) -> Leads:
     """Build and start everything; `stack` ends it, the database last."""
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    identify = partial(ensure_identity, new_log_id=wallclock.new_uuid)
+    return await started(
+        partial(_built, config),
+        stack,
+        config=config,
+        store=Store(config.url, _MIGRATIONS, identify),
+        policy=POLICY,
+    )
+
+
+async def _built(config: LeadsConfig, stack: AsyncExitStack, opened: Opened) -> Leads:
+    database = opened.database
     telemetry = Telemetry()
     observed = StorageTelemetry(telemetry.registry)
-    database = stack.enter_context(open_database(config.url))
-    schema = migrate(database, _MIGRATIONS)
-    with database.writer_engine.begin() as connection:
-        ensure_identity(connection, new_log_id=wallclock.new_uuid)
     telemetry.build(
         version=version("smarketing"),
-        schema=schema,
+        schema=opened.schema,
         tzdata=tzdata_version(),
         sqlite=engine_version(database),
     )
@@ -277,6 +280,7 @@ class _Composition:
             policy=POLICY,
             servicers=self._servicers(),
         )
+        self._stack.push_async_callback(running.drain)
         http = HttpHost(
             config,
             http_app(

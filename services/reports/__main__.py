@@ -1,6 +1,5 @@
 """The reports process: `python -m services.reports`. Builds everything, and nothing else does."""
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -61,16 +60,15 @@ from smarketing.server.edge import Edge
 from smarketing.server.gauges import DatabaseGauges
 from smarketing.server.http import HttpHost, Room, http_app, sessions_in
 from smarketing.server.keys import load_or_make_key
-from smarketing.server.listening import StartRefused
 from smarketing.server.paging import PageTokens
 from smarketing.server.peers import peer_channel
 from smarketing.server.readiness import StorageReadiness
 from smarketing.server.replicas import Replicas
+from smarketing.server.starting import Opened, Store, started, status_of
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
-from smarketing.sql import Database, Writer, open_database
-from smarketing.sql.migrate import migrate
+from smarketing.sql import Database, Writer
 
 __all__ = ["Process", "a_process", "main"]
 
@@ -115,26 +113,35 @@ async def a_process(
     config: ReportsConfig, *, now: Callable[[], datetime] | None = None
 ) -> AsyncIterator[Process]:
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
+    identify = partial(ensure_identity, new_log_id=wallclock.new_uuid)
     async with AsyncExitStack() as stack:
-        telemetry = Telemetry()
-        database = stack.enter_context(open_database(config.database_of("reports")))
-        schema = migrate(database, _MIGRATIONS)
-        # Where a server holds the database, its clock decides for all replicas.
-        now = now or database.clock(wallclock.utc_now)
-        with database.writer_engine.begin() as connection:
-            ensure_identity(connection, new_log_id=wallclock.new_uuid)
-        observer = StorageTelemetry(telemetry.registry)
-        writer = await stack.enter_async_context(
-            Writer(database, now=now, observer=observer, not_before=last_record_time)
+        yield await started(
+            partial(_stored, config, now),
+            stack,
+            config=config,
+            store=Store(config.database_of("reports"), _MIGRATIONS, identify),
+            policy=POLICY,
         )
-        observer.watch(writer)
-        telemetry.build(
-            version=version("smarketing"),
-            schema=schema,
-            tzdata=tzdata_version(),
-            sqlite=engine_version(database),
-        )
-        yield await _built(config, stack, telemetry, Stored(database, writer, schema), now)
+
+
+async def _stored(
+    config: ReportsConfig, now: Callable[[], datetime] | None, stack: AsyncExitStack, opened: Opened
+) -> Process:
+    database, telemetry = opened.database, Telemetry()
+    # Where a server holds the database, its clock decides for all replicas.
+    now = now or database.clock(wallclock.utc_now)
+    observer = StorageTelemetry(telemetry.registry)
+    writer = await stack.enter_async_context(
+        Writer(database, now=now, observer=observer, not_before=last_record_time)
+    )
+    observer.watch(writer)
+    telemetry.build(
+        version=version("smarketing"),
+        schema=opened.schema,
+        tzdata=tzdata_version(),
+        sqlite=engine_version(database),
+    )
+    return await _built(config, stack, telemetry, Stored(database, writer, opened.schema), now)
 
 
 async def _built(
@@ -421,12 +428,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return _EXIT_CONFIG
     configure_logs(config.log_format, level=config.log_level)
-    try:
-        asyncio.run(_run(config))
-    except StartRefused as refused:
-        sys.stderr.write(f"reports did not start: {refused}\n")
-        return _EXIT_CONFIG
-    return 0
+    return status_of("reports", _run(config), refused=_EXIT_CONFIG)
 
 
 if __name__ == "__main__":

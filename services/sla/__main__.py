@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from smarketing.server.http import HttpHost
     from smarketing.server.readiness import StorageReadiness
     from smarketing.server.replicas import Replicas
+    from smarketing.server.starting import Opened
     from smarketing.server.telemetry import Telemetry
     from smarketing.sql import Writer
 
@@ -59,12 +60,10 @@ def evaluate(_arguments: Sequence[str]) -> int:
 
 def serve(_arguments: Sequence[str]) -> int:
     """Serve until told to stop."""
-    import asyncio
-
     from services.sla.config import SlaConfig
     from smarketing.config import ConfigInvalid, read_config
     from smarketing.logs import configure_logs
-    from smarketing.server.listening import StartRefused
+    from smarketing.server.starting import status_of
 
     try:
         config = read_config(SlaConfig, os.environ)
@@ -72,12 +71,7 @@ def serve(_arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return _EXIT_CONFIG
     configure_logs(config.log_format, level=config.log_level)
-    try:
-        asyncio.run(_run(config))
-    except StartRefused as refused:
-        sys.stderr.write(f"sla did not start: {refused}\n")
-        return _EXIT_CONFIG
-    return 0
+    return status_of("sla", _run(config), refused=_EXIT_CONFIG)
 
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"serve": serve, "evaluate": evaluate}
@@ -114,35 +108,49 @@ async def a_process(
     config: "SlaConfig", *, now: Callable[[], datetime] | None = None
 ) -> AsyncIterator[Process]:
     """Open the database, start to listen, and give what runs; everything is closed at the end."""
+    from functools import partial
+
+    from services.sla.rpc.policy import POLICY
+    from smarketing.eventlog.reading import ensure_identity
+    from smarketing.server.starting import Store, started
+
+    identify = partial(ensure_identity, new_log_id=wallclock.new_uuid)
+    async with AsyncExitStack() as stack:
+        yield await started(
+            partial(_stored, config, now),
+            stack,
+            config=config,
+            store=Store(config.database_of("sla"), _MIGRATIONS, identify),
+            policy=POLICY,
+        )
+
+
+async def _stored(
+    config: "SlaConfig", now: Callable[[], datetime] | None, stack: AsyncExitStack, opened: "Opened"
+) -> Process:
     from importlib.metadata import version
 
     from smarketing.businesstime import tzdata_version
-    from smarketing.eventlog.reading import ensure_identity, last_record_time
+    from smarketing.eventlog.reading import last_record_time
     from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
     from smarketing.server.telemetry import Telemetry
-    from smarketing.sql import Writer, open_database
-    from smarketing.sql.migrate import migrate
+    from smarketing.sql import Writer
 
-    async with AsyncExitStack() as stack:
-        telemetry = Telemetry()
-        database = stack.enter_context(open_database(config.database_of("sla")))
-        schema = migrate(database, _MIGRATIONS)
-        # Where a server holds the database, its clock decides for all replicas.
-        now = now or database.clock(wallclock.utc_now)
-        with database.writer_engine.begin() as connection:
-            ensure_identity(connection, new_log_id=wallclock.new_uuid)
-        observer = StorageTelemetry(telemetry.registry)
-        writer = await stack.enter_async_context(
-            Writer(database, now=now, observer=observer, not_before=last_record_time)
-        )
-        observer.watch(writer)
-        telemetry.build(
-            version=version("smarketing"),
-            schema=schema,
-            tzdata=tzdata_version(),
-            sqlite=engine_version(database),
-        )
-        yield await _built(config, stack, telemetry, writer, now)
+    database, telemetry = opened.database, Telemetry()
+    # Where a server holds the database, its clock decides for all replicas.
+    now = now or database.clock(wallclock.utc_now)
+    observer = StorageTelemetry(telemetry.registry)
+    writer = await stack.enter_async_context(
+        Writer(database, now=now, observer=observer, not_before=last_record_time)
+    )
+    observer.watch(writer)
+    telemetry.build(
+        version=version("smarketing"),
+        schema=opened.schema,
+        tzdata=tzdata_version(),
+        sqlite=engine_version(database),
+    )
+    return await _built(config, stack, telemetry, writer, now)
 
 
 async def _built(

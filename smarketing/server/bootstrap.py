@@ -65,6 +65,7 @@ class RunningServer:
         self._draining = draining
         self._health = health_servicer
         self._service_names = service_names
+        self._drained: asyncio.Task[None] | None = None
 
     async def set_ready(self, ready: bool) -> None:
         """Report the services as SERVING or not; liveness (the empty name) stays SERVING."""
@@ -72,7 +73,12 @@ class RunningServer:
             await self._health.set(name, _SERVING if ready else _NOT_SERVING)
 
     async def drain(self) -> None:
-        """Report NOT_SERVING, end streams, let running calls finish, and close."""
+        """Report NOT_SERVING, end streams, let running calls finish, and close; once, however often told."""
+        if self._drained is None:
+            self._drained = asyncio.create_task(self._drain())
+        await asyncio.shield(self._drained)
+
+    async def _drain(self) -> None:
         await self.set_ready(ready=False)
         await asyncio.sleep(self._config.balancer_wait.total_seconds())
         self._draining.begin()

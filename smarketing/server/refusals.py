@@ -15,7 +15,13 @@ from smarketing.sql.errors import (
     WriterClosed,
 )
 
-__all__ = ["deadline_exceeded", "library_refusal_of", "reader_too_slow", "request_too_large"]
+__all__ = [
+    "deadline_exceeded",
+    "library_refusal_of",
+    "reader_too_slow",
+    "request_too_large",
+    "storage_unavailable",
+]
 
 _SOON = timedelta(milliseconds=250)
 _LATER = timedelta(seconds=2)
@@ -33,9 +39,7 @@ def library_refusal_of(error: BaseException) -> Refusal | None:
         case StorageFull():
             return _exhausted("STORAGE_FULL", "Storage is full; tell your operator, then try again.", _LATER)
         case StorageUnavailable():
-            return _unavailable(
-                "STORAGE_UNAVAILABLE", "Storage does not answer; try again with the same request_id."
-            )
+            return storage_unavailable()
         case WriterClosed():
             return _unavailable("SERVER_DRAINING", "This server is stopping; try again.")
         case StorageCorrupt():
@@ -46,6 +50,11 @@ def library_refusal_of(error: BaseException) -> Refusal | None:
             )
         case _:
             return None
+
+
+def storage_unavailable() -> Refusal:
+    """Return the refusal of a call that storage does not answer at present."""
+    return _unavailable("STORAGE_UNAVAILABLE", "Storage does not answer; try again with the same request_id.")
 
 
 def deadline_exceeded() -> Refusal:

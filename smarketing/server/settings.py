@@ -49,6 +49,8 @@ class ServerConfig:
     """
     database_password: Secret | None = None
     """Of the role that the URL names; best in a file, by `SMARKETING_DATABASE_PASSWORD_FILE`."""
+    start_patience: timedelta = timedelta(minutes=5)
+    """How long a start waits for a database server that is away, or busy with another replica's migration."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -104,6 +106,11 @@ class ServerConfig:
             )
         if self.reflection and not is_loopback(self.listen):
             raise ValueError("SMARKETING_REFLECTION is for loopback only; switch it off.")
+
+    @property
+    def is_database_remote(self) -> bool:
+        """Whether a server holds the database, which comes and goes by itself."""
+        return bool(self.database_url) and make_url(self.database_url).get_backend_name() == "postgresql"
 
     def database_of(self, service: str) -> str:
         """Return where a service stores, with the password: for `open_database`, and never for a log."""

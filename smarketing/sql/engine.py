@@ -101,6 +101,11 @@ class Database:
         """Whether a server holds the database: it comes and goes, and other processes write to it too."""
         return self._server is not None
 
+    @property
+    def is_bound_by_policies(self) -> bool:
+        """Whether the database's row policies, where there are any, are above this process' role."""
+        return self._server is None or self._server.is_bound_by_policies
+
     def clock(self, now: Callable[[], datetime]) -> Callable[[], datetime]:
         """Return the clock that decides: the server's, which several processes share, else `now`."""
         return now if self._server is None else self._server.clock.instead_of(now)
@@ -199,6 +204,7 @@ def open_database(
     reader_count: int = 4,
     busy_timeout: timedelta = timedelta(seconds=2),
     statement_timeout: timedelta = timedelta(seconds=30),
+    turn_patience: timedelta = timedelta(minutes=10),
     check: bool = True,
 ) -> Database:
     """Open the database of a URL.
@@ -208,7 +214,8 @@ def open_database(
     and `passfile=/etc/smarketing/pgpass`.
 
     `busy_timeout` bounds the wait for a lock that a foreign process holds, `statement_timeout` what one
-    statement may take on a server. `check` lets SQLite examine the file before anything is served from it.
+    statement may take on a server, `turn_patience` the wait to migrate there. `check` lets SQLite examine the
+    file before anything is served from it.
 
     Raises:
         DatabaseOwned: when another process has the file open.
@@ -218,7 +225,14 @@ def open_database(
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return _open_postgres(parsed, reader_count, busy_timeout, statement_timeout)
+        server = postgres.Server(
+            parsed,
+            reader_count=reader_count,
+            lock_timeout=busy_timeout,
+            statement_timeout=statement_timeout,
+            turn_patience=turn_patience,
+        )
+        return _checked(server, reader_count, busy_timeout)
     if parsed.get_backend_name() != "sqlite":
         raise DatabaseUnsupported(
             f"{parsed.get_backend_name()} is not supported: "
@@ -251,12 +265,7 @@ def sqlite_driver() -> Any:
     return recent
 
 
-def _open_postgres(
-    url: URL, reader_count: int, busy_timeout: timedelta, statement_timeout: timedelta
-) -> Database:
-    server = postgres.Server(
-        url, reader_count=reader_count, lock_timeout=busy_timeout, statement_timeout=statement_timeout
-    )
+def _checked(server: postgres.Server, reader_count: int, busy_timeout: timedelta) -> Database:
     database = Database(
         writer_engine=server.writer_engine,
         reader_engine=server.reader_engine,

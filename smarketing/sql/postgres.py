@@ -23,7 +23,7 @@ from smarketing.sql.tenancy import confining_statement, protect
 _log = structlog.get_logger(__name__)
 
 _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_MIGRATION_PATIENCE: Final = "10min"
+_MIGRATION_PATIENCE: Final = timedelta(minutes=10)
 _TABLE_PATIENCE: Final = "5s"
 _BEGINS: Final = "smarketing_begins"
 _MOST_PREPARED: Final = 400
@@ -46,8 +46,17 @@ class Server:
     """Two ways into one database: a writing engine, whose transactions take turns, and a reading one."""
 
     def __init__(
-        self, url: URL, *, reader_count: int, lock_timeout: timedelta, statement_timeout: timedelta
+        self,
+        url: URL,
+        *,
+        reader_count: int,
+        lock_timeout: timedelta,
+        statement_timeout: timedelta,
+        turn_patience: timedelta = _MIGRATION_PATIENCE,
     ) -> None:
+        self._turn_patience = turn_patience
+        self.is_bound_by_policies = True
+        """Whether the role is subject to row policies; known once the database was checked."""
         self._schema, url = _schema_of(url)
         session = _session(self._schema, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         self.clock = ServerClock()
@@ -70,6 +79,7 @@ class Server:
                 "SELECT 'B' < 'a' AND 'a-c' < 'ab', current_setting('server_encoding'),"
                 " (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)"
             ).one()
+        self.is_bound_by_policies = not above
         if above:
             _log.warning(
                 "row_policies_do_not_bind", hint="give the service a role without SUPERUSER, BYPASSRLS"
@@ -89,8 +99,8 @@ class Server:
         """
         begins = (
             "BEGIN",
-            f"SET LOCAL lock_timeout TO '{_MIGRATION_PATIENCE}'",
-            f"SET LOCAL statement_timeout TO '{_MIGRATION_PATIENCE}'",
+            f"SET LOCAL lock_timeout TO {_milliseconds(self._turn_patience)}",
+            f"SET LOCAL statement_timeout TO {_milliseconds(_MIGRATION_PATIENCE)}",
             self._turn("schema"),
             self._turn("writer"),
             f"SET LOCAL lock_timeout TO '{_TABLE_PATIENCE}'",
@@ -200,3 +210,35 @@ def _begin_with(engine: Engine, statements: str, clock: ServerClock) -> None:
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the server is not there, or was not: every pooled connection to it may be dead."""
     return isinstance(error, StorageUnavailable) and error.fault is StorageFault.UNREACHABLE
+
+
+_REFUSALS: Final = (
+    "authentication failed",
+    "no password supplied",
+    "pg_hba.conf",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied",
+    "certificate verify failed",
+    "does not support SSL",
+)
+"""What a server, or the driver, says of a connection that no waiting makes possible."""
+
+
+def refusal_in(error: BaseException | None) -> str:
+    """Return what the server said when it let nobody in as things are set; empty when it may do so later.
+
+    A connection that failed has no SQLSTATE, only words. A server that speaks another language than English
+    is waited for.
+    """
+    seen: set[int] = set()
+    # An error that was passed on as it was is its own cause.
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        driver_error = getattr(error, "orig", None)
+        if driver_error is not None and getattr(driver_error, "sqlstate", None) is None:
+            said = str(driver_error).strip().rpartition("\n")[2]
+            if any(words in said for words in _REFUSALS):
+                return said.rpartition("FATAL:")[2].strip()
+        error = error.__cause__
+    return ""
