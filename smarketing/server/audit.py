@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, LargeBinary, MetaData, Row, Table, Te
 
 from smarketing.sql import FindRows, InsertRows, UpsertRows
 from smarketing.sql.types import BigInt, UtcMicros, to_micros
+from smarketing.values import value
 
 __all__ = [
     "AuditEntry",
@@ -38,7 +39,7 @@ class AuditOutcome(enum.IntEnum):
     DENIED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Who asked for what, and what came of it."""
 

@@ -21,6 +21,7 @@ from smarketing.server.idempotency import (
     find_records,
     keep_records,
 )
+from smarketing.values import value
 
 __all__ = [
     "Call",
@@ -41,7 +42,7 @@ M = TypeVar("M", bound=Message)
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Call:
     """Who asks for a mutation, and the id under which asking again is harmless."""
 
@@ -68,7 +69,7 @@ class Call:
         return self.on_behalf_of or self.principal
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Command(Generic[Q]):
     """A parsed request and the call that brought it."""
 
@@ -76,7 +77,7 @@ class Command(Generic[Q]):
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Done:
     """The serialized response of a request that took effect, now or when it was first asked."""
 
@@ -174,7 +175,7 @@ def run_commands(
     return answers
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Settled:
     fingerprint: bytes
     outcome: Done | Exception

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from smarketing.server.errors import FieldViolation, Refusal
 from smarketing.sql import FindRows, InsertRows
 from smarketing.sql.types import UtcMicros
+from smarketing.values import value
 
 __all__ = [
     "RETENTION",
@@ -48,7 +49,7 @@ class IdempotencyKey(NamedTuple):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class IdempotencyRecord:
     """What was asked, as a fingerprint, and what was answered."""
 

@@ -3,16 +3,17 @@
 A lead is copied twice while it comes in; `replace` would be a twentieth of all that is done for it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, make_dataclass
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
-_Put: TypeAlias = Callable[[Any, Any], None]
-_Slots: TypeAlias = tuple[Callable[[Any], tuple[Any, ...]], tuple[_Put, ...], Mapping[str, _Put]]
-"""How all fields are read at once, how each is written in the same order, and how by its name."""
+_Ways: TypeAlias = tuple[Callable[[Any], tuple[Any, ...]], Callable[..., Any], frozenset[str]]
+"""How all fields are read at once, how a draft is made of them in the same order, and their names."""
+
+_put_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 
 
 def changed(value: T, /, **changes: Any) -> T:
@@ -22,21 +23,20 @@ def changed(value: T, /, **changes: Any) -> T:
         TypeError: a name is no field.
     """
     kind: Any = type(value)
-    copied: T = object.__new__(kind)
-    read_all, puts, put_of = _slots_of(kind)
-    for put, kept in zip(puts, read_all(value), strict=True):
-        put(copied, kept)
+    read_all, draft_of, names = _ways_of(kind)
+    draft: Any = draft_of(*read_all(value))
     for name, new in changes.items():
-        put_new = put_of.get(name)
-        if put_new is None:
+        if name not in names:
             raise TypeError(f"{kind.__name__} has no {name}")
-        put_new(copied, new)
+        setattr(draft, name, new)
+    # Frozen from here on: it has the slots of its kind already.
+    _put_class(draft, kind)
+    copied: T = draft
     return copied
 
 
 @cache
-def _slots_of(kind: Any) -> _Slots:
+def _ways_of(kind: Any) -> _Ways:
     names = [field.name for field in fields(kind)]
     # With two names at least, all values come as a tuple.
-    puts = {name: getattr(kind, name).__set__ for name in names}
-    return attrgetter(*names), tuple(puts.values()), puts
+    return attrgetter(*names), make_dataclass("Draft", names, slots=True), frozenset(names)

@@ -27,6 +27,7 @@ from services.leads.domain.routing import (
 )
 from services.leads.domain.routing_rules import RoutingRule, Traits, domain_matches, lies_within, word
 from services.leads.domain.turns import Balance, Pool, shares_of
+from smarketing.values import value
 
 __all__ = ["Case", "Desk", "Plan", "to_fallback"]
 
@@ -38,7 +39,7 @@ def _nobody() -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Case:
     """A handoff to be given out; what is asked seldom is looked up only when it is asked."""
 

@@ -1,6 +1,5 @@
 """What happened to a handoff: past tense, and nothing personal."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
@@ -12,6 +11,7 @@ from services.leads.domain.mql_definition import Conformance
 from services.leads.domain.opportunity import Opportunity
 from services.leads.domain.routing import Decision
 from services.leads.domain.terms import EvidenceGrade, FollowUpChannel
+from smarketing.values import value
 
 
 class OfferState(IntEnum):
@@ -35,7 +35,7 @@ class Manner(IntEnum):
     IMPORTED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffEvent:
     """Something that happened to a handoff at an instant."""
 
@@ -43,7 +43,7 @@ class HandoffEvent:
     occur_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffSubmitted(HandoffEvent):
     """It began."""
 
@@ -55,14 +55,14 @@ class HandoffSubmitted(HandoffEvent):
     """Absent where no MQL definition is in force."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffRevised(HandoffEvent):
     """What marketing says of it changed."""
 
     qualification: Qualification
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SubmissionJoined(HandoffEvent):
     """A submission came in that belongs to it; the handoff's own qualification keeps only some of it."""
 
@@ -73,7 +73,7 @@ class SubmissionJoined(HandoffEvent):
     historical: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffOffered(HandoffEvent):
     """It is this person's or queue's to accept."""
 
@@ -84,7 +84,7 @@ class HandoffOffered(HandoffEvent):
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class OfferClosed(HandoffEvent):
     """An offer ended otherwise than accepted or rejected."""
 
@@ -94,7 +94,7 @@ class OfferClosed(HandoffEvent):
     reason_code: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffAccepted(HandoffEvent):
     """It got an owner."""
 
@@ -106,7 +106,7 @@ class HandoffAccepted(HandoffEvent):
     previous_owner: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffRejected(HandoffEvent):
     """No lead for sales."""
 
@@ -118,7 +118,7 @@ class HandoffRejected(HandoffEvent):
     with_evidence: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FollowUpLogged(HandoffEvent):
     """Somebody tried to reach the lead."""
 
@@ -133,14 +133,14 @@ class FollowUpLogged(HandoffEvent):
     outcome: FollowUpOutcome = FollowUpOutcome.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffQualified(HandoffEvent):
     """Sales-qualified."""
 
     person: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffDisqualified(HandoffEvent):
     """Nothing will come of it."""
 
@@ -150,7 +150,7 @@ class HandoffDisqualified(HandoffEvent):
     with_evidence: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffRecycled(HandoffEvent):
     """Back with marketing until a date."""
 
@@ -160,7 +160,7 @@ class HandoffRecycled(HandoffEvent):
     recycle_until_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffConverted(HandoffEvent):
     """It became an opportunity."""
 
@@ -168,7 +168,7 @@ class HandoffConverted(HandoffEvent):
     historical: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class OpportunityClosed(HandoffEvent):
     """Its opportunity, and so the handoff, ended."""
 
@@ -178,14 +178,14 @@ class OpportunityClosed(HandoffEvent):
     lead_type: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffVoided(HandoffEvent):
     """It should never have been."""
 
     reason_code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class BehaviourRecorded(HandoffEvent):
     """The lead did something that a source told of."""
 

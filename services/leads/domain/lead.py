@@ -9,6 +9,7 @@ from typing import Final
 from services.leads.domain.errors import Fault
 from services.leads.domain.privacy import LawfulBasis
 from services.leads.domain.terms import Money, SourceChannel
+from smarketing.values import value
 
 FUTURE_TOLERANCE: Final = timedelta(seconds=60)
 """How far another clock may be ahead of ours before we call it the future."""
@@ -21,7 +22,7 @@ _ATTRIBUTE_KEY_BYTES = 64
 _ATTRIBUTE_VALUE_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Contact:
     """Personal data of a lead: kept sealed, and shown in no event, log line or report."""
 
@@ -47,7 +48,7 @@ class Contact:
         return replace(self, attributes=attributes, **lacking)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Identity:
     """By what a lead is recognised again, in one spelling each; empty where unknown."""
 
@@ -58,7 +59,7 @@ class Identity:
     """What the company registered; never one at which anybody may have an address."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rating:
     """A score by the tenant's own model."""
 
@@ -68,7 +69,7 @@ class Rating:
     """Of the model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Qualification:
     """What marketing says of a handoff, and how the tenant's own model rates it. Nothing here is personal."""
 
@@ -119,7 +120,7 @@ class History:
     still_open: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Submission:
     """What a marketing system says when it hands a lead over."""
 

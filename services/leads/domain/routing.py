@@ -3,10 +3,11 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 from typing import Final
+
+from smarketing.values import value
 
 __all__ = [
     "ABLE",
@@ -69,7 +70,7 @@ class Ground(StrEnum):
     HISTORY = "HISTORY"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PassedOver:
     """Somebody who could not take it."""
 
@@ -77,7 +78,7 @@ class PassedOver:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decision:
     """Why this assignee and not another; version 0 when a person chose."""
 
@@ -94,7 +95,7 @@ A_PERSONS_CHOICE: Final = Decision()
 """How an assignee was found whom no rule found."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Placement:
     """Where a handoff goes next."""
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from services.leads.domain.lead import Qualification
 from services.leads.domain.terms import Money, SourceChannel
+from smarketing.values import value
 
 __all__ = [
     "EVERY_HANDOFF",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Traits:
     """What of a handoff routing looks at, in the spelling in which it is compared."""
 

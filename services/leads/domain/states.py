@@ -1,12 +1,13 @@
 """Where a handoff stands, what comes next, and the lease on which it is offered."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
 from services.leads.domain.events import OfferState
 from services.leads.domain.routing import A_PERSONS_CHOICE, Decision
+from smarketing.values import value
 
 
 class HandoffState(IntEnum):
@@ -55,7 +56,7 @@ NEXT_ACTIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Offer:
     """A lease: the handoff is exclusively this person's or queue's to accept until it expires."""
 

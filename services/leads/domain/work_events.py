@@ -1,6 +1,5 @@
 """What happened around a handoff: disputes, takeovers, what follows upon it. Past tense, nothing personal."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
@@ -14,6 +13,7 @@ from services.leads.domain.opportunity import Opportunity, OpportunityState
 from services.leads.domain.opportunity_changes import OpportunityChange
 from services.leads.domain.replies import Reply
 from services.leads.domain.scoring import LeadScore
+from smarketing.values import value
 
 
 class DisputeState(IntEnum):
@@ -24,7 +24,7 @@ class DisputeState(IntEnum):
     OVERTURNED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffTakenOver(HandoffEvent):
     """It was taken from its owner after a miss."""
 
@@ -35,7 +35,7 @@ class HandoffTakenOver(HandoffEvent):
     exhausted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RejectionDisputed(HandoffEvent):
     """Marketing said that the rejection was wrong."""
 
@@ -46,7 +46,7 @@ class RejectionDisputed(HandoffEvent):
     answer_due_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class DisputeResolved(HandoffEvent):
     """The dispute was answered."""
 
@@ -56,7 +56,7 @@ class DisputeResolved(HandoffEvent):
     dispute_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffRequalified(HandoffEvent):
     """A recycled lead qualified again."""
 
@@ -64,7 +64,7 @@ class HandoffRequalified(HandoffEvent):
     recycle_until_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffContinued(HandoffEvent):
     """A win started it."""
 
@@ -72,7 +72,7 @@ class HandoffContinued(HandoffEvent):
     opportunity: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class OpportunityReopened(HandoffEvent):
     """The end of its opportunity was undone."""
 
@@ -81,21 +81,21 @@ class OpportunityReopened(HandoffEvent):
     previous_close_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ReplyRecorded(HandoffEvent):
     """The lead answered."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class NextActionSet(HandoffEvent):
     """A person said what to do next."""
 
     said: SetAction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class OpportunityChanged(HandoffEvent):
     """Its opportunity changed, or took a step outside."""
 
@@ -104,21 +104,21 @@ class OpportunityChanged(HandoffEvent):
     previous_stage: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FeedbackRecorded(HandoffEvent):
     """The field told something."""
 
     feedback: Feedback
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FeedbackStatusChanged(HandoffEvent):
     """Marketing said what becomes of it."""
 
     feedback: Feedback
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandoffRated(HandoffEvent):
     """The tenant's own model rated it, otherwise than before."""
 

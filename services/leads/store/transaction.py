@@ -6,7 +6,6 @@ written by `flush`, with a few multi-row statements however large the batch is.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -47,6 +46,7 @@ from services.leads.wire.events import event_message
 from smarketing import names
 from smarketing.businesstime import Openings
 from smarketing.eventlog.outbox import NewEvent, append
+from smarketing.values import value
 
 SubmissionKey = tuple[str, str, str]
 
@@ -54,7 +54,7 @@ _MOST_SHARED: Final = 20
 """What so many leads share, like the number of a form's example, tells nobody apart: no more are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class By:
     """Who made it happen, and within which trace."""
 

@@ -1,7 +1,7 @@
 """Rate handoffs by the tenant's score model, and hold new ones against its MQL definition."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from services.leads.domain.handoff import Handoff
 from services.leads.domain.handoff_id import HandoffId
@@ -13,11 +13,12 @@ from services.leads.domain.work_events import HandoffRated
 from services.leads.store.people import LeadKey
 from services.leads.store.scoring import NO_STANDARD, HeldKey
 from services.leads.store.transaction import By, LeadTx
+from smarketing.values import value
 
 __all__ = ["Assessed", "assess", "facts_of", "joined", "load_behaviour", "rerate", "told_of", "verdict_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Assessed:
     """What is said of a handoff that begins: the sender's words with our rating, and what both came from."""
 

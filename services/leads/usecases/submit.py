@@ -1,7 +1,6 @@
 """Take leads in: each known by its key for ever, matched to whom it is about, and offered at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from services.leads.domain.desk import to_fallback
@@ -20,6 +19,7 @@ from services.leads.usecases.quota import over_quota
 from services.leads.usecases.recognising import candidates_of, digests_of, note_possible, recognise
 from services.leads.usecases.returning import refused_again, refused_return
 from services.leads.usecases.routing import place
+from smarketing.values import value
 
 
 class Outcome(IntEnum):
@@ -32,7 +32,7 @@ class Outcome(IntEnum):
     SUPERSEDED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SubmitLead:
     """A lead to take in."""
 
@@ -40,7 +40,7 @@ class SubmitLead:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Submitted:
     """What became of it, and its handoff."""
 
@@ -48,7 +48,7 @@ class Submitted:
     handoff: Handoff
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Known:
     """A submission without faults, and by what its lead is recognised."""
 
