@@ -115,15 +115,19 @@ def put_copies(connection: Connection, copies: int) -> None:
     handoff = SCHEMA.leads.handoff
     instants = [column.name for column in handoff.columns if isinstance(column.type, UtcMicros)]
     instants.remove("claim_time")  # at the end of time, for who waits in no queue
-    later = {name: f'"{name}" + (:nth * :span)' for name in instants}
-    later["lead"] = "'lead-' || printf('%08d', CAST(substr(lead, 6) AS INTEGER) + :nth * :leads)"
+    later = {name: f'"{name}" + (CAST(:nth AS INTEGER) * :span)' for name in instants}
+    number = "CAST(CAST(substr(lead, 6) AS INTEGER) + CAST(:nth AS INTEGER) * :leads AS TEXT)"
+    later["lead"] = f"'lead-' || substr('0000000' || {number}, length({number}))"
     values = ", ".join(later.get(column.name, f'"{column.name}"') for column in handoff.columns)
-    bounds = (
-        "SELECT max(CAST(substr(lead, 6) AS INTEGER)), max(submit_time) - min(submit_time) + 1 FROM handoff"
-    )
-    leads, span = connection.execute(text(bounds)).one()
+    # Instants are numbers on SQLite.
+    least = "INTERVAL '1 microsecond'" if connection.dialect.name == "postgresql" else "1"
+    leads, span, end = connection.execute(
+        text(
+            "SELECT max(CAST(substr(lead, 6) AS INTEGER)),"
+            f" max(submit_time) - min(submit_time) + {least}, max(submit_time) + {least} FROM handoff"
+        )
+    ).one()
     copy = text(f"INSERT INTO handoff SELECT {values} FROM handoff WHERE submit_time < :end")
-    end = connection.execute(text("SELECT max(submit_time) + 1 FROM handoff")).scalar_one()
     for nth in range(1, copies + 1):
         connection.execute(copy, {"nth": nth, "span": span, "leads": leads, "end": end})
 

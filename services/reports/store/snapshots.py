@@ -163,9 +163,11 @@ class Snapshots:
         with database.reading() as source, engine.begin() as target:
             for table in self._tables.read_model:
                 insert = InsertRows(table)
-                for rows in source.execution_options(yield_per=_ROWS).execute(select(table)).partitions():
-                    insert.insert(target, rows)
-                    self._check_given_up()
+                # Closed whatever happens: a server keeps a cursor for it.
+                with source.execution_options(yield_per=_ROWS).execute(select(table)) as found:
+                    for rows in found.partitions():
+                        insert.insert(target, rows)
+                        self._check_given_up()
 
     def _copy_file(self, path: Path, engine: Engine) -> None:
         """Let SQLite itself copy, from one state, while the interpreter goes on."""

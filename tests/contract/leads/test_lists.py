@@ -27,7 +27,7 @@ from tests.builders.many_handoffs import (
     put_follow_ups,
     put_handoffs,
 )
-from tests.builders.stores import a_database
+from tests.builders.stores import a_database, skip_unless_sqlite
 
 # In one worker, so that the shelves are filled once.
 
@@ -291,6 +291,7 @@ def _second_page(database: Database, query: Query) -> Any:
 
 def _plans(database: Database, page: Any) -> list[list[str]]:
     """Return how the database answers each statement of a page."""
+    skip_unless_sqlite("it is asked for its plans")
     asked: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -309,6 +310,7 @@ def _plans(database: Database, page: Any) -> list[list[str]]:
 
 def _steps(database: Database, query: Query, after: Any = None) -> int:
     """Return how many steps of the database's machine a page takes."""
+    skip_unless_sqlite("it counts steps of its machine")
     steps = 0
 
     def count() -> int:

@@ -67,6 +67,7 @@ def _plans_in(ledger: Ledger, asked: Callable[[Ledger, Connection], None]) -> li
     return found
 
 
+@pytest.mark.usefixtures("on_sqlite")
 @pytest.mark.parametrize(
     ("asked", "index"),
     [
@@ -85,6 +86,7 @@ def test_a_list_walks_the_index_of_what_it_lists_alone(
     assert "TEMP B-TREE" not in plans
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_the_age_of_a_backlog_is_read_from_sums_and_from_the_open_handoffs_of_a_day() -> None:
     plans = _plans(_backlog_age, submitted())
 
@@ -93,6 +95,7 @@ def test_the_age_of_a_backlog_is_read_from_sums_and_from_the_open_handoffs_of_a_
     assert "SCAN" not in plans
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_opportunities_of_void_handoffs_are_found_by_an_index_of_these_alone() -> None:
     def asked(ledger: Ledger, connection: Connection) -> None:
         Figures(Queries(ledger.tables)).query(connection, "P2", _question(), None)
@@ -100,6 +103,7 @@ def test_opportunities_of_void_handoffs_are_found_by_an_index_of_these_alone() -
     assert "handoff_fact_void_deals (tenant=? AND void_time>?)" in _plans(asked)
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_of_many_handoffs_only_buckets_are_read() -> None:
     plans = _plans(_waits)
 
