@@ -2,7 +2,7 @@
 
 `echo` answers at once and keeps nothing: the floor that gRPC in Python sets.
 `naive` is what a first version often looks like: an ORM session, and a transaction of its own
-for every call, on a pool of SQLite connections.
+for every call, on a pool of connections, to a file of SQLite or to the PostgreSQL that `--database` names.
 """
 
 import argparse
@@ -10,17 +10,21 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import grpc.aio
-from sqlalchemy import ForeignKey, create_engine, event
+from sqlalchemy import Engine, ForeignKey, create_engine, event, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import leads_pb2_grpc
 from smarketing.sql.engine import sqlite_driver
 from smarketing.wallclock import new_id, utc_now
+
+_CONNECTIONS: Final = 16
 
 _Context = grpc.aio.ServicerContext[leadspb.SubmitLeadRequest, leadspb.SubmitLeadResponse]
 
@@ -88,13 +92,8 @@ class _Event(_Base):
 class Naive(Echo):
     """One ORM session and one transaction a lead."""
 
-    def __init__(self, path: Path) -> None:
-        self._engine = create_engine(
-            f"sqlite:///{path}",
-            module=sqlite_driver(),
-            connect_args={"timeout": 30, "check_same_thread": False},
-        )
-        event.listen(self._engine, "connect", _durable)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         _Base.metadata.create_all(self._engine)
 
     async def SubmitLead(  # noqa: N802 -- the generated name
@@ -143,6 +142,21 @@ class Naive(Echo):
             session.add(_Event(subject=lead.id, kind="submitted", payload=payload, record_time=now))
 
 
+def _on_file(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=sqlite_driver(),
+        connect_args={"timeout": 30, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _durable)
+    return engine
+
+
+def _on_server(url: str) -> Engine:
+    driver = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(driver, pool_size=_CONNECTIONS, max_overflow=0)
+
+
 def _durable(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -150,9 +164,14 @@ def _durable(connection: object, _record: object) -> None:
     cursor.close()
 
 
-async def _serve(kind: str, data: Path) -> None:
+async def _serve(kind: str, data: Path, database: str) -> None:
     server = grpc.aio.server()
-    servicer = Echo() if kind == "echo" else Naive(data / "naive.db")
+    servicer = Echo()
+    if kind == "naive":
+        servicer = Naive(_on_server(database) if database else _on_file(data / "naive.db"))
+    if database:
+        # A thread for each connection, so that neither waits for the other.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_CONNECTIONS))
     leads_pb2_grpc.add_LeadServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -168,8 +187,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("echo", "naive"))
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--database", default="", help="URL of PostgreSQL; without it a file")
     given = parser.parse_args()
-    asyncio.run(_serve(given.kind, given.data))
+    asyncio.run(_serve(given.kind, given.data, given.database))
     return 0
 
 

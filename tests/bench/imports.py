@@ -24,8 +24,8 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.sql import Database, migrate, open_database
 from smarketing.sql.engine import sqlite_driver
 from smarketing.wallclock import new_id, new_uuid
-from tests.bench.load import submission
 from tests.bench.ours import Ours
+from tests.bench.requests import submission
 
 ROOT = Path(__file__).resolve().parents[2]
 LEADS = 100_000

@@ -32,23 +32,35 @@ def free_port() -> int:
 class Ours:
     """Starts the service, prepares it, and stops it by its own process id."""
 
-    def __init__(self, data: Path, engine: GrpcEngine | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        engine: GrpcEngine | None = None,
+        *,
+        database_url: str = "",
+        directory: directory_pb2.Directory | None = None,
+    ) -> None:
+        """Start it on a file in the folder `data`, or on a server's database."""
         data.mkdir(exist_ok=True)
         self.target = f"127.0.0.1:{free_port()}"
+        self.http = f"127.0.0.1:{free_port()}"
+        self._directory = directory or _directory()
         environment = {
             **os.environ,
             "SMARKETING_LISTEN": self.target,
-            "SMARKETING_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+            "SMARKETING_HTTP_LISTEN": self.http,
             "SMARKETING_DATA_DIR": str(data),
             "SMARKETING_SLA_ADDRESS": f"127.0.0.1:{free_port()}",
             "SMARKETING_LOG_LEVEL": "ERROR",
             # One caller is the whole load here; a tenant's share is not what is measured.
             "SMARKETING_TENANT_CALLS_PER_SECOND": "1000000",
         }
+        if database_url:
+            environment["SMARKETING_DATABASE_URL"] = database_url
         if engine is not None:
             environment["SMARKETING_GRPC_ENGINE"] = engine
         self._data = data
-        self._log = (data / "leads.log").open("wb")
+        self._log = (data / f"leads-{self.target.rpartition(':')[2]}.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "services.leads"], env=environment, stdout=self._log, stderr=self._log
         )
@@ -74,7 +86,7 @@ class Ours:
         async with grpc.aio.insecure_channel(self.target) as channel:
             directory = directory_pb2_grpc.DirectoryServiceStub(channel)
             applied = directory_pb2.ApplyDirectoryRequest(
-                parent=_TENANT, request_id=new_uuid(), directory=_directory()
+                parent=_TENANT, request_id=new_uuid(), directory=self._directory
             )
             await directory.ApplyDirectory(applied, metadata=metadata, timeout=30, wait_for_ready=True)
             issued = directory_pb2.IssueTokenRequest(
