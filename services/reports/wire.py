@@ -25,6 +25,7 @@ __all__ = [
     "basis_from",
     "basis_to",
     "dimensions_from",
+    "dimensions_to",
     "figure_to",
     "group_to",
     "instant_to",
@@ -102,6 +103,11 @@ def dimensions_from(numbers: Iterable[int]) -> tuple[Dimension | None, ...]:
     return tuple(_DIMENSIONS.get(number) for number in numbers)
 
 
+def dimensions_to(dimensions: Iterable[Dimension]) -> list[reportspb.Dimension.ValueType]:
+    """Return dimensions for the wire."""
+    return [_DIMENSION_NUMBERS[dimension] for dimension in dimensions]
+
+
 def basis_from(number: int) -> Basis | None:
     """Return the basis; None when it was not given."""
     return next((basis for basis, known in _BASES.items() if known == number), None)
@@ -134,7 +140,7 @@ def kpi_to(kpi: Kpi) -> reportspb.Kpi:
         title=kpi.title,
         formula=kpi.formula,
         unit=kpi.unit,
-        dimensions=[_DIMENSION_NUMBERS[dimension] for dimension in kpi.dimensions],
+        dimensions=dimensions_to(kpi.dimensions),
         bases=[_BASES[basis] for basis in kpi.bases],
         edge_cases=list(kpi.edge_cases),
         parties=[party_to(party) for party in kpi.parties],

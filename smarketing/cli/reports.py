@@ -1,5 +1,6 @@
-"""`smarketing reports scorecard | funnel | compliance | response-times | kpi | kpis`: the shared figures."""
+"""`smarketing reports scorecard | funnel | quality | roi | pipeline | forecast | kpi | …`: shared figures."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -164,6 +165,48 @@ def response_times(
 
 
 @app.command()
+def quality(ctx: typer.Context, start: From = "", end: Until = "", as_of: AsOf = "") -> None:
+    """Show how good leads were, and what marketing should act on."""
+    session = session_of(ctx)
+    request = reportspb.GetLeadQualityRequest(
+        parent=session.parent, period=_period(start, end), as_of=_past(as_of)
+    )
+    report = session.ask(ReportsClient, lambda reports: reports.get_lead_quality(request))
+    session.show(report, lambda: _report_view(report))
+
+
+@app.command()
+def roi(ctx: typer.Context, start: From = "", end: Until = "", as_of: AsOf = "") -> None:
+    """Show what was put in and what came back, by campaign and by model of attribution."""
+    session = session_of(ctx)
+    request = reportspb.GetRoiRequest(parent=session.parent, period=_period(start, end), as_of=_past(as_of))
+    report = session.ask(ReportsClient, lambda reports: reports.get_roi(request))
+    session.show(report, lambda: _report_view(report))
+
+
+@app.command()
+def pipeline(ctx: typer.Context, start: From = "", end: Until = "", as_of: AsOf = "") -> None:
+    """Show what is open, what it is worth, and where it stands still."""
+    session = session_of(ctx)
+    request = reportspb.GetPipelineRequest(
+        parent=session.parent, period=_period(start, end), as_of=_past(as_of)
+    )
+    report = session.ask(ReportsClient, lambda reports: reports.get_pipeline(request))
+    session.show(report, lambda: _report_view(report))
+
+
+@app.command()
+def forecast(ctx: typer.Context, start: From = "", end: Until = "", as_of: AsOf = "") -> None:
+    """Show what is expected, and how far earlier expectations were off."""
+    session = session_of(ctx)
+    request = reportspb.GetForecastRequest(
+        parent=session.parent, period=_period(start, end), as_of=_past(as_of)
+    )
+    report = session.ask(ReportsClient, lambda reports: reports.get_forecast(request))
+    session.show(report, lambda: _report_view(report))
+
+
+@app.command()
 def kpi(
     ctx: typer.Context,
     *,
@@ -188,18 +231,12 @@ def kpi(
 
     def view() -> Group:
         rows = [
-            (
-                group_text(row.group),
-                value_text(row.value),
-                str(row.value.numerator) if row.value.HasField("numerator") else "",
-                str(row.value.denominator) if row.value.HasField("denominator") else "",
-                *_at_month_end(answer, row),
-            )
+            (group_text(row.group), *_value_columns(row.value), *_at_month_end(answer, row))
             for row in answer.rows
         ]
         title = f"{answer.kpi.kpi_id} {answer.kpi.title}"
         frozen = ("at the month's end",) if answer.HasField("month_end") else ()
-        shown = table(("group", "value", "of", "in", *frozen), rows, title=title)
+        shown = table(("group", "value", "numerator", "denominator", *frozen), rows, title=title)
         return Group(shown, as_of_text(answer.as_of))
 
     session.show(answer, view)
@@ -213,6 +250,39 @@ def kpis(ctx: typer.Context) -> None:
     found, more = session.ask(ReportsClient, lambda reports: taken(reports.kpis(request), 0))
     rows = [(each.kpi_id, each.title, each.unit, each.formula) for each in found]
     session.show_list("kpis", found, lambda: table(("id", "title", "unit", "formula"), rows), more=more)
+
+
+def _report_view(report: reportspb.KpiReport) -> Group:
+    """Return the figures as a whole in one table, and a table for each that is in groups."""
+    counts = ("numerator", "denominator")
+    whole = [section for section in report.sections if not section.group_by]
+    grouped = [section for section in report.sections if section.group_by and section.rows]
+    rows = [
+        (section.kpi.kpi_id, section.kpi.title, *_value_columns(row.value))
+        for section in whole
+        for row in section.rows
+    ]
+    tables = [
+        table(
+            (_dimension_words(section.group_by), "value", *counts),
+            [(group_text(row.group), *_value_columns(row.value)) for row in section.rows],
+            title=f"{section.kpi.kpi_id} {section.kpi.title}",
+        )
+        for section in grouped
+    ]
+    return Group(table(("id", "figure", "value", *counts), rows), *tables, as_of_text(report.as_of))
+
+
+def _value_columns(value: reportspb.KpiValue) -> tuple[str, str, str]:
+    return (
+        value_text(value),
+        str(value.numerator) if value.HasField("numerator") else "",
+        str(value.denominator) if value.HasField("denominator") else "",
+    )
+
+
+def _dimension_words(dimensions: Iterable[reportspb.Dimension.ValueType]) -> str:
+    return ", ".join(enum_word(reportspb.Dimension.DESCRIPTOR, each).replace("_", " ") for each in dimensions)
 
 
 def _at_month_end(answer: reportspb.QueryKpiResponse, row: reportspb.KpiRow) -> tuple[str, ...]:

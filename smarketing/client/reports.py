@@ -94,6 +94,30 @@ class ReportsClient:
         """Return response times that count those who still wait."""
         return await self._connection.call(self._stub.GetResponseTimes, request, within)
 
+    async def get_lead_quality(
+        self, request: reportspb.GetLeadQualityRequest, within: timedelta | None = None
+    ) -> reportspb.KpiReport:
+        """Return how good leads were."""
+        return await self._connection.call(self._stub.GetLeadQuality, request, within)
+
+    async def get_roi(
+        self, request: reportspb.GetRoiRequest, within: timedelta | None = None
+    ) -> reportspb.KpiReport:
+        """Return what was put in and what came back."""
+        return await self._connection.call(self._stub.GetRoi, request, within)
+
+    async def get_pipeline(
+        self, request: reportspb.GetPipelineRequest, within: timedelta | None = None
+    ) -> reportspb.KpiReport:
+        """Return what is open, and how it moves."""
+        return await self._connection.call(self._stub.GetPipeline, request, within)
+
+    async def get_forecast(
+        self, request: reportspb.GetForecastRequest, within: timedelta | None = None
+    ) -> reportspb.KpiReport:
+        """Return what is expected."""
+        return await self._connection.call(self._stub.GetForecast, request, within)
+
     async def record_inputs(
         self, parent: str, inputs: Iterable[inputspb.Input]
     ) -> AsyncGenerator[list[InputAnswer], None]:

@@ -14,6 +14,7 @@ from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.kpis import KPIS, find_kpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import micros_of
+from services.reports.domain.reports import FORECAST, LEAD_QUALITY, PIPELINE, ROI, Section
 from services.reports.rpc.as_of import AsOfReader
 from services.reports.rpc.policy import own_side_of
 from services.reports.store.figures import (
@@ -107,10 +108,7 @@ class ReportServicer(ReportServiceServicer):
         return reportspb.QueryKpiResponse(
             kpi=wire.kpi_to(kpi),
             as_of=as_of,
-            rows=[
-                reportspb.KpiRow(group=wire.group_to(group_by, row.group), value=wire.figure_to(row.figure))
-                for row in rows
-            ],
+            rows=_rows_to(group_by, rows),
             month_end=month_end,
         )
 
@@ -180,6 +178,43 @@ class ReportServicer(ReportServiceServicer):
             period=_period_of(request),
             as_of=as_of,
             rows=[_response_row_to(question.group_by, row) for row in rows],
+        )
+
+    async def GetLeadQuality(  # noqa: N802 -- the contract names it
+        self, request: reportspb.GetLeadQualityRequest, context: _Context
+    ) -> reportspb.KpiReport:
+        """Return how good leads were."""
+        del context
+        return await self._report(request, LEAD_QUALITY)
+
+    async def GetRoi(  # noqa: N802 -- the contract names it
+        self, request: reportspb.GetRoiRequest, context: _Context
+    ) -> reportspb.KpiReport:
+        """Return what was put in and what came back."""
+        del context
+        return await self._report(request, ROI)
+
+    async def GetPipeline(  # noqa: N802 -- the contract names it
+        self, request: reportspb.GetPipelineRequest, context: _Context
+    ) -> reportspb.KpiReport:
+        """Return what is open, and how it moves."""
+        del context
+        return await self._report(request, PIPELINE)
+
+    async def GetForecast(  # noqa: N802 -- the contract names it
+        self, request: reportspb.GetForecastRequest, context: _Context
+    ) -> reportspb.KpiReport:
+        """Return what is expected."""
+        del context
+        return await self._report(request, FORECAST)
+
+    async def _report(self, request: Any, sections: Iterable[Section]) -> reportspb.KpiReport:
+        question = self._question(request, ())
+        found, as_of = await self._ask(
+            request, question, lambda connection: self._figures.report(connection, question, sections)
+        )
+        return reportspb.KpiReport(
+            period=_period_of(request), as_of=as_of, sections=[_section_to(*each) for each in found]
         )
 
     def _question(self, request: Any, group_by: Iterable[int], *, most: int = 2) -> Question:
@@ -264,6 +299,24 @@ def _line_to(line: ScoreLine) -> reportspb.ScorecardLine:
     return reportspb.ScorecardLine(
         kpi_id=line.kpi.kpi_id, title=line.kpi.title, value=wire.figure_to(line.figure)
     )
+
+
+def _section_to(section: Section, rows: Sequence[FigureRow]) -> reportspb.KpiSection:
+    kpi = find_kpi(section.kpi_id)
+    group_by = kpi.grouped_by(section.group_by)
+    return reportspb.KpiSection(
+        kpi=wire.kpi_to(kpi),
+        basis=wire.basis_to(section.basis) if section.basis else reportspb.BASIS_UNSPECIFIED,
+        group_by=wire.dimensions_to(group_by),
+        rows=_rows_to(group_by, rows),
+    )
+
+
+def _rows_to(group_by: Sequence[Dimension], rows: Iterable[FigureRow]) -> list[reportspb.KpiRow]:
+    return [
+        reportspb.KpiRow(group=wire.group_to(group_by, row.group), value=wire.figure_to(row.figure))
+        for row in rows
+    ]
 
 
 def _funnel_row_to(group_by: Sequence[Dimension], row: FunnelRow) -> reportspb.FunnelRow:

@@ -29,6 +29,7 @@ from services.reports.domain.kpis import find_kpi
 from services.reports.domain.labels import HANDOFF_DIMENSIONS, Dimension
 from services.reports.domain.periods import Period
 from services.reports.domain.promise_kpis import CLOCK_DIMENSIONS
+from services.reports.domain.reports import Section
 from services.reports.domain.responses import Measure, ResponseItems
 from services.reports.store.deal_sums import DealSums
 from services.reports.store.further import FurtherReadings
@@ -218,6 +219,23 @@ class Figures:
         return self._responses.items(connection, replace(question, group_by=()), measure).get(
             (), ResponseItems()
         )
+
+    def report(
+        self, connection: Connection, question: Question, sections: Iterable[Section]
+    ) -> list[tuple[Section, list[FigureRow]]]:
+        """Return the figures of a report: those of the party that the question is limited to, or all."""
+        # Several rest on the same items: within this answer they are read once.
+        once = Figures(self.queries, self._responses.remembering())
+        return [
+            (
+                section,
+                once.query(
+                    connection, section.kpi_id, replace(question, group_by=section.group_by), section.basis
+                ),
+            )
+            for section in sections
+            if not question.party or question.party in find_kpi(section.kpi_id).parties
+        ]
 
     def scores(self, connection: Connection, question: Question) -> Scores:
         """Return what each party promised and how it stands, with the figures beside it."""

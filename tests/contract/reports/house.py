@@ -67,12 +67,14 @@ class House:
     stub: ReportServiceStub
     tokens: dict[str, str] = field(default_factory=dict)
 
-    async def hire(self, name: str, *roles: directorypb.Role.ValueType, tenant: str = TENANT) -> None:
+    async def hire(
+        self, name: str, *roles: directorypb.Role.ValueType, tenant: str = TENANT, team: str = ""
+    ) -> None:
         """Make a person with these roles known, with a token."""
         person, token = f"{tenant}/people/{name}", issue_token()
         self.tokens[name] = token.text
         await self.leads.tell(
-            (person, MONDAY, leadeventspb.PersonChanged(person=person, roles=roles)),
+            (person, MONDAY, leadeventspb.PersonChanged(person=person, roles=roles, team=team)),
             (
                 f"{person}/tokens/{token.token_id}",
                 MONDAY,

@@ -1444,3 +1444,217 @@ class CurvePoint(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CurvePoint: _TypeAlias = CurvePoint  # noqa: Y015
+
+@_typing.final
+class GetLeadQualityRequest(_message.Message):
+    """Request of `GetLeadQuality`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    @_builtins.property
+    def period(self) -> Global___Period:
+        """The period; absent means all time."""
+
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLeadQualityRequest: _TypeAlias = GetLeadQualityRequest  # noqa: Y015
+
+@_typing.final
+class GetRoiRequest(_message.Message):
+    """Request of `GetRoi`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    @_builtins.property
+    def period(self) -> Global___Period:
+        """The period; absent means all time."""
+
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRoiRequest: _TypeAlias = GetRoiRequest  # noqa: Y015
+
+@_typing.final
+class GetPipelineRequest(_message.Message):
+    """Request of `GetPipeline`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    @_builtins.property
+    def period(self) -> Global___Period:
+        """The period; absent means all time."""
+
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPipelineRequest: _TypeAlias = GetPipelineRequest  # noqa: Y015
+
+@_typing.final
+class GetForecastRequest(_message.Message):
+    """Request of `GetForecast`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    @_builtins.property
+    def period(self) -> Global___Period:
+        """The period; absent means all time."""
+
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """The past state to answer from; absent means the present."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "parent", b"parent", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForecastRequest: _TypeAlias = GetForecastRequest  # noqa: Y015
+
+@_typing.final
+class KpiReport(_message.Message):
+    """The figures about one matter, all of one state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def period(self) -> Global___Period:
+        """The period asked for."""
+
+    @_builtins.property
+    def as_of(self) -> Global___AsOf:
+        """As of when."""
+
+    @_builtins.property
+    def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiSection]:
+        """In the order in which they are read: first figures as a whole, then in groups. Who sees one party's side
+        alone gets the figures of that.
+        """
+
+    def __init__(
+        self,
+        *,
+        period: Global___Period | None = ...,
+        as_of: Global___AsOf | None = ...,
+        sections: _abc.Iterable[Global___KpiSection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "period", b"period", "sections", b"sections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KpiReport: _TypeAlias = KpiReport  # noqa: Y015
+
+@_typing.final
+class KpiSection(_message.Message):
+    """One figure of a report, as `QueryKpi` would answer it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KPI_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    basis: Global___Basis.ValueType
+    """The basis used; unspecified where the figure knows none."""
+    @_builtins.property
+    def kpi(self) -> Global___Kpi:
+        """The definition."""
+
+    @_builtins.property
+    def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Dimension.ValueType]:
+        """In what groups; none means one row."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiRow]:
+        """One for each group, in order of its keys."""
+
+    def __init__(
+        self,
+        *,
+        kpi: Global___Kpi | None = ...,
+        basis: Global___Basis.ValueType = ...,
+        group_by: _abc.Iterable[Global___Dimension.ValueType] | None = ...,
+        rows: _abc.Iterable[Global___KpiRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kpi", b"kpi"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "group_by", b"group_by", "kpi", b"kpi", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KpiSection: _TypeAlias = KpiSection  # noqa: Y015

@@ -75,6 +75,26 @@ class ReportServiceStub:
                 request_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetResponseTimesRequest.SerializeToString,
                 response_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.ResponseTimes.FromString,
                 _registered_method=True)
+        self.GetLeadQuality = channel.unary_unary(
+                '/smarketing.api.reports.v1.ReportService/GetLeadQuality',
+                request_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetLeadQualityRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+                _registered_method=True)
+        self.GetRoi = channel.unary_unary(
+                '/smarketing.api.reports.v1.ReportService/GetRoi',
+                request_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetRoiRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+                _registered_method=True)
+        self.GetPipeline = channel.unary_unary(
+                '/smarketing.api.reports.v1.ReportService/GetPipeline',
+                request_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetPipelineRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+                _registered_method=True)
+        self.GetForecast = channel.unary_unary(
+                '/smarketing.api.reports.v1.ReportService/GetForecast',
+                request_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetForecastRequest.SerializeToString,
+                response_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+                _registered_method=True)
 
 
 class ReportServiceServicer:
@@ -143,6 +163,44 @@ class ReportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLeadQuality(self, request, context):
+        """Returns how good leads were: acceptance, rejections by who answers for them, calibration of scores, what
+        speed goes with, who lost how much time, and the themes that marketing should act on.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRoi(self, request, context):
+        """Returns what was put in and what came back, `(net profit / cost) × 100`, by campaign, and by each model of
+        attribution.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPipeline(self, request, context):
+        """Returns what is open, what it is worth, how fast it moves, and where it stands still.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForecast(self, request, context):
+        """Returns what is expected, by how sure, and how far earlier expectations were from what came.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -175,6 +233,26 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetResponseTimes,
                     request_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetResponseTimesRequest.FromString,
                     response_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.ResponseTimes.SerializeToString,
+            ),
+            'GetLeadQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLeadQuality,
+                    request_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetLeadQualityRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.SerializeToString,
+            ),
+            'GetRoi': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRoi,
+                    request_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetRoiRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.SerializeToString,
+            ),
+            'GetPipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPipeline,
+                    request_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetPipelineRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.SerializeToString,
+            ),
+            'GetForecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForecast,
+                    request_deserializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetForecastRequest.FromString,
+                    response_serializer=smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -350,6 +428,114 @@ class ReportService:
             '/smarketing.api.reports.v1.ReportService/GetResponseTimes',
             smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetResponseTimesRequest.SerializeToString,
             smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.ResponseTimes.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLeadQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.reports.v1.ReportService/GetLeadQuality',
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetLeadQualityRequest.SerializeToString,
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRoi(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.reports.v1.ReportService/GetRoi',
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetRoiRequest.SerializeToString,
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.reports.v1.ReportService/GetPipeline',
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetPipelineRequest.SerializeToString,
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForecast(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smarketing.api.reports.v1.ReportService/GetForecast',
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.GetForecastRequest.SerializeToString,
+            smarketing_dot_api_dot_reports_dot_v1_dot_reports__pb2.KpiReport.FromString,
             options,
             channel_credentials,
             insecure,

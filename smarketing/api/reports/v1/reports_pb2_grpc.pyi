@@ -71,6 +71,28 @@ class ReportServiceStub:
 
     Errors: `PERIOD_INVALID`, `DIMENSION_UNSUPPORTED` (`INVALID_ARGUMENT`).
     """
+    GetLeadQuality: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetLeadQualityRequest, _reports_pb2.KpiReport]
+    """Returns how good leads were: acceptance, rejections by who answers for them, calibration of scores, what
+    speed goes with, who lost how much time, and the themes that marketing should act on.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetRoi: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetRoiRequest, _reports_pb2.KpiReport]
+    """Returns what was put in and what came back, `(net profit / cost) × 100`, by campaign, and by each model of
+    attribution.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetPipeline: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetPipelineRequest, _reports_pb2.KpiReport]
+    """Returns what is open, what it is worth, how fast it moves, and where it stands still.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetForecast: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetForecastRequest, _reports_pb2.KpiReport]
+    """Returns what is expected, by how sure, and how far earlier expectations were from what came.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
 
 @_typing.type_check_only
 class ReportServiceAsyncStub(ReportServiceStub):
@@ -114,6 +136,28 @@ class ReportServiceAsyncStub(ReportServiceStub):
     """Returns response times that count those who still wait (Kaplan–Meier).
 
     Errors: `PERIOD_INVALID`, `DIMENSION_UNSUPPORTED` (`INVALID_ARGUMENT`).
+    """
+    GetLeadQuality: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetLeadQualityRequest, _reports_pb2.KpiReport]  # type: ignore[assignment]
+    """Returns how good leads were: acceptance, rejections by who answers for them, calibration of scores, what
+    speed goes with, who lost how much time, and the themes that marketing should act on.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetRoi: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetRoiRequest, _reports_pb2.KpiReport]  # type: ignore[assignment]
+    """Returns what was put in and what came back, `(net profit / cost) × 100`, by campaign, and by each model of
+    attribution.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetPipeline: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetPipelineRequest, _reports_pb2.KpiReport]  # type: ignore[assignment]
+    """Returns what is open, what it is worth, how fast it moves, and where it stands still.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+    """
+    GetForecast: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetForecastRequest, _reports_pb2.KpiReport]  # type: ignore[assignment]
+    """Returns what is expected, by how sure, and how far earlier expectations were from what came.
+
+    Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
     """
 
 class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -191,6 +235,52 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns response times that count those who still wait (Kaplan–Meier).
 
         Errors: `PERIOD_INVALID`, `DIMENSION_UNSUPPORTED` (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetLeadQuality(
+        self,
+        request: _reports_pb2.GetLeadQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.KpiReport, _abc.Awaitable[_reports_pb2.KpiReport]]:
+        """Returns how good leads were: acceptance, rejections by who answers for them, calibration of scores, what
+        speed goes with, who lost how much time, and the themes that marketing should act on.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetRoi(
+        self,
+        request: _reports_pb2.GetRoiRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.KpiReport, _abc.Awaitable[_reports_pb2.KpiReport]]:
+        """Returns what was put in and what came back, `(net profit / cost) × 100`, by campaign, and by each model of
+        attribution.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetPipeline(
+        self,
+        request: _reports_pb2.GetPipelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.KpiReport, _abc.Awaitable[_reports_pb2.KpiReport]]:
+        """Returns what is open, what it is worth, how fast it moves, and where it stands still.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetForecast(
+        self,
+        request: _reports_pb2.GetForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.KpiReport, _abc.Awaitable[_reports_pb2.KpiReport]]:
+        """Returns what is expected, by how sure, and how far earlier expectations were from what came.
+
+        Errors: `PERIOD_INVALID` (`INVALID_ARGUMENT`).
         """
 
 def add_ReportServiceServicer_to_server(servicer: ReportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
