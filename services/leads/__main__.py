@@ -26,7 +26,7 @@ from services.leads.rpc.routing_servicer import RoutingServicer
 from services.leads.rpc.scoring_servicer import ScoringServicer
 from services.leads.rpc.searching import Searching
 from services.leads.rpc.servicer import LeadServicer
-from services.leads.rpc.tenant_servicer import TenantServicer, load_limits
+from services.leads.rpc.tenant_servicer import TenantServicer, follow_limits, load_limits
 from services.leads.rpc.work_servicer import WorkServicer
 from services.leads.store.directory import Directories, DirectoryStore
 from services.leads.store.intake import IntakeReading
@@ -440,8 +440,11 @@ class _Composition:
     def _replicated(self) -> Iterator[BackgroundTask]:
         yield from self._replicas.tasks()
         if self._writer.database.is_remote:
-            # Another replica may have told who may call.
+            # Another replica may have told who may call, and how often.
             yield BackgroundTask("directory", self._keeper.run)
+            yield BackgroundTask(
+                "limits", partial(follow_limits, self._directories, self._limits, self._writer)
+            )
 
     async def _consumer(self, bus: EventBus) -> Consumer:
         config = self._config

@@ -1,6 +1,7 @@
 # ruff: noqa: N802, ARG002 -- the contract chooses the names, gRPC the arguments
 """TenantService: parse, ask, render."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -27,22 +28,41 @@ from smarketing.server.commands import Command, Done, answer, call_for
 from smarketing.server.errors import field_invalid
 from smarketing.server.paging import PageTokens, page_size_of
 from smarketing.server.policy import permission_denied
+from smarketing.sql import Writer
 
-__all__ = ["TenantServicer", "load_limits"]
+__all__ = ["TenantServicer", "follow_limits", "load_limits"]
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _ALL: Final = f"tenants/{names.ALL_TENANTS}"
+_LOOKS_EVERY_SECONDS: Final = 2.0
 _OVERLAP: Final = timedelta(hours=24)
 _LONGEST_OVERLAP: Final = timedelta(days=30)
 
 
 async def load_limits(store: DirectoryStore, limits: dict[str, TenantLimits]) -> None:
     """Fill in what the tenants have of their own; who admits calls looks there."""
-    for directory in await store.tenants():
-        quota = directory.quota
-        limits[names.tenant_of(directory.tenant)] = TenantLimits(
-            calls_per_second=quota.calls_per_second, streams=quota.streams
-        )
+    for tenant, quota in (await store.quotas()).items():
+        limits[tenant] = TenantLimits(calls_per_second=quota.calls_per_second, streams=quota.streams)
+
+
+async def follow_limits(
+    store: DirectoryStore,
+    limits: dict[str, TenantLimits],
+    writer: Writer,
+    *,
+    every_seconds: float = _LOOKS_EVERY_SECONDS,
+) -> None:
+    """Load the limits anew after commits, of which some are other replicas', until cancelled."""
+    committed = asyncio.Event()
+    forget = writer.when_committed(committed.set)
+    try:
+        while True:
+            committed.clear()
+            await load_limits(store, limits)
+            await asyncio.sleep(every_seconds)
+            await committed.wait()
+    finally:
+        forget()
 
 
 class TenantServicer(TenantServiceServicer):

@@ -32,6 +32,7 @@ from smarketing.server.audit import AuditEntry, append_entries
 from smarketing.server.commands import Command, CommandTables, Done, run_commands
 from smarketing.server.directory import DirectoryTables as MirrorTables
 from smarketing.sql import FindRows, UpsertRows, Writer
+from smarketing.sql.tenancy import confined
 
 __all__ = ["Directories", "DirectoryStore", "DirectoryTx", "Tables", "UseCase"]
 
@@ -226,6 +227,22 @@ class DirectoryStore:
             return [directory for directory in each if directory is not None]
 
         return await self._writer.read(query)
+
+    async def quotas(self) -> dict[str, TenantQuota]:
+        """Return what each tenant may use, by the tenant's id."""
+        table = self._tables.directory.tenant.c
+        columns = (table.tenant, table.calls_per_second, table.leads_per_day, table.streams)
+        query = select(*columns).where(table.tenant != names.ALL_TENANTS)
+
+        def read(connection: Connection) -> dict[str, TenantQuota]:
+            return {
+                tenant: TenantQuota(calls_per_second=calls, leads_per_day=leads, streams=streams)
+                for tenant, calls, leads, streams in connection.execute(query)
+            }
+
+        # Calls of every tenant are admitted by it, whoever's call it is that changed something.
+        with confined(None):
+            return await self._writer.read(read)
 
     def begin(self, connection: Connection, *, now: datetime) -> DirectoryTx:
         """Return the directory's part of a transaction."""

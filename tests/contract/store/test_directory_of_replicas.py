@@ -5,10 +5,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, update
 
+from services.leads.rpc.tenant_servicer import follow_limits
+from services.leads.store.directory import Directories, DirectoryStore
+from services.leads.store.schema import SCHEMA
 from services.sla.store.schema import directory_tables
 from smarketing.eventlog.directory import DirectoryKeeper
+from smarketing.server.admission import TenantLimits
 from smarketing.server.auth import Authenticator, IssuedToken, PrincipalKind, issue_token
 from smarketing.server.directory import Principal, PrincipalToken, put_principals, put_tokens, revoke_tokens
 from smarketing.server.errors import Refusal
@@ -53,6 +57,47 @@ def is_known(authenticator: Authenticator, token: IssuedToken) -> bool:
     except Refusal:
         return False
     return True
+
+
+async def test_a_quota_that_one_replica_changes_is_in_force_on_the_other_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(STORE_VARIABLE, Store.POSTGRESQL)
+    tables = SCHEMA.directory.directory
+    with (
+        a_url("services.leads.store.migrations") as url,
+        open_database(url) as mine,
+        open_database(url) as theirs,
+    ):
+        async with Writer(mine, now=Clock()) as one, Writer(theirs, now=Clock()) as two:
+
+            def bound(connection: Connection, calls: Sequence[int], _now: datetime) -> Sequence[int]:
+                for each in calls:
+                    connection.execute(update(tables.tenant).values(calls_per_second=each))
+                return calls
+
+            def settle(connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
+                columns = {column.name: "" for column in tables.tenant.columns if not column.nullable}
+                numbers = dict.fromkeys(
+                    ("routing_version", "calls_per_second", "leads_per_day", "streams", "scoring_version"), 0
+                )
+                row = {**columns, **numbers, "identity": b"", "tenant": "acme"}
+                connection.execute(insert(tables.tenant).values(**row))
+                return requests
+
+            await one.run(settle, [None])
+            limits: dict[str, TenantLimits] = {}
+            store = DirectoryStore(two, SCHEMA.directory, Directories(tables))
+            following = follow_limits(store, limits, two, every_seconds=0.01)
+            running = [asyncio.create_task(each) for each in (following, Others(two).run())]
+            for calls in (7, 8):
+                await one.run(bound, [calls])
+                async with asyncio.timeout(5):
+                    while limits.get("acme") != TenantLimits(calls_per_second=calls):  # noqa: ASYNC110 -- a replica sets no event of ours
+                        await asyncio.sleep(0.02)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_a_change_within_one_tenants_call_makes_nobody_of_another_unknown(url: str) -> None:
