@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from smarketing.sql.clocks import ServerClock
 from smarketing.sql.errors import DatabaseUnsupported, StorageFault, StorageUnavailable, storage_error_of
+from smarketing.sql.silence import SilenceWatch
 from smarketing.sql.tenancy import confining_statement, protect
 
 _log = structlog.get_logger(__name__)
@@ -67,6 +68,11 @@ class Server:
         # Two spare connections serve metrics and checks.
         self.reader_engine = _engine(url, size=reader_count + 2, name="reader", session=session)
         _begin_with(self.reader_engine, _BEGIN_READING, self.clock)
+        # The server ends a statement after half of this, and says so.
+        self._patience = 2 * statement_timeout
+        self._silence = SilenceWatch(self._patience)
+        for engine in (self.writer_engine, self.reader_engine):
+            self._silence.over(engine)
 
     def check(self) -> None:
         """Refuse a database whose order of texts is not that of their bytes: pages and keys rely on it.
@@ -105,10 +111,14 @@ class Server:
             self._turn("writer"),
             f"SET LOCAL lock_timeout TO '{_TABLE_PATIENCE}'",
         )
-        with self.writer_engine.execution_options(**{_BEGINS: "; ".join(begins)}).begin() as connection:
-            connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-            yield connection
-            protect(connection)
+        with self.writer_engine.execution_options(**{_BEGINS: "; ".join(begins)}).connect() as connection:
+            driver_connection = connection.connection.driver_connection
+            self._silence.be_patient(driver_connection, 2 * max(self._turn_patience, _MIGRATION_PATIENCE))
+            with connection.begin():
+                connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+                yield connection
+                protect(connection)
+            self._silence.be_patient(driver_connection, self._patience)
 
     def _turn(self, purpose: str) -> str:
         return f"SELECT pg_advisory_xact_lock({lock_key(purpose, self._schema)})"

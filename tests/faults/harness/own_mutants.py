@@ -274,4 +274,54 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N23",
+        what="a commit that the device failed is answered as kept",
+        test="tests/faults/test_failing_device.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/transacting.py",
+                old="            return failure\n        if self._database.is_remote:\n",
+                new="            if str(failure) != 'storage is unavailable: input_output':\n"
+                "                return failure\n        if self._database.is_remote:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N24",
+        what="a database that is asked and says nothing is waited for without end",
+        test="tests/contract/store/test_postgres_roads.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/silence.py",
+                old="                watched.socket.shutdown(socket.SHUT_RDWR)\n",
+                new="                watched.socket.fileno()\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N25",
+        what="a transaction that gave way to another one is not begun anew",
+        test="tests/contract/store/test_postgres.py::test_what_passes_is_begun_anew_as_a_whole",
+        edits=[
+            Edit(
+                path="smarketing/sql/transacting.py",
+                old="        return away or error.fault in _PASSING\n",
+                new="        return away\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N26",
+        what="services of one database wait for one another's turn to write",
+        test="tests/contract/store/test_postgres.py::"
+        "test_services_in_schemas_of_one_database_neither_meet_nor_wait_for_one_another",
+        edits=[
+            Edit(
+                path="smarketing/sql/postgres.py",
+                old='f"smarketing {purpose} {schema}".encode()',
+                new='f"smarketing {purpose}".encode()',
+            )
+        ],
+    ),
 )

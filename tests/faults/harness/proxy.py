@@ -45,6 +45,8 @@ class FaultProxy:
     seed: int = 1
     connections: int = 0
     """Accepted so far."""
+    swallowed: int = 0
+    """How often something was said that did not arrive."""
     _open: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
@@ -118,6 +120,7 @@ class FaultProxy:
                     _reset(end)
                 return
             if way is Way.HALF_OPEN or (way is Way.ONE_WAY and answers):
+                self.swallowed += 1
                 continue
             if way is Way.TRUNCATE and answers:
                 data = data[: max(0, self.after_bytes - passed)]

@@ -98,8 +98,8 @@ ROWS: Final = (
     Planned(
         id="F7",
         fault="the database stands still, is slow, is half open",
-        tests=[SECOND_SHAPE],
-        missing="a slow or half-open road to it",
+        tests=[SECOND_SHAPE, f"{_STORE}/test_postgres_roads.py"],
+        mutants=["N24"],
     ),
     Planned(
         id="F8",
@@ -109,6 +109,7 @@ ROWS: Final = (
             f"{_SERVER_TESTS}::test_what_passes_is_begun_anew_as_a_whole",
             f"{_SERVER_TESTS}::test_a_connection_lost_at_the_commit_leaves_the_outcome_unknown_and_says_so",
         ],
+        mutants=["N25"],
     ),
     Planned(
         id="F9",
@@ -117,6 +118,7 @@ ROWS: Final = (
             f"{_SERVER_TESTS}::test_a_transaction_that_is_open_elsewhere_is_waited_for_and_then_given_up",
             f"{_SERVER_TESTS}::test_services_in_schemas_of_one_database_neither_meet_nor_wait_for_one_another",
         ],
+        mutants=["N26"],
     ),
     Planned(
         id="F10",
@@ -153,9 +155,12 @@ ROWS: Final = (
     ),
     Planned(
         id="F14",
-        fault="the database turns read-only",
-        tests=[f"{_DISK}::test_a_database_that_turned_read_only_refuses_writes_and_answers_reads"],
-        missing="EIO of a failing device: nothing here can make one without a device mapper",
+        fault="the database turns read-only; the device fails",
+        tests=[
+            f"{_DISK}::test_a_database_that_turned_read_only_refuses_writes_and_answers_reads",
+            "tests/faults/test_failing_device.py",
+        ],
+        mutants=["N23"],
     ),
     Planned(
         id="F15",
