@@ -31,6 +31,8 @@ BENCHES = {
     "accept": "accept:accept",
     "open-loop": "open_loop:open_loop_load",
     "replicas": "on_postgres:replicas",
+    "growth": "growth:growth",
+    "events": "events:events",
     "routing": "routing:routing",
     "score": "score:score",
     "lists": "lists:lists",

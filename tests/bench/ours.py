@@ -71,6 +71,11 @@ class Ours:
         """The service's process id."""
         return self._process.pid
 
+    @property
+    def operator_token(self) -> str:
+        """The token that the installation made for its operator."""
+        return (self._data / "tokens" / "operator.token").read_text().strip()
+
     def prepare(self) -> None:
         """Wait until it serves, give it reps to route to, and get a token for a marketing system."""
         operator = self._data / "tokens" / "operator.token"
@@ -79,7 +84,7 @@ class Ours:
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"leads did not start: see {self._log.name}")
             time.sleep(0.05)  # another process writes it, and tells nobody
-        self.token = asyncio.run(self._prepare(operator.read_text().strip()))
+        self.token = asyncio.run(self._prepare(self.operator_token))
 
     async def _prepare(self, operator: str) -> str:
         metadata = (("authorization", f"Bearer {operator}"),)
