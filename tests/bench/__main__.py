@@ -1,7 +1,8 @@
 """`make bench`: each figure beside its floor and its rival, measured in turn in one run.
 
 Absolute figures depend on the machine and on who else uses it; the ratios are what counts.
-Everything is written to `build/bench.json`. `BENCH_SIZE=small` runs what only shows that it still works.
+Everything is written to `build/bench.json`. `BENCH_SIZE=small` runs what only shows that it still works,
+and writes `build/bench-small.json`.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from smarketing.wallclock import utc_now
+from tests.bench.sizes import is_small
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ("floor", "rival", "ours", "native")
@@ -97,7 +99,7 @@ def main() -> int:
     }
     for name in [chosen] if chosen else BENCHES:
         results[name] = measured(name)
-    target = ROOT / "build" / "bench.json"
+    target = ROOT / "build" / ("bench-small.json" if is_small() else "bench.json")
     target.parent.mkdir(exist_ok=True)
     known = json.loads(target.read_text()) if target.exists() else {}
     target.write_text(json.dumps({**known, **results}, indent=2) + "\n")

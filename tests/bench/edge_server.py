@@ -56,7 +56,7 @@ for _name in _METHODS:
 
 
 async def _bare(engine: GrpcEngine) -> tuple[int, str, Any]:
-    server: Any = new_server(engine)
+    server: Any = new_server(ServerConfig(grpc_engine=engine))
     servicer = Echo()
 
     async def call(raw: bytes, context: Any) -> bytes:
@@ -100,8 +100,13 @@ async def _edge(engine: GrpcEngine) -> tuple[int, str, Any]:
     return server.port, issued.text, server
 
 
+async def started(kind: str, engine: GrpcEngine) -> tuple[int, str, Any]:
+    """Start one of both; return its port, the token to call with, and the server."""
+    return await (_bare if kind == "bare" else _edge)(engine)
+
+
 async def _serve(kind: str, engine: GrpcEngine) -> None:
-    port, token, server = await (_bare if kind == "bare" else _edge)(engine)
+    port, token, server = await started(kind, engine)
     print(port, token, flush=True)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

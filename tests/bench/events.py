@@ -50,7 +50,7 @@ def events() -> Figures:
         try:
             ours.prepare()
             fill(ours, sized(20_000, 250))
-            seen = asyncio.run(_followed(ours, Path(folder)))
+            seen = asyncio.run(followed(ours, Path(folder)))
         finally:
             ours.stop()
     return {**seen, "lines": _lines(seen), **_judged(seen)}
@@ -67,7 +67,8 @@ def fill(ours: Ours, leads: int) -> None:
         raise RuntimeError("not every lead was taken")
 
 
-async def _followed(ours: Ours, folder: Path) -> Figures:
+async def followed(ours: Ours, folder: Path) -> Figures:
+    """Take the log in several times, and then single events."""
     rounds = [
         await _taken_in(ours, folder / f"{number}.db", last=number == 0)
         for number in range(sized(ROUNDS, 1))[::-1]

@@ -100,7 +100,7 @@ class Naive(Echo):
         self, request: leadspb.SubmitLeadRequest, context: _Context
     ) -> leadspb.SubmitLeadResponse:
         """Keep a lead, its handoff and an event."""
-        await asyncio.to_thread(self._insert, request.submission, request.SerializeToString())
+        await asyncio.to_thread(self.insert, request.submission, request.SerializeToString())
         return await super().SubmitLead(request, context)
 
     async def SubmitLeads(  # noqa: N802 -- the generated name
@@ -110,11 +110,12 @@ class Naive(Echo):
     ) -> AsyncIterator[leadspb.SubmitLeadsResponse]:
         async for request in request_iterator:
             for submission in request.submissions:
-                await asyncio.to_thread(self._insert, submission, submission.SerializeToString())
+                await asyncio.to_thread(self.insert, submission, submission.SerializeToString())
             results = [leadspb.SubmitLeadsResult() for _ in request.submissions]
             yield leadspb.SubmitLeadsResponse(request_id=request.request_id, results=results)
 
-    def _insert(self, submission: leadspb.Submission, payload: bytes) -> None:
+    def insert(self, submission: leadspb.Submission, payload: bytes) -> None:
+        """Keep a lead unless it is there."""
         now = utc_now().astimezone(UTC).replace(tzinfo=None)
         with Session(self._engine) as session, session.begin():
             known = session.query(_Lead).filter_by(external_id=submission.external_id).one_or_none()
@@ -152,7 +153,8 @@ def _on_file(path: Path) -> Engine:
     return engine
 
 
-def _on_server(url: str) -> Engine:
+def on_server(url: str) -> Engine:
+    """Return the naive server's connections to a PostgreSQL."""
     driver = make_url(url).set(drivername="postgresql+psycopg")
     return create_engine(driver, pool_size=_CONNECTIONS, max_overflow=0)
 
@@ -168,7 +170,7 @@ async def _serve(kind: str, data: Path, database: str) -> None:
     server = grpc.aio.server()
     servicer = Echo()
     if kind == "naive":
-        servicer = Naive(_on_server(database) if database else _on_file(data / "naive.db"))
+        servicer = Naive(on_server(database) if database else _on_file(data / "naive.db"))
     if database:
         # A thread for each connection, so that neither waits for the other.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_CONNECTIONS))

@@ -39,8 +39,8 @@ WARM_UP: Final = sized(30, 1)
 GOAL: Final = 1.5
 """Times that the p99 of a call may grow."""
 _TENANT: Final = "tenants/default"
-_LEAD_ID: Final = "substr({0}, 1, 23) || printf('%03d', n)"
-"""The id of a lead's n-th copy: next to it in every order."""
+_LEAD_ID: Final = "substr(lead, 1, 13) || printf('u%03d', n) || substr(lead, 18)"
+"""The id of a lead's n-th copy: near it in every order, and nobody else's, for no id of ours has a u."""
 
 Figures = dict[str, Any]
 Spent = dict[str, list[tuple[float, float]]]
@@ -235,7 +235,7 @@ def multiply(path: Path, copies: int) -> None:
 
 def _changes(connection: Any) -> dict[str, dict[str, str]]:
     """Return, of each table that grows with leads, which columns of a copy differ, and how."""
-    lead = {"lead": _LEAD_ID.format("lead")}
+    lead = {"lead": _LEAD_ID}
     # Of ten copies one is still worked on; the others are lost.
     handoff = {
         "state": "CASE n % 10 WHEN 0 THEN 3 ELSE 8 END",
@@ -251,14 +251,15 @@ def _changes(connection: Any) -> dict[str, dict[str, str]]:
         "next_due_time": "NULL",
     }
     [(before, first)] = connection.execute(
-        "SELECT min(position) - 1, min(tenant_position) - 1 FROM event_log WHERE subject LIKE '%/leads/%'"
+        "SELECT min(position) - 1, min(tenant_position) - 1 FROM event_log"
+        f" WHERE subject LIKE '{_TENANT}/leads/%'"
     )
     [(last,)] = connection.execute("SELECT max(position) FROM event_log")
     start = len(f"{_TENANT}/leads/")
     event = {
         "position": f"position + n * {last - before}",
         "tenant_position": f"tenant_position + n * {last - before}",
-        "subject": f"substr(subject, 1, {start + 23}) || printf('%03d', n) || substr(subject, {start + 27})",
+        "subject": f"substr(subject, 1, {start + 13}) || printf('u%03d', n) || substr(subject, {start + 18})",
     }
     return {
         "lead_person": lead,
@@ -278,7 +279,7 @@ def _copy(connection: Any, table: str, changed: Mapping[str, str], copies: int) 
     columns = [name for _, name, *_ in described]
     key = [name for _, name, *_, place in sorted(described, key=lambda each: each[-1]) if place]
     values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
-    only = "WHERE subject LIKE '%/leads/%'" if table == "event_log" else ""
+    only = f"WHERE subject LIKE '{_TENANT}/leads/%'" if table == "event_log" else ""
     connection.execute(f"CREATE TEMP TABLE first AS SELECT * FROM {table} {only}")
     order = ", ".join(changed.get(name, f'"{name}"') for name in key)
     connection.execute(

@@ -165,7 +165,7 @@ def turns_taken(both: Running) -> dict[str, Figures]:
         rounds: dict[str, list[Figures]] = {"1": [], "2": []}
         for _ in range(sized(4, 1)):
             for name, replicas_of in (("1", alone), ("2", both)):
-                rounds[name].append(_with_turns(replicas_of, in_flight))
+                rounds[name].append(with_turns(replicas_of, in_flight))
         seen[str(in_flight)] = {
             name: {key: median(each[key] for each in (of[1:] or of)) for key in of[0]}
             for name, of in rounds.items()
@@ -173,7 +173,8 @@ def turns_taken(both: Running) -> dict[str, Figures]:
     return seen
 
 
-def _with_turns(replicas_of: Running, in_flight: int) -> Figures:
+def with_turns(replicas_of: Running, in_flight: int) -> Figures:
+    """Load replicas once, and say what became of the turn to write meanwhile."""
     before = _turns(replicas_of.replicas)
     figures = _loaded(replicas_of.loaded, in_flight)
     after = _turns(replicas_of.replicas)
