@@ -123,11 +123,16 @@ class Connection:
     def _delay_seconds(self, failure: CallError, failures: int) -> float | None:
         """How long to wait before the next attempt; `None` when there is none."""
         overloaded = failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED and failure.retry_delay is not None
+        stops = failure.reason == "SERVER_DRAINING"
         # A server that stops cuts calls that it had not begun; whoever asks cancels by another way.
         cut = failure.code is grpc.StatusCode.CANCELLED and not failure.reason
         if failure.code is not grpc.StatusCode.UNAVAILABLE and not overloaded and not cut:
             return None
-        if not self._budget.failed() or failures >= self.retries.attempts:
+        # Of all the calls that a replica leaves behind each may go to another: none of them was a load.
+        if not stops and not cut and not self._budget.failed():
+            return None
+        # A server that stops will soon have: who finds no other one waits for the next.
+        if failures >= self.retries.attempts and not stops:
             return None
         delay = self.retries.delay_seconds(failures)
         return delay if failure.retry_delay is None else max(delay, failure.retry_delay.total_seconds())
@@ -161,14 +166,19 @@ def _identified(request: Q) -> Q:
 
 
 def _open(target: str, settings: ClientSettings) -> grpc.aio.Channel:
+    options = [*_CHANNEL_OPTIONS]
+    if "," in target:
+        # Left to itself the whole list would be the name by which each server is called, and is none.
+        first = target.partition(",")[0].rpartition("/")[2].removeprefix("ipv4:").removeprefix("ipv6:")
+        options.append(("grpc.default_authority", first))
     if not settings.encrypts(target):
-        return grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options)
     credentials = grpc.ssl_channel_credentials(
         root_certificates=_bytes_of(settings.tls_ca_file),
         private_key=_bytes_of(settings.tls_client_key_file),
         certificate_chain=_bytes_of(settings.tls_client_certificate_file),
     )
-    return grpc.aio.secure_channel(target, credentials, options=_CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(target, credentials, options=options)
 
 
 def _bytes_of(path: Path | None) -> bytes | None:

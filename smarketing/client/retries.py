@@ -30,7 +30,7 @@ class RetryPolicy:
     """How often and how soon a call is repeated."""
 
     attempts: int = 4
-    """Of one unary call, the first included."""
+    """Of one unary call, the first included; those that met a server which stops are not counted out."""
     first_delay: timedelta = timedelta(milliseconds=100)
     """Before the first repetition; each later one doubles."""
     longest_delay: timedelta = timedelta(seconds=2)

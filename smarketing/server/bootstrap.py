@@ -103,7 +103,7 @@ async def start_server(
     for each in servicers:
         each.add(each.servicer, recorder)
     methods = check_policy(policy, recorder.services)
-    server = new_server(config.grpc_engine)
+    server = new_server(config)
     for service, handlers in recorder.services.items():
         wrapped = {
             name: edge.wrap(methods[f"/{service}/{name}"], policy[f"/{service}/{name}"], handler)

@@ -1,13 +1,14 @@
 """The gRPC server: its options, its port and its certificates."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
-from smarketing.server.settings import GrpcEngine, TlsFiles, is_loopback
+from smarketing.server.settings import GrpcEngine, ServerConfig, TlsFiles, is_loopback
 
 if TYPE_CHECKING:
     from smarketing.server.native import NativeServer
@@ -36,8 +37,6 @@ _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_connection_idle_ms", 5 * 60_000),
-    ("grpc.max_connection_age_ms", 10 * 60_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.server_handshake_timeout_ms", 10_000),
 )
 
@@ -49,14 +48,19 @@ class StartRefused(Exception):
     """The server does not start; the message is one sentence that says what to do."""
 
 
-def new_server(engine: GrpcEngine = GrpcEngine.GRPCIO) -> GrpcServer:
+def new_server(config: ServerConfig) -> GrpcServer:
     """Return a server with the options of this product, before any service or port is added.
 
     Raises:
         StartRefused: the native engine is not installed.
     """
-    if engine is GrpcEngine.GRPCIO:
-        return grpc.aio.server(options=list(_OPTIONS))
+    if config.grpc_engine is GrpcEngine.GRPCIO:
+        # Whoever is told to connect anew finds the replicas that came since.
+        ages = (
+            ("grpc.max_connection_age_ms", _milliseconds(config.connection_age)),
+            ("grpc.max_connection_age_grace_ms", _milliseconds(config.connection_age_grace)),
+        )
+        return grpc.aio.server(options=[*_OPTIONS, *ages])
     try:
         from smarketing.server.native import NativeServer
     except ModuleNotFoundError as error:
@@ -72,6 +76,10 @@ def new_server(engine: GrpcEngine = GrpcEngine.GRPCIO) -> GrpcServer:
         keepalive_milliseconds=_KEEPALIVE_MILLISECONDS,
         keepalive_timeout_milliseconds=_KEEPALIVE_TIMEOUT_MILLISECONDS,
     )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
 
 
 def listen(server: GrpcServer, address: str, tls: TlsFiles | None) -> int:

@@ -74,6 +74,10 @@ class ServerConfig:
     streams_per_principal: int = field(default=16, metadata={"at_least": 1})
     tenant_calls_per_second: float = field(default=2000.0, metadata={"at_least": 1})
     tenant_burst: int = field(default=4000, metadata={"at_least": 1})
+    connection_age: timedelta = timedelta(minutes=10)
+    """After how long a client is asked to connect anew, and so finds replicas that came since."""
+    connection_age_grace: timedelta = timedelta(minutes=1)
+    """How long calls and streams may stay on a connection after that."""
     balancer_wait: timedelta = timedelta(0)
     """How long to report NOT_SERVING before calls are refused; set it behind a load balancer."""
     stop_grace: timedelta = timedelta(seconds=20)

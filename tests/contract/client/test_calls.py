@@ -130,6 +130,22 @@ async def test_an_empty_budget_ends_repetition() -> None:
     assert len(fake.requests) == 4 + 7
 
 
+async def test_a_server_that_stops_is_waited_for_and_costs_no_budget() -> None:
+    fake = FakeLeads()
+
+    async with a_client(fake) as leads:
+        for _ in range(3):
+            fake.failures.extend([Failure(reason="SERVER_DRAINING")] * 6)
+            await leads.submit_lead(leadspb.SubmitLeadRequest())
+        fake.failures.extend([Failure(code=grpc.StatusCode.CANCELLED, reason="")] * 3)
+        await leads.submit_lead(leadspb.SubmitLeadRequest())
+        # All of it is still there.
+        fake.failures.extend([Failure()] * 3)
+        await leads.submit_lead(leadspb.SubmitLeadRequest())
+
+    assert len(fake.requests) == 3 * 7 + 4 + 4
+
+
 @pytest.mark.parametrize(
     "code",
     [

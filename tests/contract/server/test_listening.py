@@ -81,7 +81,7 @@ def test_plain_text_where_others_can_reach_it_is_refused(address):
 
 async def test_the_port_itself_refuses_plain_text_off_loopback_whatever_the_settings_said():
     with pytest.raises(StartRefused, match="configure TLS"):
-        listen(new_server(), "0.0.0.0:0", None)
+        listen(new_server(ServerConfig()), "0.0.0.0:0", None)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0", "unix:/run/leads.sock"])
@@ -92,7 +92,7 @@ def test_loopback_and_unix_sockets_need_no_tls(address):
 async def test_a_taken_port_is_not_shared():
     async with serving() as rig:
         with pytest.raises(StartRefused, match="taken"):
-            listen(new_server(), f"127.0.0.1:{rig.running.port}", None)
+            listen(new_server(ServerConfig()), f"127.0.0.1:{rig.running.port}", None)
         with pytest.raises(StartRefused, match="taken"):
             HttpHost(ServerConfig(http_listen=f"127.0.0.1:{rig.running.port}"), app=None)
 
@@ -100,4 +100,5 @@ async def test_a_taken_port_is_not_shared():
 async def test_a_certificate_that_cannot_be_read_is_named(tmp_path):
     missing = tmp_path / "missing.pem"
     with pytest.raises(StartRefused, match=r"missing\.pem"):
-        listen(new_server(), "127.0.0.1:0", ServerConfig(tls_certificate=missing, tls_key=missing).tls)
+        config = ServerConfig(tls_certificate=missing, tls_key=missing)
+        listen(new_server(config), "127.0.0.1:0", config.tls)

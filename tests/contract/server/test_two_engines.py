@@ -173,7 +173,7 @@ async def test_a_taken_port_is_not_shared_by_the_native_engine():
     async with serving(config=NATIVE) as rig:
         for engine in GrpcEngine:
             with pytest.raises(StartRefused, match="taken"):
-                listen(new_server(engine), f"127.0.0.1:{rig.running.port}", None)
+                listen(new_server(ServerConfig(grpc_engine=engine)), f"127.0.0.1:{rig.running.port}", None)
 
 
 def test_the_native_engine_is_refused_with_tls_in_one_sentence():
@@ -188,14 +188,14 @@ def test_the_native_engine_is_refused_with_tls_in_one_sentence():
 
 async def test_the_native_engine_is_refused_where_others_can_reach_it():
     with pytest.raises(StartRefused, match="configure TLS"):
-        listen(new_server(GrpcEngine.NATIVE), "0.0.0.0:0", None)
+        listen(new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE)), "0.0.0.0:0", None)
 
 
 def test_a_native_engine_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "smarketing.server.native", raising=False)
     monkeypatch.setitem(sys.modules, "pygrpc_native", None)
     with pytest.raises(StartRefused, match=r"install smarketing\[native\], or set it to grpcio"):
-        new_server(GrpcEngine.NATIVE)
+        new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE))
 
 
 async def test_a_unix_socket_is_served_by_the_native_engine(tmp_path: Path):
