@@ -15,14 +15,16 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Table, text
 
 from services.reports.consumers.lead_events import words_of
-from services.reports.domain.agreements import TenantSet
+from services.reports.domain.agreements import AgreementKnown, CalendarKnown, TenantSet
 from services.reports.domain.clocks import ClockChange
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.periods import Micros, first_of_month
-from services.reports.domain.waits import bucket_key_of
+from services.reports.domain.waits import bucket_key_of, in_days
 from services.reports.store.fold import ReadModel
-from services.reports.store.rollups import unpacked
+from services.reports.store.rollups import group_id_of, unpacked
 from services.reports.store.schema import DAY, MONTH, Tables
+from smarketing.businesstime import Calendar
+from smarketing.businesstime.calendar import Window
 from smarketing.sql.rows import InsertRows
 from tests.builders.long_log import life
 from tests.builders.reports import TENANT, clock_event
@@ -39,6 +41,7 @@ _NAMED: Final = {"handoff", "clock", "opportunity", "offer", "step", "happening"
 """Columns that name a handoff or what hangs on it."""
 _BUCKET: Final = struct.Struct("<qqq")
 _AGREEMENT: Final = f"{TENANT}/agreements/main/versions/1"
+_CALENDAR: Final = "calendars/usual/versions/1"
 
 
 def put_year(connection: Connection, tables: Tables, count: int, start: Micros) -> None:
@@ -52,7 +55,10 @@ def put_year(connection: Connection, tables: Tables, count: int, start: Micros) 
     for table in facts:
         _copy_facts(connection, table)
     for table in tables.rollups:
-        _copy_sums(connection, table)
+        if table is tables.missed_rollup:
+            _copy_misses(connection, table)
+        else:
+            _copy_sums(connection, table)
     for index in indexes:
         index.create(connection)
 
@@ -60,6 +66,14 @@ def put_year(connection: Connection, tables: Tables, count: int, start: Micros) 
 def _put_day(connection: Connection, tables: Tables, count: int, start: Micros) -> None:
     model = ReadModel(tables)
     model.fold_leads(connection, [TenantSet(TENANT, ZONE, "EUR")])
+    hours = ((Window(9 * 3600, 18 * 3600),),) * 5 + ((),) * 2
+    model.fold_sla(
+        connection,
+        [
+            CalendarKnown(_CALENDAR, Calendar(zone=ZONE, hours=hours)),
+            AgreementKnown(TENANT, _AGREEMENT, "active", _CALENDAR, start, ()),
+        ],
+    )
     model.fold_leads(connection, list(_words(count, start)))
     rows = connection.exec_driver_sql(
         "SELECT handoff, team, submit_time, first_follow_up_time FROM handoff_fact"
@@ -133,18 +147,41 @@ def _copy_sums(connection: Connection, table: Table) -> None:
         tenant, anchor, _, day, group_id, _, *labels = row[:begin]
         by_group[tenant, anchor, group_id, *labels][day] = tuple(row[begin:])
     connection.execute(table.delete())
-    insert, in_days = InsertRows(table), _waits_in_days if "buckets" in names else _counters_in_days
+    insert, series_of = InsertRows(table), _waits_in_days if "buckets" in names else _counters_in_days
     for (tenant, anchor, group_id, *labels), series in by_group.items():
         rows: list[_Row] = []
         months: dict[int, list[_Row]] = defaultdict(list)
-        for day, counted in in_days(series):
+        in_month = _of_month if "buckets" in names else _as_it_is
+        for day, counted in series_of(series):
             month = first_of_month(day)
-            months[month].append(counted)
+            months[month].append(in_month(counted))
             rows.append((tenant, anchor, DAY, day, group_id, month, *labels, *counted))
         together = _buckets_together if "buckets" in names else _counters_together
         for month, parts in months.items():
             rows.append((tenant, anchor, MONTH, month, group_id, month, *labels, *together(parts)))
         insert.insert(connection, rows)
+
+
+def _copy_misses(connection: Connection, table: Table) -> None:
+    """Write the sums of missed clocks, which name the hours and add up the instants of those not done."""
+    names = list(table.c.keys())
+    begin = names.index("items")
+    sums: dict[_Row, list[int]] = {}
+    for row in connection.execute(table.select().where(table.c.grain == DAY)).all():
+        tenant, anchor, _, day, _, _, *labels, bucket = row[:begin]
+        items, *parts, number = row[begin:]
+        for nth in range(DAYS):
+            hour = int(bucket) + 24 * nth if anchor in ("owned", "undone") else bucket
+            later = number + items * nth * 86_400 if anchor in ("routing", "offered") else number
+            month = first_of_month(day + nth)
+            group = (*labels, str(hour))
+            for grain, on in ((DAY, day + nth), (MONTH, month)):
+                key = (tenant, anchor, grain, on, group_id_of(group), month, *group)
+                known = sums.setdefault(key, [0] * (len(parts) + 2))
+                for at, more in enumerate((items, *parts, later)):
+                    known[at] += more
+    connection.execute(table.delete())
+    InsertRows(table).insert(connection, [(*key, *counted) for key, counted in sums.items()])
 
 
 def _counters_in_days(series: dict[int, _Row]) -> Iterator[tuple[int, _Row]]:
@@ -180,6 +217,20 @@ def _later(packed: bytes, days: int) -> bytes:
         for key, number, micros in unpacked(packed)
     )
     return b"".join(_BUCKET.pack(*each) for each in moved)
+
+
+def _as_it_is(counted: _Row) -> _Row:
+    return counted
+
+
+def _of_month(counted: _Row) -> _Row:
+    """Return a day's buckets as a month keeps them: of those who still wait by the day of the start."""
+    number, packed = counted
+    parts = []
+    for key, items, micros in unpacked(packed):
+        whole, into = in_days(key)
+        parts.append((number, _BUCKET.pack(whole, items, micros + items * into)))
+    return _buckets_together(parts)
 
 
 def _buckets_together(parts: Iterable[_Row]) -> _Row:

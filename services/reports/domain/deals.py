@@ -6,7 +6,7 @@ These sums carry no label of a handoff: stages are the tenant's, whoever works i
 from typing import Final, NamedTuple, TypeAlias
 
 from services.reports.domain.opportunities import OpportunityFact
-from services.reports.domain.periods import Days, Micros
+from services.reports.domain.periods import Days, Micros, first_of_month
 from services.reports.domain.tallies import Tally
 from services.reports.domain.waits import bucket_of
 
@@ -118,6 +118,7 @@ def _standing(fact: OpportunityFact) -> list[Tally]:
         ("deal closed", fact.close_time, fact.state, fact.currency, fact.minor_units),
         ("deal cycle", fact.create_time, fact.state, bucket, seconds),
         ("deal ended", fact.close_time, fact.state, bucket, seconds),
+        ("deal came", fact.close_time, _close_month(fact), f"{fact.state} {fact.currency}", fact.minor_units),
     ]
     if fact.probability is not None:
         missed = fact.probability - (100 if fact.state == "won" else 0)
@@ -138,6 +139,11 @@ def closings_of(fact: OpportunityFact) -> list[Dated]:
     if fact.currency and fact.probability is not None:
         found.append(("deal weighted", day, fact.currency, "", fact.minor_units * fact.probability))
     return found
+
+
+def _close_month(fact: OpportunityFact) -> str:
+    """Return the first day of the month in which it was expected to close; nothing of one without a date."""
+    return "" if fact.close_day is None else str(first_of_month(fact.close_day))
 
 
 def _day(fact: OpportunityFact) -> str:

@@ -3,8 +3,9 @@
 from typing import Final, NamedTuple
 
 from services.reports.domain.periods import Micros
+from smarketing.businesstime import Openings
 
-__all__ = ["PARTS", "Course", "parts_of"]
+__all__ = ["PARTS", "Course", "course_parts", "parts_of"]
 
 PARTS: Final = ("source", "routing", "offered", "owner", "closed", "paused")
 """In the order in which they come; the first is marketing's, then the system's, then sales' twice."""
@@ -19,6 +20,18 @@ class Course(NamedTuple):
     accept_time: Micros | None
     end: Micros
     """When the clock was done, else now."""
+
+
+def course_parts(
+    course: Course, openings: Openings | None, original_due: Micros, due: Micros
+) -> tuple[Micros, ...]:
+    """Return the length of each part; without a calendar all hours are open and none was paused."""
+    began = course.end if course.accept_time is None else min(course.accept_time, course.end)
+    if openings is None:
+        return parts_of(course, course.end - began, 0)
+    # Pauses have moved the due instant by just their open time.
+    paused = openings.between_us(original_due, due)
+    return parts_of(course, openings.between_us(began, course.end), max(0, paused))
 
 
 def parts_of(course: Course, open_micros: Micros, paused_micros: Micros) -> tuple[Micros, ...]:

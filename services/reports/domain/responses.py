@@ -26,6 +26,7 @@ class Measure(enum.StrEnum):
     AS_WORKED = "H7.worked"
     AS_QUALIFIED = "H7.qualified"
     AS_CONVERTED = "H7.converted"
+    INQUIRY_TO_WIN = "P7.inquiry"
 
 
 class Measured(NamedTuple):

@@ -21,8 +21,9 @@ __all__ = [
     "Wait",
     "bucket_key_of",
     "bucket_of",
-    "clock_waits",
+    "clock_wait",
     "handoff_waits",
+    "in_days",
     "measure_of",
 ]
 
@@ -37,15 +38,20 @@ HORIZONS: Final = (300 * _SECOND, HOUR, 4 * HOUR, 24 * HOUR, 30 * 24 * HOUR)
 INVALID: Final = 3
 """In the place of an outcome: times that contradict one another."""
 
-WAIT_MEASURES: Final = (*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP, *STAGE_MEASURES)
+WAIT_MEASURES: Final = (
+    *(*MEASURES, Measure.OWNER_FIRST_FOLLOW_UP),
+    *(*STAGE_MEASURES, Measure.INQUIRY_TO_WIN),
+)
 """Those that are kept in buckets; the place of each in here is part of a wait's key."""
 
 _IDS: Final = tuple(measure.value for measure in WAIT_MEASURES)
 _SHIFT: Final = 40
 _OUTCOME: Final = {outcome: outcome.value << 38 for outcome in Outcome}
 _INVALID: Final = INVALID << 38
+_OUTCOMES: Final = 3 << 38
+_BUCKET: Final = (1 << 38) - 1
 _ANSWERED, _EXITED, _WAITING = (_OUTCOME[outcome] for outcome in Outcome)
-_ROUTED, _ACCEPTED, _DECIDED, _BUYER, _CONTACT, _FRESH, _OWNER = (
+_ROUTED, _ACCEPTED, _DECIDED, _BUYER, _CONTACT, _FRESH, _OWNER, _WON = (
     WAIT_MEASURES.index(measure) << _SHIFT
     for measure in (
         Measure.ROUTING,
@@ -55,6 +61,7 @@ _ROUTED, _ACCEPTED, _DECIDED, _BUYER, _CONTACT, _FRESH, _OWNER = (
         Measure.FIRST_CONTACT,
         Measure.FRESHNESS,
         Measure.OWNER_FIRST_FOLLOW_UP,
+        Measure.INQUIRY_TO_WIN,
     )
 )
 
@@ -79,6 +86,17 @@ def bucket_key_of(key: int) -> tuple[int, int]:
     return rest >> 38, rest & ((1 << 38) - 1)
 
 
+def in_days(key: int) -> tuple[int, Micros]:
+    """Return the key of a wait by the day of its start instead of the hour, and how far into it the hour is.
+
+    A wait that ended has one key only.
+    """
+    hour = key & _BUCKET
+    if key & _OUTCOMES != _WAITING:
+        return key, 0
+    return key - hour + hour // 24, hour % 24 * HOUR
+
+
 def _edges() -> list[Micros]:
     octaves = (_SECOND << octave for octave in range(_OCTAVES))
     steps = {
@@ -96,12 +114,15 @@ def bucket_of(duration: Micros) -> int:
 
 
 def handoff_waits(fact: HandoffFact, reached: Reached) -> list[Wait]:
-    """Return what the handoff's own times say of each measure; nothing of archived history.
+    """Return what the handoff's own times say of each measure; of archived history only how it was won.
 
     These are `MEASURES` written out: the fold does this for every handoff that a batch touches.
     """
-    if fact.archived:
-        return []
+    won = [] if fact.void_time is not None else [_inquiry_to_win(fact)]
+    return won if fact.archived else won + _responses(fact, reached)
+
+
+def _responses(fact: HandoffFact, reached: Reached) -> list[Wait]:
     submitted, offered, accepted = fact.submit_time, fact.offer_time, fact.accept_time
     rejected, void = fact.reject_time, fact.void_time
     left = _least(rejected, fact.disqualify_time, fact.recycle_time, fact.lost_time, void)
@@ -128,13 +149,38 @@ def handoff_waits(fact: HandoffFact, reached: Reached) -> list[Wait]:
     return [wait for wait in found if wait is not None]
 
 
-def clock_waits(fact: ClockFact) -> list[Wait]:
-    """Return what a clock that has ended says of its owner's time, as the sla log counted it."""
-    if fact.kind != "first_follow_up" or fact.basis != "business":
-        return []
-    if fact.stop_time is None or fact.elapsed is None or fact.state == ClockState.VOID.value:
-        return []
-    return [(_OWNER | _ANSWERED | bucket_of(fact.elapsed), fact.elapsed)]
+def _inquiry_to_win(fact: HandoffFact) -> Wait:
+    """Return how long it takes from the inquiry to the win, over the last way out of those without."""
+    start = fact.submit_time if fact.inquire_time is None else fact.inquire_time
+    ended, outcome = fact.won_time, _ANSWERED
+    if ended is None:
+        exits = (fact.lost_time, fact.reject_time, fact.disqualify_time, fact.recycle_time)
+        ended, outcome = max((time for time in exits if time is not None), default=None), _EXITED
+    if ended is None:
+        return _WON | _WAITING | start // HOUR, start % HOUR
+    duration = ended - start
+    if duration < 0:
+        return _WON | _INVALID, 0
+    return _WON | outcome | bisect_left(_EDGES, duration), duration
+
+
+def clock_wait(fact: ClockFact) -> tuple[str | None, Wait] | None:
+    """Return what a clock says of its owner's time: done, as the sla log counted it, or still to be done.
+
+    Of one that goes on, the version of the agreement is told, whose calendar counts its time. None of a
+    clock that was ever paused or let off before it was done: no bucket holds these.
+    """
+    if fact.kind != "first_follow_up" or fact.basis != "business" or fact.state == ClockState.VOID.value:
+        return None
+    if fact.elapsed is None:
+        stands = (
+            fact.stop_time is None and fact.pause_time is None and fact.due_time == fact.original_due_time
+        )
+        waiting = (_OWNER | _WAITING | fact.start_time // HOUR, fact.start_time % HOUR)
+        return (fact.agreement_version, waiting) if stands else None
+    if fact.stop_time is None:
+        return None
+    return None, (_OWNER | _ANSWERED | bucket_of(fact.elapsed), fact.elapsed)
 
 
 def _wait(

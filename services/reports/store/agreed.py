@@ -6,9 +6,10 @@ What is read one by one is few: budgets, agreements, payouts, alerts told, clock
 import math
 from collections import defaultdict
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from services.reports.domain.alignment_kpis import FEW_SETTLED, PARTY_OF_PART
 from services.reports.domain.clocks import DUE
@@ -17,17 +18,19 @@ from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.funnel import Stage
 from services.reports.domain.handover_kpis import ACTED_THRESHOLD
 from services.reports.domain.labels import Dimension
+from services.reports.domain.misses import MISSED_UNTIL_DAYS
 from services.reports.domain.periods import Micros, Period
 from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.delays import DelayQueries
 from services.reports.store.lead_counts import Found, LeadCounts, inserted, taken_out
 from services.reports.store.queries import GroupKey, Queries, Question
 from services.reports.store.returns import costs_of
+from services.reports.store.sheet import MISSED
 
 __all__ = ["Agreed"]
 
 _MINUTE: Final = 60
-_MISSED_UNTIL_DAYS: Final = 30
+_ALWAYS: Final = date.max.toordinal()
 _BASELINE_DAYS: Final = 365
 _FLOOR: Final = 0.001
 """A segment that one side lacks has so small a share there: its logarithm stays finite."""
@@ -336,30 +339,23 @@ class Agreed:
         asked = replace(question, group_by=(Dimension.SEGMENT,))
         whole = self._queries.cohort(connection, asked, Stage.SUBMITTED)
         sold = self._queries.amounts(connection, asked, Stage.SUBMITTED.value)
-        missed = self._missed_by_segment(connection, question)
+        missed = self._missed_by_segment(connection, asked)
         return costs_of(whole, sold, missed, by_segment=bool(question.group_by))
 
     def _missed_by_segment(
         self, connection: Connection, question: Question
     ) -> dict[GroupKey, tuple[int, int]]:
-        clock, handoff = self._tables.clock_fact, self._tables.handoff_fact
-        won = case((handoff.c.won_time.is_not(None), handoff.c.handoff))
-        query = (
-            select(handoff.c.segment, func.count(handoff.c.handoff.distinct()), func.count(won.distinct()))
-            .select_from(clock.join(handoff, handoff.c.handoff == clock.c.handoff))
-            .where(clock.c.tenant == question.tenant, clock.c.missed_due_time.is_not(None))
-            .group_by(handoff.c.segment)
+        table = self._tables.tally_rollup
+        sums = self._queries.sums(
+            connection, question, table, [MISSED], counters=("items",), extra=(table.c.word, table.c.other)
         )
-        if question.period is not None:
-            days = self._queries.days(connection, question.tenant)
-            first = days.start_of(question.period.first)
-            query = query.where(
-                clock.c.missed_due_time >= first,
-                clock.c.missed_due_time < days.start_of(question.period.last + _MISSED_UNTIL_DAYS),
-                handoff.c.submit_time >= first,
-                handoff.c.submit_time < days.start_of(question.period.last),
-            )
-        return {(segment,): (items, wins) for segment, items, wins in connection.execute(query)}
+        end = _ALWAYS if question.period is None else question.period.last + MISSED_UNTIL_DAYS
+        found: dict[GroupKey, tuple[int, int]] = {}
+        for (_, (*group, won, late)), (items,) in sums.items():
+            if not late or int(late) < end:
+                known = found.get(tuple(group), (0, 0))
+                found[tuple(group)] = (known[0] + items, known[1] + (items if won else 0))
+        return found
 
 
 def _at_least(breached: int, settled: int, chance: float) -> float:

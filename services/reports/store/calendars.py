@@ -1,7 +1,9 @@
 """Keeps the definition of a calendar as bytes that are equal whenever the calendars are, and compiles it."""
 
 import json
+from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -10,7 +12,7 @@ from services.reports.store.schema import Tables
 from smarketing.businesstime import Calendar, Openings
 from smarketing.businesstime.calendar import Dated, Window
 
-__all__ = ["CompiledCalendars", "calendar_of", "definition_of"]
+__all__ = ["CompiledCalendars", "OpenTimes", "calendar_of", "definition_of"]
 
 
 class CompiledCalendars:
@@ -32,8 +34,52 @@ class CompiledCalendars:
             )
             if definition is None:
                 return None
-            known = self._known[calendar_version] = Openings(calendar_of(definition))
+            known = self._known[calendar_version] = _compiled(definition)
         return known
+
+
+class OpenTimes(Mapping[str, Openings | None]):
+    """The open time of each version of an agreement, read when it is first asked for, in one transaction."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._found: dict[str, bytes] | None = None
+
+    def read(self) -> "OpenTimes":
+        """Read them now; what is written afterwards does not show."""
+        self._definitions()
+        return self
+
+    def changed_since(self, once: "OpenTimes") -> list[str]:
+        """Return the versions whose open time was another one then, or was not known."""
+        before = once._definitions()  # noqa: SLF001 -- another one of this class
+        return [version for version, each in self._definitions().items() if before.get(version) != each]
+
+    def __getitem__(self, agreement_version: str) -> Openings | None:
+        definition = self._definitions().get(agreement_version)
+        # Of a version that is not known, no more is known of its open time.
+        return None if definition is None else _compiled(definition)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._definitions())
+
+    def __len__(self) -> int:
+        return len(self._definitions())
+
+    def _definitions(self) -> dict[str, bytes]:
+        if self._found is None:
+            version, calendar = self._tables.agreement_version.c, self._tables.calendar_version.c
+            query = select(version.agreement_version, calendar.definition).where(
+                calendar.calendar_version == version.calendar_version
+            )
+            self._found = {row[0]: row[1] for row in self._connection.execute(query)}
+        return self._found
+
+
+@lru_cache(maxsize=256)
+def _compiled(definition: bytes) -> Openings:
+    return Openings(calendar_of(definition))
 
 
 def definition_of(calendar: Calendar) -> bytes:

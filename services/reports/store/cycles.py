@@ -1,11 +1,13 @@
-"""Reads how long handoffs take to be won. The cost is that of the handoffs submitted in the period."""
+"""Reads how long handoffs take to be won: few of them one by one, many from buckets."""
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from services.reports.domain.estimators import Curve, Outcome, estimate
 from services.reports.domain.figures import Figure
 from services.reports.domain.labels import Dimension
+from services.reports.domain.responses import Measure
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
+from services.reports.store.responses import MOST_SINGLE_ITEMS, ResponseQueries
 
 __all__ = ["CycleQueries"]
 
@@ -15,11 +17,21 @@ _EXITS = ("lost_time", "reject_time", "disqualify_time", "recycle_time")
 class CycleQueries:
     """Reads inside the caller's transaction."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, *, most_single: int = MOST_SINGLE_ITEMS) -> None:
         self._queries = queries
+        self._responses = ResponseQueries(queries, most_single_items=most_single)
 
     def rows(self, connection: Connection, question: Question) -> list[tuple[GroupKey, Figure]]:
-        """Return the median for each group; without groups exactly one row."""
+        """Return the median for each group; without groups exactly one row.
+
+        Of many handoffs it is read from buckets, and off by no more than these are wide.
+        """
+        if self._responses.are_many(connection, question):
+            counted = self._responses.counted(connection, question, Measure.INQUIRY_TO_WIN)
+            return [
+                (group, Figure.quantile(items.curve(), 0.5, invalid_count=items.invalid_count))
+                for group, items in counted.items()
+            ]
         return [
             (group, Figure.quantile(curve, 0.5, invalid_count=invalid))
             for group, (curve, invalid) in self.curves(connection, question).items()

@@ -11,11 +11,12 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
-from services.reports.domain.deals import closings_of, deal_tallies
+from services.reports.domain.deals import NO_DAY, closings_of, deal_tallies
 from services.reports.domain.estimators import Curve, Outcome, estimate_counted
 from services.reports.domain.figures import Amount, Figure, Undefined, half_even
 from services.reports.domain.inputs import Sums
 from services.reports.domain.kpi_kinds import PipelineKpi
+from services.reports.domain.labels import Dimension
 from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import Days, Period
 from services.reports.domain.pipeline_kpis import STALE_DAYS
@@ -31,6 +32,7 @@ _SECOND: Final = 1_000_000
 _BEFORE_ALL: Final = -(1 << 62)
 _DAY: Final = 86_400 * _SECOND
 _LAST_DAY: Final = 3_650_000
+_NO_MONTH: Final = month_of(NO_DAY)
 _OUTCOMES: Final = {"won": Outcome.ANSWERED, "lost": Outcome.EXITED}
 
 
@@ -107,13 +109,21 @@ class DealSums:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
 
-    def figure(self, connection: Connection, kpi: PipelineKpi, question: Question) -> Figure | None:
-        """Return the figure of all opportunities; None where it must be read from them one by one."""
-        read = _READERS.get(kpi.kpi_id)
-        if read is None or question.group_by:
+    def rows(
+        self, connection: Connection, kpi: PipelineKpi, question: Question
+    ) -> list[tuple[GroupKey, Figure]] | None:
+        """Return the figure of all opportunities, or of each group where sums have it.
+
+        None where it must be read from opportunities one by one.
+        """
+        read = _GROUPED.get((kpi.kpi_id, question.group_by))
+        whole = None if question.group_by else _READERS.get(kpi.kpi_id)
+        if read is None and whole is None:
             return None
         currency = self._queries.currency(connection, question.tenant)
-        return read(_Reading(DealCells(self._queries, connection, question.tenant), question, currency))
+        cells = DealCells(self._queries, connection, question.tenant)
+        reading = _Reading(cells, question, currency)
+        return [((), whole(reading))] if whole is not None else read(reading) if read is not None else None
 
 
 class _Reading:
@@ -136,10 +146,23 @@ class _Reading:
 
     def to_come(self, anchor: str) -> _Cells:
         """Return what was counted in the part of the period that is not past, by days that people named."""
+        return {} if self.rest is None else self.cells(anchor, self.rest)
+
+    def by_close_month(self, anchor: str, period: Period | None) -> dict[str | None, _Cells]:
+        """Return what was counted on days that people named, by month; of no day under None."""
+        asked = replace(self.question, group_by=(Dimension.MONTH,), period=period)
+        found: dict[str | None, _Cells] = defaultdict(dict)
+        for ((month,), word, other), sums in self._cells.of(anchor, asked).items():
+            found[None if month == _NO_MONTH else month][word, other] = sums
+        return found
+
+    @property
+    def rest(self) -> Period | None:
+        """The part of the period that is not past."""
         period = self.question.period
         first = self.today if period is None else max(period.first, self.today)
         last = _LAST_DAY if period is None else period.last
-        return self.cells(anchor, Period(first, last)) if first < last else {}
+        return Period(first, last) if first < last else None
 
     def curve(self, ended: _Cells, waiting: _Cells) -> Curve:
         """Return how long opportunities take; of those that go on, the cells tell when they began."""
@@ -203,11 +226,48 @@ def _weighted(reading: _Reading) -> Figure:
 
 def _forecast(reading: _Reading) -> Figure:
     won = _closed(reading.asked("deal closed"), "won")
-    rated, closing = reading.to_come("deal weighted"), reading.to_come("deal closing")
-    known = {key: (items, 100 * number) for key, (items, number) in won.items() if key[1]}
-    left_out = _items(won) - _items(known) + _items(closing) - _items(rated)
-    amounts = _added(_by_currency(known, _second), _by_currency(rated, _first))
+    amounts = {currency: sums for (_, currency), sums in won.items()}
+    return _forecast_of(reading, amounts, reading.to_come("deal weighted"), reading.to_come("deal closing"))
+
+
+def _forecast_of(reading: _Reading, won: Sums, rated: _Cells, closing: _Cells) -> Figure:
+    known = {currency: (items, 100 * number) for currency, (items, number) in won.items() if currency}
+    left_out = sum(items for items, _ in won.values()) - sum(items for items, _ in known.values())
+    left_out += _items(closing) - _items(rated)
+    amounts = _added(known, _by_currency(rated, _first))
     return _hundredth(_sum(amounts, reading, left_out=left_out))
+
+
+def _forecast_by_close_month(reading: _Reading) -> list[tuple[GroupKey, Figure]]:
+    won: dict[str | None, Sums] = defaultdict(dict)
+    months: set[str | None] = set()
+    for (first, told), sums in reading.asked("deal came").items():
+        month = month_of(int(first)) if first else None
+        months.add(month)
+        state, _, currency = told.partition(" ")
+        if state == "won":
+            won[month] = _added(won[month], {currency: sums})
+    # Whoever is open has a row in its month, also where that is past or not asked for.
+    dated = reading.by_close_month("deal closing", None)
+    months |= dated.keys()
+    if _items(reading.cells("deal open", None)) > sum(map(_items, dated.values())):
+        months.add(None)
+    rest = reading.rest
+    rated, closing = (
+        {} if rest is None else reading.by_close_month(anchor, rest)
+        for anchor in ("deal weighted", "deal closing")
+    )
+    return [
+        ((month,), _forecast_of(reading, won.get(month, {}), rated.get(month, {}), closing.get(month, {})))
+        for month in months
+    ]
+
+
+def _open_by_stage(reading: _Reading) -> list[tuple[GroupKey, Figure]]:
+    stages: dict[str, _Cells] = defaultdict(dict)
+    for (stage, currency), sums in reading.cells("deal open", None).items():
+        stages[stage][stage, currency] = sums
+    return [((stage,), _sum(_by_currency(cells, _second), reading)) for stage, cells in stages.items()]
 
 
 def _closing(reading: _Reading) -> Figure:
@@ -275,4 +335,11 @@ _READERS: Final[dict[str, Callable[[_Reading], Figure]]] = {
     "P14": _brier,
     "P16": _created,
     "P18": _hygiene,
+}
+
+_GROUPED: Final[
+    dict[tuple[str, tuple[Dimension, ...]], Callable[[_Reading], list[tuple[GroupKey, Figure]]]]
+] = {
+    ("P1", (Dimension.OPPORTUNITY_STAGE,)): _open_by_stage,
+    ("P3", (Dimension.CLOSE_MONTH,)): _forecast_by_close_month,
 }

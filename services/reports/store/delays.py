@@ -1,16 +1,18 @@
-"""Reads missed clocks, and whose the time of each was."""
+"""Reads missed clocks, and whose the time of each was: of few one by one, of many from sums."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from services.reports.domain.delays import PARTS, Course, parts_of
+from services.reports.domain.delays import PARTS, Course, course_parts
 from services.reports.domain.figures import Figure
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Micros
 from services.reports.store.calendars import CompiledCalendars
+from services.reports.store.missed_sums import MOST_SINGLE_MISSES, MissedSums
 from services.reports.store.queries import GroupKey, Queries, Question
 
 __all__ = ["DelayQueries"]
@@ -21,8 +23,10 @@ _SECOND: Final = 1_000_000
 class DelayQueries:
     """Reads inside the caller's transaction."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, *, most_single: int = MOST_SINGLE_MISSES) -> None:
         self._queries = queries
+        self._misses = MissedSums(queries)
+        self._most = most_single
         self._tables = queries.tables
         self._calendars = CompiledCalendars(queries.tables)
 
@@ -70,30 +74,30 @@ class DelayQueries:
         """Return each part's share of the time of all (S27); without missed clocks each is undefined."""
         others = [each for each in question.group_by if each is not Dimension.DELAY_PART]
         at = next((i for i, each in enumerate(question.group_by) if each is Dimension.DELAY_PART), 0)
-        sums: dict[GroupKey, list[Micros]] = defaultdict(lambda: [0] * len(PARTS))
+        asked = replace(question, group_by=tuple(others))
+        many = self._misses.number(connection, asked) > self._most
+        seconds = self._misses.parts(connection, asked) if many else self._single(connection, asked)
         if not others:
-            sums[()] = [0] * len(PARTS)
-        for row in self.missed(connection, question):
-            if row.submit_time is None:
-                continue
-            rest = tuple(getattr(row, dimension.value) for dimension in others)
-            for part, length in enumerate(self._parts_of(connection, row, question.now)):
-                sums[rest][part] += length
-        # In whole seconds: microseconds of many missed clocks outgrow the wire's numbers.
-        seconds = {rest: [length // _SECOND for length in lengths] for rest, lengths in sums.items()}
+            seconds.setdefault((), [0] * len(PARTS))
         return [
             ((*rest[:at], part, *rest[at:]), Figure.quotient(lengths[number], sum(lengths)))
             for rest, lengths in seconds.items()
             for number, part in enumerate(PARTS)
         ]
 
+    def _single(self, connection: Connection, question: Question) -> dict[GroupKey, list[int]]:
+        sums: dict[GroupKey, list[Micros]] = defaultdict(lambda: [0] * len(PARTS))
+        for row in self.missed(connection, question):
+            if row.submit_time is None:
+                continue
+            group = tuple(getattr(row, dimension.value) for dimension in question.group_by)
+            for part, length in enumerate(self._parts_of(connection, row, question.now)):
+                sums[group][part] += length
+        # In whole seconds: microseconds of many missed clocks outgrow the wire's numbers.
+        return {group: [length // _SECOND for length in lengths] for group, lengths in sums.items()}
+
     def _parts_of(self, connection: Connection, row: Any, now: Micros) -> tuple[Micros, ...]:
         end = now if row.stop_time is None else row.stop_time
         course = Course(row.inquire_time, row.submit_time, row.offer_time, row.accept_time, end)
-        began = end if row.accept_time is None else min(row.accept_time, end)
         openings = self._calendars.find(connection, row.calendar_version)
-        if openings is None:
-            return parts_of(course, end - began, 0)
-        # Pauses have moved the due instant by just their open time.
-        paused = openings.between_us(row.original_due_time, row.due_time)
-        return parts_of(course, openings.between_us(began, end), max(0, paused))
+        return course_parts(course, openings, row.original_due_time, row.due_time)

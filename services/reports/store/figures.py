@@ -416,8 +416,8 @@ class Figures:
                 number = self.queries.unattended(connection, question.tenant)
                 return [FigureRow((), Figure.number(number))]
             case PipelineKpi():
-                summed = self._deals.figure(connection, kpi, question)
-                found = self._pipeline.rows(connection, kpi, question) if summed is None else [((), summed)]
+                summed = self._deals.rows(connection, kpi, question)
+                found = self._pipeline.rows(connection, kpi, question) if summed is None else summed
             case _:
                 found = self._readings.rows(connection, kpi, question)
         figures = dict(found)

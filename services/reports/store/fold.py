@@ -19,20 +19,21 @@ from services.reports.domain.clocks import (
 )
 from services.reports.domain.errors import FactMissing
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd, begin, fold, follow
-from services.reports.domain.labels import UNKNOWN, Labels
 from services.reports.domain.merging import merge, unmerge
+from services.reports.domain.misses import NOBODY, SeenHandoff
 from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import LocalDays, Micros
 from services.reports.domain.words import Follows, HandoffEvent, Merged, Submitted, Unmerged
-from services.reports.store.calendars import definition_of
+from services.reports.store.calendars import OpenTimes, definition_of
+from services.reports.store.clock_sums import ClockSums, seen_in_row
 from services.reports.store.facts import Facts
 from services.reports.store.recent import RecentFacts, Statements
 from services.reports.store.rollups import Place, Rollup, WaitRollup
 from services.reports.store.schema import Tables
-from services.reports.store.sheet import Sheet, labels_of_row
+from services.reports.store.sheet import Sheet
 from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
 from smarketing.businesstime import load_zone
-from smarketing.sql.rows import FindRows, InsertRows, UpsertRows
+from smarketing.sql.rows import InsertRows, UpsertRows
 
 __all__ = ["DEFAULT_ZONE", "Folded", "FoldedTenant", "LeadWord", "ReadModel", "SlaWord"]
 
@@ -100,10 +101,7 @@ class ReadModel:
         self.tables = tables
         self._zones: dict[str, LocalDays] = {}
         self._statements = Statements(tables)
-        self._find_labels = FindRows(
-            tables.handoff_fact, key=["handoff"], columns=["handoff", *Labels._fields]
-        )
-        self._find_clocks_of = FindRows(tables.clock_fact, key=["handoff"])
+        self._clock_sums = ClockSums(tables)
         self._put_settings = _upsert(tables.tenant_setting, "tenant")
         self._put_agreements = _upsert(tables.agreement_version, "agreement_version")
         self._put_calendars = _upsert(tables.calendar_version, "calendar_version")
@@ -120,6 +118,7 @@ class ReadModel:
             "amounts": Rollup(tables.amount_rollup),
             "reasons": Rollup(tables.reason_rollup),
             "clocks": Rollup(tables.clock_rollup),
+            "misses": Rollup(tables.missed_rollup),
             "offers": Rollup(tables.offer_rollup),
             "tallies": Rollup(tables.tally_rollup),
         }
@@ -189,13 +188,14 @@ class ReadModel:
 
     def take_sla(self, connection: Connection, words: Sequence[SlaWord], recent: RecentFacts) -> None:
         """Take words of the sla log into what is at hand, of which `settle` writes what has changed."""
-        self._keep_agreements(connection, [word for word in words if isinstance(word, AgreementKnown)])
-        calendars = {
-            word.calendar_version: (word.calendar_version, definition_of(word.calendar))
-            for word in words
-            if isinstance(word, CalendarKnown)
-        }
-        self._put_calendars.upsert(connection, list(calendars.values()))
+        if any(isinstance(word, AgreementKnown | CalendarKnown) for word in words):
+            # What is counted by open time is counted by what is known of it, and anew where that changes.
+            self.settle(connection, recent)
+            once = OpenTimes(connection, self.tables).read()
+            self._keep_agreements(connection, words)
+            zones = self._read_zones(connection)
+            self._clock_sums.retime(connection, once, zones.of, recent.sheet)
+            self.post(connection, recent)
         self._side.fold(connection, _side_words(words), recent.deals)
         self._take_clocks(connection, [word for word in words if type(word) is ClockEvent], recent.clocks)
 
@@ -248,7 +248,7 @@ class ReadModel:
     def _settle_handoffs(
         self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int
     ) -> None:
-        sheet, moved = recent.sheet, dict[str, tuple[Labels, Labels]]()
+        sheet, moved = recent.sheet, dict[str, tuple[SeenHandoff, SeenHandoff]]()
         changes = recent.handoffs.changes(but_newest=but_newest)
         for before, row, fact in changes:
             days = zones.of(fact.tenant)
@@ -256,23 +256,11 @@ class ReadModel:
                 sheet.count_handoff(fact, days)
             else:
                 sheet.recount_handoff(before, row, fact, days)
-            known = UNKNOWN if before is None else labels_of_row(before)
-            labels = labels_of_row(row)
-            if known[:-1] != labels[:-1]:
-                moved[fact.handoff] = known, labels
+            known, seen = NOBODY if before is None else seen_in_row(before), seen_in_row(row)
+            if known != seen:
+                moved[fact.handoff] = known, seen
         recent.handoffs.write(connection, changes)
-        self._move_clocks(connection, moved, zones, sheet)
-
-    def _move_clocks(
-        self, connection: Connection, moved: dict[str, tuple[Labels, Labels]], zones: _Zones, sheet: Sheet
-    ) -> None:
-        """Count the clocks of handoffs under their new labels."""
-        for row in self._find_clocks_of.find(connection, [(name,) for name in moved]):
-            clock = ClockFact(*row)
-            old, new = moved[clock.handoff]
-            days = zones.of(clock.tenant)
-            sheet.count_clock(clock, old, days, -1)
-            sheet.count_clock(clock, new, days, 1)
+        self._clock_sums.move(connection, moved, zones.of, sheet)
 
     # Clocks.
 
@@ -289,20 +277,17 @@ class ReadModel:
         self, connection: Connection, recent: RecentFacts, zones: _Zones, but_newest: int
     ) -> None:
         changes = recent.clocks.changes(but_newest=but_newest)
-        labels = self._labels_of(connection, (fact.handoff for _, _, fact in changes))
-        for before, _, fact in changes:
-            group, days = labels.get(fact.handoff, UNKNOWN), zones.of(fact.tenant)
-            if before is not None:
-                recent.sheet.count_clock(ClockFact(*before), group, days, -1)
-            recent.sheet.count_clock(fact, group, days, 1)
+        self._clock_sums.settle(connection, changes, zones.of, recent.sheet)
         recent.clocks.write(connection, changes)
 
-    def _labels_of(self, connection: Connection, handoffs: Iterable[str]) -> dict[str, Labels]:
-        keys = [(name,) for name in dict.fromkeys(handoffs)]
-        return {row[0]: Labels(*row[1:]) for row in self._find_labels.find(connection, keys)}
-
-    def _keep_agreements(self, connection: Connection, words: Sequence[AgreementKnown]) -> None:
-        newest = {word.agreement_version: word for word in words}
+    def _keep_agreements(self, connection: Connection, words: Sequence[SlaWord]) -> None:
+        calendars = {
+            word.calendar_version: (word.calendar_version, definition_of(word.calendar))
+            for word in words
+            if isinstance(word, CalendarKnown)
+        }
+        self._put_calendars.upsert(connection, list(calendars.values()))
+        newest = {word.agreement_version: word for word in words if isinstance(word, AgreementKnown)}
         if not newest:
             return
         commitments = self.tables.commitment_version
@@ -344,14 +329,14 @@ class ReadModel:
             connection.execute(delete(table).where(table.c.tenant == tenant))
         tables = self.tables
         for part in _parts(connection, tables.handoff_fact, tenant):
-            facts = [HandoffFact(*row) for row in part]
-            self._count_all(connection, Sheet.count_handoff, facts, days)
+            sheet, facts = Sheet(), [HandoffFact(*row) for row in part]
+            for fact in facts:
+                sheet.count_handoff(fact, days)
+            self._clock_sums.count_missed(connection, facts, days, sheet)
+            self._post(connection, sheet)
         for part in _parts(connection, tables.clock_fact, tenant):
             sheet = Sheet()
-            clocks = [ClockFact(*row) for row in part]
-            labels = self._labels_of(connection, (clock.handoff for clock in clocks))
-            for clock in clocks:
-                sheet.count_clock(clock, labels.get(clock.handoff, UNKNOWN), days, 1)
+            self._clock_sums.count_clocks(connection, [ClockFact(*row) for row in part], days, sheet)
             self._post(connection, sheet)
         for part in _parts(connection, tables.offer_end, tenant):
             self._count_all(connection, Sheet.count_offer, [OfferEnd(*row) for row in part], days)

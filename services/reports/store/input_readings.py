@@ -332,13 +332,10 @@ class _Logs:
     def pipeline(self) -> None:
         """Find what may still close in it."""
         readings = self.readings
-        summed = readings.deals.figure(self.connection, _CLOSING, self.question)
-        rows = (
-            readings.pipeline.rows(self.connection, _CLOSING, self.question)
-            if summed is None
-            else [((), summed)]
-        )
-        self._found["pipeline"] = dict(rows)
+        summed = readings.deals.rows(self.connection, _CLOSING, self.question)
+        if summed is None:
+            summed = readings.pipeline.rows(self.connection, _CLOSING, self.question)
+        self._found["pipeline"] = dict(summed)
 
 
 _READERS: Final[dict[str, Callable[[_Logs], None]]] = {

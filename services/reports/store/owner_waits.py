@@ -1,12 +1,11 @@
-"""Reads the owners' waits that no bucket holds: of clocks that still run, and of those that were let off.
+"""Reads how long owners have waited where no clock counted it: those still to be done, and those let off.
 
-Of few clocks every one is read. Of many, the database counts them by the hour in which they began and, where
-they were let off or paused, by the hours of that: the cost is then that of hours, and what began in one hour
+Of few clocks every one is read. Of many, buckets hold those that run and were never paused; the others are
+counted by the database, by the hours in which they began, were let off or paused. What began in one bucket
 counts as if it had begun at its mean.
 """
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
@@ -14,12 +13,10 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
-    and_,
     case,
     func,
     literal,
     literal_column,
-    not_,
     null,
     select,
 )
@@ -30,7 +27,8 @@ from services.reports.domain.periods import LocalDays, Micros
 from services.reports.domain.waits import HOUR
 from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.queries import GroupKey, Question, month_of
-from services.reports.store.schema import Tables
+from services.reports.store.schema import Tables, is_apart
+from services.reports.store.wait_sums import CountedWait
 from smarketing.businesstime import Openings
 
 __all__ = ["OwnerWait", "OwnerWaits"]
@@ -49,22 +47,30 @@ class OwnerWaits:
         self._calendars = calendars
         self._most = most_single
 
-    def read(self, connection: Connection, question: Question, days: LocalDays) -> Iterator[OwnerWait]:
-        """Yield the waits of clocks started in the period of which sla has not counted the time."""
+    def read(
+        self,
+        connection: Connection,
+        question: Question,
+        days: LocalDays,
+        waiting: Sequence[CountedWait],
+    ) -> Iterator[OwnerWait]:
+        """Yield the waits of clocks started in the period of which sla has not counted the time.
+
+        `waiting` is what the buckets hold of them.
+        """
         where = self._wanted(question, days)
         clock = self._tables.clock_fact
-        hourly = _are_more(connection, clock, where, self._most)
-        parts: list[list[ColumnElement[bool]]] = [where]
-        if hourly:
-            # Most are neither ended nor ever paused, and are told apart by the hour of their start alone.
-            plain = _is_plain(clock)
-            parts = [[*where, plain], [*where, not_(plain)]]
+        many = _are_more(connection, clock, where, self._most)
+        if many:
+            where.append(is_apart(clock))
         versions = self._calendar_versions(connection, question.tenant)
-        queries = [
-            self._query(question, part, hourly=hourly, plain=hourly and at == 0)
-            for at, part in enumerate(parts)
-        ]
-        for row in chain.from_iterable(connection.execute(query).all() for query in queries):
+        for wait in waiting if many else ():
+            calendar = versions.get(wait.agreement_version or "")
+            if calendar is not None and wait.began is not None:
+                plain = _Wait(wait.began, None, None, None, void=False)
+                openings = self._calendars.find(connection, calendar)
+                yield wait.group, _item(plain, openings, question.now), wait.number
+        for row in connection.execute(self._query(question, where, hourly=many)):
             *labels, version, void, start, end, original_due, due, number = row
             if version not in versions:
                 continue
@@ -73,8 +79,11 @@ class OwnerWaits:
                 month_of(days.day_of(start)) if dimension is Dimension.MONTH else value
                 for dimension, value in zip(question.group_by, labels, strict=True)
             )
-            wait = _Wait(start, end, original_due, due, bool(void))
-            yield group, _item(wait, openings, question.now), number
+            yield (
+                group,
+                _item(_Wait(start, end, original_due, due, bool(void)), openings, question.now),
+                number,
+            )
 
     def _calendar_versions(self, connection: Connection, tenant: str) -> dict[str, str]:
         version = self._tables.agreement_version
@@ -94,34 +103,27 @@ class OwnerWaits:
             wanted.append(clock.c.start_time < days.start_of(question.period.last))
         return wanted
 
-    def _query(
-        self, question: Question, where: list[ColumnElement[bool]], *, hourly: bool, plain: bool
-    ) -> Select[Any]:
+    def _query(self, question: Question, where: list[ColumnElement[bool]], *, hourly: bool) -> Select[Any]:
         clock = self._tables.clock_fact
         groups = [self._column(dimension) for dimension in question.group_by]
-        start, nothing = clock.c.start_time, null()
         # Only of a clock that was paused is it asked for how long, which the two due instants tell.
         paused = clock.c.due_time != clock.c.original_due_time
         # What is shown and what groups is one text, whatever a driver makes of parameters.
         void: ColumnElement[Any] = case((clock.c.state == _word("'void'"), _word("1")), else_=_word("0"))
-        others: list[ColumnElement[Any]] = [
+        times: list[ColumnElement[Any]] = [
+            clock.c.start_time,
             func.coalesce(clock.c.stop_time, clock.c.pause_time),
             case((paused, clock.c.original_due_time)),
             case((paused, clock.c.due_time)),
         ]
-        if plain:
-            void, others = literal(0), [nothing, nothing, nothing]
         keys = [*groups, clock.c.agreement_version, void]
         if not hourly:
-            query = select(*keys, start, *others, literal(1)).where(*where)
-            return self._joined(query, question)
+            return self._joined(select(*keys, *times, literal(1)).where(*where), question)
         # Months begin at a quarter of some hour, wherever one lives.
         width = HOUR // 4 if Dimension.MONTH in question.group_by else HOUR
-        cut = [time // width for time in ([start] if plain else [start, *others])]
-        middles = others if plain else [_middle(time) for time in others]
-        query = select(*keys, _middle(start), *middles, func.count()).where(*where)
+        query = select(*keys, *(_middle(time) for time in times), func.count()).where(*where)
         named = [self._column(each) for each in question.group_by if each is not Dimension.MONTH]
-        told_apart = [*named, clock.c.agreement_version, *([] if plain else [void]), *cut]
+        told_apart = [*named, clock.c.agreement_version, void, *(time // width for time in times)]
         return self._joined(query, question).group_by(*told_apart)
 
     def _joined(self, query: Select[Any], question: Question) -> Select[Any]:
@@ -145,15 +147,6 @@ class _Wait(NamedTuple):
     original_due: Micros | None
     due: Micros | None
     void: bool
-
-
-def _is_plain(clock: Table) -> ColumnElement[bool]:
-    return and_(
-        clock.c.stop_time.is_(None),
-        clock.c.pause_time.is_(None),
-        clock.c.due_time == clock.c.original_due_time,
-        clock.c.state != "void",
-    )
 
 
 def _are_more(connection: Connection, clock: Table, where: list[ColumnElement[bool]], most: int) -> bool:

@@ -368,19 +368,26 @@ class Queries:
         return {key: tuple(found) for key, found in sums.items()}
 
     def cells(
-        self, connection: Connection, question: Question, table: Table, anchor: str, value: ColumnElement[Any]
-    ) -> Iterator[tuple[GroupKey, Any]]:
-        """Return a value of each cell of the period, with the group that the cell belongs to."""
+        self,
+        connection: Connection,
+        question: Question,
+        table: Table,
+        anchor: str,
+        values: Sequence[ColumnElement[Any]],
+        *,
+        in_days: bool = False,
+    ) -> Iterator[tuple[GroupKey, Sequence[Any]]]:
+        """Return values of each cell of the period, with its group; `in_days`: never the cells of months."""
         groups = [_rollup_column(table, dimension) for dimension in question.group_by]
 
         def select_cells(span: Span | None) -> Select[Any]:
-            return select(*groups, value).where(*_of_tenant(table, [anchor]), *_within(table, span))
+            return select(*groups, *values).where(*_of_tenant(table, [anchor]), *_within(table, span))
 
-        asked = (table.name, anchor, value.key, question.group_by)
-        for span in _spans(question.period):
+        asked = (table.name, anchor, *(value.key for value in values), question.group_by)
+        for span in _days_of_period(question.period) if in_days else _spans(question.period):
             statement = self._statements.get((*asked, _kind(span)), partial(select_cells, span))
             for row in statement.run(connection, **_values(question, span)):
-                yield _keyed(row[: len(groups)], question.group_by, None), row[-1]
+                yield _keyed(row[: len(groups)], question.group_by, None), row[len(groups) :]
 
 
 @lru_cache(maxsize=64)
@@ -391,6 +398,10 @@ def _days_of(zone: str) -> LocalDays:
 
 def _spans(period: Period | None) -> Iterator[Span | None]:
     return iter([None]) if period is None else period.spans()
+
+
+def _days_of_period(period: Period | None) -> Iterator[Span | None]:
+    return iter(() if period is None else [Span(period.first, period.last, whole_months=False)])
 
 
 def _without(table: Table, channels: Collection[str]) -> list[ColumnElement[bool]]:

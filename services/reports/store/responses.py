@@ -16,12 +16,12 @@ from services.reports.domain.funnel import Stage
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import LocalDays, Micros, Period
 from services.reports.domain.responses import MEASURES, Measure, ResponseItems, measure
-from services.reports.domain.waits import HOUR, INVALID, bucket_key_of
+from services.reports.domain.waits import INVALID
 from services.reports.store.calendars import CompiledCalendars
 from services.reports.store.owner_waits import OwnerWaits
 from services.reports.store.queries import GroupKey, Queries, Question, month_of
-from services.reports.store.rollups import unpacked
 from services.reports.store.schema import Tables
+from services.reports.store.wait_sums import WaitSums
 
 __all__ = ["MOST_SINGLE_ITEMS", "RememberedResponses", "ResponseQueries"]
 
@@ -29,8 +29,6 @@ MOST_SINGLE_ITEMS: Final = 1000
 """So many handoffs of a period are read one by one; of more, buckets are."""
 
 _BEGINNING: Final = 1
-_HALF: Final = 80
-_BELOW: Final = (1 << _HALF) - 1
 
 
 class ResponseQueries:
@@ -48,6 +46,7 @@ class ResponseQueries:
         self._calendars = calendars or CompiledCalendars(queries.tables)
         self._most = most_single_items
         self._owners = OwnerWaits(self._tables, self._calendars, most_single=most_single_items)
+        self._sums = WaitSums(queries)
 
     def remembering(self) -> "RememberedResponses":
         """Return one that reads the same items only once, for a single answer."""
@@ -62,7 +61,7 @@ class ResponseQueries:
         days = self._queries.days(connection, question.tenant)
         if of is Measure.OWNER_FIRST_FOLLOW_UP:
             return self._owner_items(connection, question, days)
-        if self._are_many(connection, question):
+        if self.are_many(connection, question):
             return self._counted(connection, question, of)
         return self._single(connection, question, of, days)
 
@@ -79,7 +78,7 @@ class ResponseQueries:
 
         Of many, only the youngest days are read one by one: those on which somebody may be younger.
         """
-        if not self._are_many(connection, question):
+        if not self.are_many(connection, question):
             return self.items(connection, question, of)
         days = self._queries.days(connection, question.tenant)
         asked = question.period or Period(_BEGINNING, days.day_of(question.now) + 1)
@@ -96,7 +95,8 @@ class ResponseQueries:
                 known.invalid_count += items.invalid_count
         return found
 
-    def _are_many(self, connection: Connection, question: Question) -> bool:
+    def are_many(self, connection: Connection, question: Question) -> bool:
+        """Say whether so many handoffs were submitted in the period that buckets are read."""
         whole = self._queries.cohort(connection, replace(question, group_by=()), Stage.SUBMITTED)
         return sum(tally.items for tally in whole.values()) > self._most
 
@@ -104,32 +104,18 @@ class ResponseQueries:
         self, connection: Connection, question: Question, of: Measure
     ) -> dict[GroupKey, ResponseItems]:
         found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
-        for group, buckets in self._buckets(connection, question, of).items():
-            known = found[group]
-            for key, sums in buckets.items():
-                number, micros = sums >> _HALF, sums & _BELOW
-                outcome, bucket = bucket_key_of(key)
-                mean = micros // number
-                began = bucket * HOUR + mean
-                if outcome == INVALID or (outcome == Outcome.WAITING and began > question.now):
-                    known.invalid_count += number
-                    continue
-                duration = question.now - began if outcome == Outcome.WAITING else mean
-                known.counted.append((duration, Outcome(outcome), number))
+        for wait in self._sums.read(connection, question, of):
+            known = found[wait.group]
+            if wait.began is None:
+                if wait.outcome == INVALID:
+                    known.invalid_count += wait.number
+                else:
+                    known.counted.append((wait.duration, Outcome(wait.outcome), wait.number))
+            elif wait.began > question.now:
+                known.invalid_count += wait.number
+            else:
+                known.counted.append((question.now - wait.began, Outcome.WAITING, wait.number))
         return dict(found)
-
-    def _buckets(
-        self, connection: Connection, question: Question, of: Measure
-    ) -> dict[GroupKey, dict[int, int]]:
-        """Return by key how many waits there are, in the upper bits, and the sum of what they measure."""
-        table = self._tables.waiting_rollup
-        merged: dict[GroupKey, dict[int, int]] = defaultdict(dict)
-        for group, packed in self._queries.cells(connection, question, table, of.value, table.c.buckets):
-            known = merged[group]
-            before = known.get
-            for key, number, micros in unpacked(packed):
-                known[key] = before(key, 0) + (number << _HALF) + micros
-        return merged
 
     def _single(
         self, connection: Connection, question: Question, of: Measure, days: LocalDays
@@ -165,10 +151,15 @@ class ResponseQueries:
         self, connection: Connection, question: Question, days: LocalDays
     ) -> dict[GroupKey, ResponseItems]:
         """Return what the buckets hold of clocks started in the period, and those that no bucket holds."""
-        found = self._counted(connection, question, Measure.OWNER_FIRST_FOLLOW_UP)
-        for group, item, number in self._owners.read(connection, question, days):
-            found.setdefault(group, ResponseItems()).add(item, number)
-        return found
+        found: dict[GroupKey, ResponseItems] = defaultdict(ResponseItems)
+        sums = list(self._sums.read(connection, question, Measure.OWNER_FIRST_FOLLOW_UP))
+        for wait in sums:
+            if wait.began is None:
+                found[wait.group].counted.append((wait.duration, Outcome(wait.outcome), wait.number))
+        waiting = [wait for wait in sums if wait.began is not None]
+        for group, item, number in self._owners.read(connection, question, days, waiting):
+            found[group].add(item, number)
+        return dict(found)
 
     def _submitted(self, query: Select[Any], question: Question, days: LocalDays) -> Select[Any]:
         handoff = self._tables.handoff_fact

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table
 
 from services.reports.domain.labels import Group, Labels
 from services.reports.domain.periods import Days, first_of_month
-from services.reports.domain.waits import measure_of
+from services.reports.domain.waits import in_days, measure_of
 from services.reports.store.schema import DAY, MONTH
 from smarketing.sql.rows import FindRows, KeyedStatement, UpsertRows
 
@@ -27,7 +27,9 @@ __all__ = [
     "Sums",
     "WaitRollup",
     "by_amount",
+    "by_counters",
     "by_marks",
+    "group_id_of",
     "unpacked",
 ]
 
@@ -41,6 +43,7 @@ ONE_ITEM: Final = 1 << 80
 """Sums of waits are one number each: so many items above this, the sum of what they measure below."""
 
 _BELOW: Final = ONE_ITEM - 1
+_HALF: Final = ONE_ITEM >> 1
 _KEY: Final = ("tenant", "anchor", "grain", "day", "group_id")
 
 
@@ -52,6 +55,7 @@ class Place:
         "clocks",
         "handoffs",
         "labels",
+        "misses",
         "offers",
         "reasons",
         "tallies",
@@ -66,14 +70,19 @@ class Place:
         self.amounts: Sums = defaultdict(int)
         self.reasons: Sums = defaultdict(int)
         self.clocks: Sums = defaultdict(int)
+        self.misses: Sums = defaultdict(int)
         self.offers: Sums = defaultdict(int)
         self.tallies: Sums = defaultdict(int)
-        self.waits: dict[Days, Buckets] = {}
+        self.waits: dict[tuple[Days, str | None], Buckets] = {}
+        """By day and, where its calendar is needed, the version of the agreement."""
 
     @property
     def sums(self) -> tuple[Sums, ...]:
         """All but the waits."""
-        return self.handoffs, self.amounts, self.reasons, self.clocks, self.offers, self.tallies
+        return (
+            *(self.handoffs, self.amounts, self.reasons, self.clocks),
+            *(self.misses, self.offers, self.tallies),
+        )
 
     def __len__(self) -> int:
         """Say how many sums there are."""
@@ -83,7 +92,7 @@ class Place:
         """Add how many sums each day has."""
         for sums in self.sums:
             counts.update([key[1] for key in sums])
-        for day, buckets in self.waits.items():
+        for (day, _), buckets in self.waits.items():
             counts[day] += len(buckets)
 
     def split(self, boundary: Days) -> "Place":
@@ -92,8 +101,8 @@ class Place:
         for sums, past in zip(self.sums, old.sums, strict=True):
             for key in [key for key in sums if key[1] < boundary]:
                 past[key] = sums.pop(key)
-        for day in [day for day in self.waits if day < boundary]:
-            old.waits[day] = self.waits.pop(day)
+        for key in [key for key in self.waits if key[0] < boundary]:
+            old.waits[key] = self.waits.pop(key)
         return old
 
 
@@ -149,13 +158,14 @@ class Rollup:
     ) -> tuple[Any, ...]:
         group = (*place.labels, *key[2:])
         counters = self._pack.read(packed)
-        return (place.tenant, key[0], grain, key[1], _group_id(group), month, *group, *counters)
+        return (place.tenant, key[0], grain, key[1], group_id_of(group), month, *group, *counters)
 
 
 class WaitRollup:
     """Writes the roll-up of waiting times: one row a cell, with all its buckets packed into one value.
 
-    A row a bucket would be as many rows as handoffs, and cost the fold four fifths of its pace.
+    A row a bucket would be as many rows as handoffs, and cost the fold four fifths of its pace. Who still
+    waits is kept by the hour of the start in the row of a day, and by its day in that of a month.
     """
 
     def __init__(self, table: Table) -> None:
@@ -164,21 +174,31 @@ class WaitRollup:
         self._upsert = UpsertRows(table, key=_KEY, replace=names[len(_KEY) :])
         self._delete_empty = _deleting_empty(table, _KEY)
 
-    def post(self, connection: Connection, places: Iterable[tuple[Place, Mapping[Days, Buckets]]]) -> None:
+    def post(
+        self,
+        connection: Connection,
+        places: Iterable[tuple[Place, Mapping[tuple[Days, str | None], Buckets]]],
+    ) -> None:
         """Add the waits to the days and months they belong to; a row that counts nothing is removed."""
         rows: dict[tuple[Any, ...], Buckets] = {}
         rest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         for place, waits in places:
-            tenant, group, group_id = place.tenant, place.labels, _group_id(place.labels)
-            for day, more in waits.items():
+            tenant, plain = place.tenant, (*place.labels, None)
+            plain_id = group_id_of(plain)
+            for (day, version), more in waits.items():
                 month = first_of_month(day)
+                group: Group = plain
+                group_id = plain_id
+                if version is not None:
+                    group = (*place.labels, version)
+                    group_id = group_id_of(group)
                 for measure, buckets in _by_measure(more).items():
                     by_day = (tenant, measure, DAY, day, group_id)
                     by_month = (tenant, measure, MONTH, month, group_id)
                     rest[by_day] = rest[by_month] = (month, *group)
                     # A place is the only one of its day: nothing else is added to it here.
                     rows[by_day] = buckets
-                    _add(rows.setdefault(by_month, {}), buckets)
+                    _add_in_days(rows.setdefault(by_month, {}), buckets)
         if not rows:
             return
         known = {tuple(key): packed for *key, packed in self._find.find(connection, rows)}
@@ -262,6 +282,15 @@ def _add(buckets: Buckets, more: Buckets) -> None:
         buckets[key] = buckets.get(key, 0) + sums
 
 
+def _add_in_days(buckets: Buckets, more: Buckets) -> None:
+    for key, sums in more.items():
+        whole, into = in_days(key)
+        if into:
+            # Rounded, for a sum that is taken out counts down on both sides.
+            sums += into * (sums + _HALF >> 80)  # noqa: PLW2901 -- the same sum, told from another beginning
+        buckets[whole] = buckets.get(whole, 0) + sums
+
+
 def _deleting_empty(table: Table, key: Sequence[str]) -> KeyedStatement:
     names, listed = ", ".join(key), ", ".join(f"k{number}" for number in range(len(key)))
     return KeyedStatement(
@@ -281,8 +310,13 @@ def by_amount(amount: int) -> int:
     return 1 + (amount << 64)
 
 
+def by_counters(*counters: int) -> int:
+    """Return what an item adds to its cell: so much to each counter, in their order."""
+    return sum(counter << (64 * at) for at, counter in enumerate(counters))
+
+
 @lru_cache(maxsize=65_536)
-def _group_id(group: Group) -> int:
+def group_id_of(group: Group) -> int:
     """Return 63 bits that are the same on every rebuild, whatever the order in which groups appear."""
     digest = hashlib.blake2b(repr(tuple(group)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -8,7 +8,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final, get_type_hints
 
-from sqlalchemy import Column, Double, Index, LargeBinary, MetaData, SmallInteger, Table, Text, and_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    and_,
+    literal_column,
+    or_,
+)
 from sqlalchemy.types import TypeEngine
 
 from services.reports.domain.agreements import MarketingQuota
@@ -19,16 +32,18 @@ from services.reports.domain.funnel import COUNTERS
 from services.reports.domain.handoffs import HandoffFact, Happening
 from services.reports.domain.inputs import InputEntry
 from services.reports.domain.labels import Labels
+from services.reports.domain.misses import MISS_COUNTERS
 from services.reports.domain.opportunities import OpportunityFact, StepRow
 from services.reports.domain.settled_periods import PromiseSettled
 from services.reports.domain.words import OfferOutcome
 from smarketing.sql.types import BigInt
 
-__all__ = ["DAY", "MONTH", "OFFER_COUNTERS", "Tables", "define_tables"]
+__all__ = ["DAY", "MONTH", "OFFER_COUNTERS", "Tables", "define_tables", "is_apart"]
 
 DAY: Final = 0
 MONTH: Final = 1
 OFFER_COUNTERS: Final = ("items", *(outcome.value for outcome in OfferOutcome))
+MISS_LABELS: Final = ("commitment_id", "parties", "agreement", "agreement_version", "bucket")
 
 _MISSED: Final = ("tenant", "missed_due_time", "stop_time", "commitment_id", "team", "agreement", "parties")
 _UNCOUNTED: Final = (
@@ -67,6 +82,7 @@ class Tables:
     clock_rollup: Table
     offer_rollup: Table
     tally_rollup: Table
+    missed_rollup: Table
     waiting_rollup: Table
     marketing_quota: Table
     input_entry: Table
@@ -86,6 +102,7 @@ class Tables:
             self.clock_rollup,
             self.offer_rollup,
             self.tally_rollup,
+            self.missed_rollup,
             self.waiting_rollup,
         )
 
@@ -115,6 +132,19 @@ class Tables:
             self.marketing_quota,
             *self.rollups,
         )
+
+
+def is_apart(clock: Table) -> ColumnElement[bool]:
+    """Return what holds of clocks of which no bucket tells how long they run: ever paused, or let off.
+
+    One text in the index and in every question, or SQLite would not take the index.
+    """
+    return or_(
+        clock.c.stop_time.is_not(None),
+        clock.c.pause_time.is_not(None),
+        clock.c.due_time != clock.c.original_due_time,
+        clock.c.state == literal_column("'void'"),
+    )
 
 
 def define_tables(metadata: MetaData) -> Tables:
@@ -169,13 +199,15 @@ def define_tables(metadata: MetaData) -> Tables:
         sqlite_where=clock_fact.c.due_time != clock_fact.c.original_due_time,
         postgresql_where=clock_fact.c.due_time != clock_fact.c.original_due_time,
     )
-    # What no bucket holds of the owners' waiting: those who still wait, and those who were let off.
-    Index(
-        "clock_fact_uncounted",
-        *(clock_fact.c[name] for name in _UNCOUNTED),
-        sqlite_where=clock_fact.c.elapsed.is_(None),
-        postgresql_where=clock_fact.c.elapsed.is_(None),
-    )
+    # Of the owners' waiting, those who still wait or were let off; and of these, what no bucket holds.
+    apart = and_(clock_fact.c.elapsed.is_(None), is_apart(clock_fact))
+    for name, where in (
+        ("clock_fact_uncounted", clock_fact.c.elapsed.is_(None)),
+        ("clock_fact_apart", apart),
+    ):
+        Index(
+            name, *(clock_fact.c[column] for column in _UNCOUNTED), sqlite_where=where, postgresql_where=where
+        )
     offer_end = Table(
         "offer_end",
         metadata,
@@ -254,8 +286,13 @@ def define_tables(metadata: MetaData) -> Tables:
         ),
         offer_rollup=_rollup("offer_rollup", metadata, (), OFFER_COUNTERS),
         tally_rollup=_rollup("tally_rollup", metadata, ("word", "other"), ("items", "number")),
+        missed_rollup=_rollup("missed_rollup", metadata, MISS_LABELS, MISS_COUNTERS),
         waiting_rollup=_rollup(
-            "waiting_rollup", metadata, (), ("items",), Column("buckets", LargeBinary, nullable=False)
+            "waiting_rollup",
+            metadata,
+            ("agreement_version",),
+            ("items",),
+            Column("buckets", LargeBinary, nullable=False),
         ),
         **_of_money(metadata),
     )

@@ -15,14 +15,16 @@ from services.reports.domain.deals import closings_of, deal_tallies
 from services.reports.domain.funnel import Reached, amounts_of, reached_times, reasons_of, stages_of
 from services.reports.domain.handoffs import HandoffFact, Happening, OfferEnd
 from services.reports.domain.labels import UNKNOWN, Labels
+from services.reports.domain.misses import Miss, SeenHandoff, late_word, misses_of
 from services.reports.domain.opportunities import OpportunityFact
-from services.reports.domain.periods import Days, LocalDays
+from services.reports.domain.periods import Days, LocalDays, Micros
 from services.reports.domain.tallies import Tally, tallies_of
-from services.reports.domain.waits import Wait, clock_waits, handoff_waits
+from services.reports.domain.waits import Wait, clock_wait, handoff_waits
 from services.reports.domain.words import OfferOutcome
-from services.reports.store.rollups import ONE_ITEM, Buckets, Place, Sums, by_amount, by_marks
+from services.reports.store.calendars import OpenTimes
+from services.reports.store.rollups import ONE_ITEM, Buckets, Place, Sums, by_amount, by_counters, by_marks
 
-__all__ = ["FactRow", "Sheet", "labels_of_row", "row_of"]
+__all__ = ["MISSED", "FactRow", "Sheet", "row_of"]
 
 FactRow: TypeAlias = Sequence[Any]
 """The columns of a handoff's fact, in their order."""
@@ -30,6 +32,8 @@ FactRow: TypeAlias = Sequence[Any]
 _FIELDS: Final = tuple(HandoffFact.__dataclass_fields__)
 _ELAPSED: Final = 64 * len(CLOCK_COUNTERS)
 _ENDED: Final = "ended"
+MISSED: Final = "missed"
+"""The anchor of handoffs with a missed clock, on the day of submission."""
 _OFFER_MARK: Final = {outcome.value: 1 << at for at, outcome in enumerate(OfferOutcome)}
 _TIMES: Final = (
     "submit_time",
@@ -63,13 +67,7 @@ row_of: Final = attrgetter(*_FIELDS)
 
 _stages_of_row: Final = _columns(_STAGES_REST_ON)
 _waits_of_row: Final = _columns(_WAITS_REST_ON)
-_labels_of_row: Final = _columns(Labels._fields)
 _place_of: Final = attrgetter("tenant", *Labels._fields)
-
-
-def labels_of_row(row: FactRow) -> Labels:
-    """Return what the handoff of a row is counted under."""
-    return Labels._make(_labels_of_row(row))
 
 
 class Sheet:
@@ -124,14 +122,38 @@ class Sheet:
             _count_waits(left, old, once, days, -1)
             _count_waits(place, fact, reached, days, 1)
 
-    def count_clock(self, fact: ClockFact, labels: Labels, days: LocalDays, number: int) -> None:
+    def count_clock(
+        self, fact: ClockFact, seen: SeenHandoff, days: LocalDays, open_times: OpenTimes, number: int
+    ) -> None:
         """Count a clock so many times: on the day it is due, by its handoff's labels and its own team."""
-        place = self._place((fact.tenant, *labels[:-1], fact.team))
+        place = self._place((fact.tenant, *seen.labels[:-1], fact.team))
         key = (DUE, days.day_of(fact.due_time), fact.commitment_id, fact.parties, fact.agreement)
         place.clocks[key] += number * (by_marks(clock_marks(fact)) + ((fact.elapsed or 0) << _ELAPSED))
-        waits = clock_waits(fact)
-        if waits:
-            _add_waits(place, days.day_of(fact.start_time), waits, number)
+        found = clock_wait(fact)
+        if found is not None:
+            version, wait = found
+            _add_waits(place, (days.day_of(fact.start_time), version), [wait], number)
+
+        if fact.missed_due_time is not None:
+            misses = misses_of(fact, seen, open_times[fact.agreement_version])
+            self._count_misses(fact, misses, days.day_of(fact.missed_due_time), number)
+
+    def _count_misses(self, fact: ClockFact, misses: Iterable[Miss], day: Days, number: int) -> None:
+        sums = self._place((fact.tenant, *UNKNOWN[:-1], fact.team)).misses
+        promise = (fact.commitment_id, fact.parties, fact.agreement, fact.agreement_version)
+        for kind, bucket, *counted in misses:
+            sums[kind.value, day, *promise, str(bucket)] += number * by_counters(1, *counted)
+
+    def count_missed(
+        self, tenant: str, seen: SeenHandoff, due_time: Micros | None, days: LocalDays, number: int
+    ) -> None:
+        """Count a handoff a clock of which was missed first when it was due then; of no instant none was."""
+        if due_time is None or seen.submit_time is None:
+            return
+        place = self._place((tenant, *seen.labels[:-1], None))
+        late = late_word(days.day_of(due_time), days.day_of(seen.submit_time))
+        won = "" if seen.won_time is None else "won"
+        place.tallies[MISSED, days.day_of(seen.submit_time), won, late] += number
 
     def count_offer(self, end: OfferEnd, days: LocalDays) -> None:
         """Count an offer that ended."""
@@ -177,12 +199,12 @@ def _count_tallies(sums: Sums, found: Iterable[Tally], days: LocalDays, number: 
 def _count_waits(place: Place, fact: HandoffFact, reached: Reached, days: LocalDays, number: int) -> None:
     waits = handoff_waits(fact, reached)
     if waits:
-        _add_waits(place, days.day_of(fact.submit_time), waits, number)
+        _add_waits(place, (days.day_of(fact.submit_time), None), waits, number)
 
 
-def _add_waits(place: Place, day: Days, waits: Iterable[Wait], number: int) -> None:
-    buckets: Buckets | None = place.waits.get(day)
+def _add_waits(place: Place, when: tuple[Days, str | None], waits: Iterable[Wait], number: int) -> None:
+    buckets: Buckets | None = place.waits.get(when)
     if buckets is None:
-        buckets = place.waits[day] = defaultdict(int)
+        buckets = place.waits[when] = defaultdict(int)
     for key, micros in waits:
         buckets[key] += number * (ONE_ITEM + micros)
