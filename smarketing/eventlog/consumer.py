@@ -4,13 +4,12 @@ The effect and the checkpoint are one transaction, so a kill at any moment repea
 Positions decide what is new: `position + 1` is next, below is a duplicate, above is a gap, which is
 filled by asking the log. A consumer that cannot be right stops and says so; it never skips.
 
-An event that fails again and again stops the whole consumer here. Parking its subject alone needs a
-table of parked subjects, read and written in `_apply` beside the checkpoint: events of a parked
-subject go there instead of to `apply`, and a redrive feeds them back in order.
+An event that fails again and again stops the whole consumer: what is said of a position that was taken
+in stays true, which it would not with one subject set aside (docs/adr/0048).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -24,10 +23,23 @@ from sqlalchemy import Connection
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
-from smarketing.eventlog.feed import FeedBatch, backoff_seconds
+from smarketing.eventlog.feed import EventSource, FeedBatch, backoff_seconds
 from smarketing.eventlog.reading import LogRegressed
+from smarketing.eventlog.stopping import ConsumerStopped, PoisonEvent, UnfillableGap, UnknownPayload
 from smarketing.failpoints import failpoint
 from smarketing.sql import ReadersBusy, StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
+
+__all__ = [
+    "Apply",
+    "Consumer",
+    "ConsumerObserver",
+    "ConsumerStopped",
+    "EventSource",
+    "PoisonEvent",
+    "UnfillableGap",
+    "UnknownPayload",
+    "UnobservedConsumer",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -38,16 +50,6 @@ _WHOLE_BATCHES: Final = 2
 """Attempts with full batches; after these each event goes alone, so that the failing one is known."""
 
 _LOOKS_AGAIN_SECONDS: Final = 1.0
-
-
-class EventSource(Protocol):
-    """Where a consumer gets events from: `Feed`, or another transport of the same log."""
-
-    def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
-        """Yield events behind `after` for ever; may repeat, reorder or leave out."""
-
-    async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
-        """Return one page of the log itself: contiguous behind `after`."""
 
 
 class ConsumerObserver(Protocol):
@@ -82,35 +84,14 @@ class UnobservedConsumer:
         """Do nothing."""
 
 
-class ConsumerStopped(Exception):
-    """The consumer cannot go on by itself; everything up to `position` is done and stays so."""
-
-    def __init__(self, consumer: str, position: int, why: str) -> None:
-        super().__init__(f"consumer {consumer} stopped behind position {position}: {why}")
-        self.consumer = consumer
-        self.position = position
-
-
-class UnknownPayload(ConsumerStopped):
-    """The next event is of a type that this build does not know and may not skip: start a newer build."""
-
-
-class PoisonEvent(ConsumerStopped):
-    """The next event failed at every attempt: mend its handling, then restart.
-
-    One that ended the process at every attempt also needs `reset_checkpoint`, lest it does so again.
-    """
-
-
-class UnfillableGap(ConsumerStopped):
-    """The log itself did not return the event behind `position`: it breaks its own promise."""
-
-
 class Consumer:
     """Applies one log to this service's database.
 
     `payload_types` are the full names of the messages that `apply` knows; a skippable event of any
     other is passed over. `name` is the consumer's own for ever: its checkpoint is kept under it.
+
+    At an event that it cannot take in it rests for `rest_seconds` and tries again, and whatever else the
+    process does goes on; with None it stops there.
     """
 
     def __init__(
@@ -124,6 +105,7 @@ class Consumer:
         now: Callable[[], datetime],
         batch_events: int = 500,
         max_attempts: int = 8,
+        rest_seconds: float | None = 30.0,
         observer: ConsumerObserver | None = None,
     ) -> None:
         self._name = name
@@ -134,6 +116,7 @@ class Consumer:
         self._now = now
         self._batch_events = batch_events
         self._max_attempts = max_attempts
+        self._rest_seconds = rest_seconds
         self._observer: ConsumerObserver = observer or UnobservedConsumer()
         self._checkpoint = Checkpoint(consumer=name, log_id="", position=0, progress_time=now(), attempts=0)
         self._head = 0
@@ -196,9 +179,20 @@ class Consumer:
 
         Raises:
             LogRegressed: the log was restored or replaced.
-            UnknownPayload, PoisonEvent, UnfillableGap: the next event cannot be handled.
+            UnknownPayload, PoisonEvent: the next event cannot be handled, and it does not rest.
+            UnfillableGap: the log does not return the next event.
             WriterClosed, StorageCorrupt: there is nothing left to write to.
         """
+        while True:
+            try:
+                await self._follow()
+            except (UnknownPayload, PoisonEvent) as stopped:
+                if self._rest_seconds is None:
+                    raise
+                _log.error("consumer_rests", consumer=self._name, position=self.position, why=str(stopped))
+                await asyncio.sleep(self._rest_seconds)
+
+    async def _follow(self) -> None:
         self._failure, self._begun, self._first_head, self._lagging_at = None, False, None, None
         try:
             await self._begin()

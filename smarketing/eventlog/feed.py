@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 import structlog
@@ -55,6 +55,16 @@ def spread(name: str, attempt: int) -> float:
     """Return a number from 0 to 1 that differs between names and attempts: jitter without dice."""
     digest = hashlib.sha256(f"{name}/{attempt}".encode()).digest()
     return int.from_bytes(digest[:4]) / 2**32
+
+
+class EventSource(Protocol):
+    """Where a consumer gets events from: `Feed`, or another transport of the same log."""
+
+    def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
+        """Yield events behind `after` for ever; may repeat, reorder or leave out."""
+
+    async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
+        """Return one page of the log itself: contiguous behind `after`."""
 
 
 def backoff_seconds(name: str, attempt: int) -> float:

@@ -45,17 +45,26 @@ class NatsServer:
         routes: Sequence[int] = (),
         synced: bool = True,
         max_payload: int = 1024 * 1024,
+        advertised: int = 0,
+        within: Sequence[str] = (),
     ) -> None:
+        """Routes are to the cluster ports of others, who learn of `advertised` where that is another.
+
+        `within` is a command that runs the server, as one that gives it a disk of its own.
+        """
         self.name = name
         self.store = folder / name
         self.port, self.monitor_port, self.cluster_port = ports or free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
+        self._command = [*within, str(BINARY), "-c"]
         self._config = folder / f"{name}.conf"
         self._log = folder / f"{name}.log"
         cluster = ""
         if routes:
             urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
-            cluster = f'cluster {{ name: test, listen: "127.0.0.1:{self.cluster_port}", routes: [{urls}] }}'
+            told = f'advertise: "127.0.0.1:{advertised}",' if advertised else ""
+            listen = f'listen: "127.0.0.1:{self.cluster_port}"'
+            cluster = f"cluster {{ name: test, {told} {listen}, routes: [{urls}] }}"
         self._config.write_text(
             f"""
             server_name: {name}
@@ -79,10 +88,16 @@ class NatsServer:
         """Where it says how it is."""
         return f"http://127.0.0.1:{self.monitor_port}"
 
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it; return when it takes connections."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([BINARY, "-c", self._config], stdout=log, stderr=log)
+            self._process = subprocess.Popen([*self._command, str(self._config)], stdout=log, stderr=log)
         listening(self.port, self._process, self._log)
 
     def kill(self) -> None:

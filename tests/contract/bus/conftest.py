@@ -88,6 +88,7 @@ def make(channel: grpc.aio.Channel, follower_writer: Writer, bus: Bus) -> Make:
         observer: Noted | None = None,
         batch_events: int = 500,
         max_attempts: int = 8,
+        rest_seconds: float | None = None,
     ) -> Consumer:
         return Consumer(
             "reports.leads",
@@ -99,6 +100,7 @@ def make(channel: grpc.aio.Channel, follower_writer: Writer, bus: Bus) -> Make:
             observer=observer,
             batch_events=batch_events,
             max_attempts=max_attempts,
+            rest_seconds=rest_seconds,
         )
 
     return make

@@ -85,6 +85,27 @@ async def test_an_event_that_always_fails_stops_the_consumer_right_before_it(
     assert [content for _, content in seen(follower)] == list("abcd")
 
 
+async def test_a_service_outlives_an_event_that_it_cannot_take_in_and_goes_on_once_it_can(
+    log: ServedLog, follower: Database, make: Make
+) -> None:
+    await log.record(*"abcd")
+    broken, mended = failing(-1, "c"), False
+
+    def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
+        (keep if mended else broken)(connection, events, now)
+
+    stopped = make(apply, max_attempts=4, rest_seconds=0.05)
+    async with running(stopped):
+        with pytest.raises(PoisonEvent):
+            await stopped.wait_until(4)
+        before = [content for _, content in seen(follower)]
+        mended = True
+        while stopped.position < 4:  # noqa: ASYNC110 -- who waited was told that it stopped
+            await asyncio.sleep(0.01)
+
+    assert (before, [content for _, content in seen(follower)]) == (["a", "b"], list("abcd"))
+
+
 async def test_an_event_that_ends_the_process_each_time_is_not_handled_for_ever(
     log: ServedLog, follower: Database, make: Make
 ) -> None:

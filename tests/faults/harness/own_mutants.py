@@ -324,4 +324,16 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N27",
+        what="a process ends at an event that it cannot take in",
+        test="tests/contract/bus/test_failing_events.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="                if self._rest_seconds is None:\n",
+                new="                if stopped is not None:\n",
+            )
+        ],
+    ),
 )
