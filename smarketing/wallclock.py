@@ -1,9 +1,10 @@
 """The only place that reads the time or makes an id; everyone else is given `now`."""
 
-import os
 import time
 import uuid
 from datetime import UTC, datetime
+
+from smarketing.chance import random_bytes
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
@@ -31,6 +32,6 @@ def new_id() -> str:
     48 bits of time and 82 of chance, in lower-case Crockford base 32, so that ids made
     one after the other lie side by side in an index.
     """
-    chance = int.from_bytes(os.urandom(11), "big") >> 6
+    chance = int.from_bytes(random_bytes(11), "big") >> 6
     number = (time.time_ns() // 1_000_000) << 82 | chance
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

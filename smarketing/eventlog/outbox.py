@@ -12,6 +12,7 @@ from smarketing.eventlog.checksums import checksum_of
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
 from smarketing.failpoints import failpoint
 from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows, to_micros
+from smarketing.values import value
 
 _tables = define_tables(MetaData())
 _event_log = _tables.event_log.columns
@@ -50,7 +51,7 @@ class Cause:
     """In the view of the tenant; 0 when not known, and then the tenant is not told of the cause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class NewEvent:
     """A fact about to be recorded."""
 

@@ -7,6 +7,7 @@ serialized is an error of ours like any other. One wrapper costs less than a cha
 
 import asyncio
 import inspect
+import math
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, cast
@@ -110,7 +111,12 @@ class Edge:
                     current = entrance.admit(method, context)
                     request = entrance.accept(method, current, raw)
                     enter_call(current)
-                    answer = method.serialize(await self._in_time(serve, request, context))
+                    remaining = current.deadline - began
+                    if remaining <= self._longest_seconds:
+                        # gRPC itself cancels the handler at the client's deadline: no second timer.
+                        answer = method.serialize(await serve(request, context))
+                    else:
+                        answer = method.serialize(await self._in_time(remaining, serve, request, context))
                 finally:
                     admission.leave_unary()
             except BaseException as error:  # noqa: BLE001 - the last resort of every call
@@ -172,15 +178,10 @@ class Edge:
             write_seconds=self._limits.stream_write.total_seconds(),
         )
 
-    async def _in_time(self, serve: _Serve, request: Message, context: _Context) -> Any:
-        remaining = cast("float | None", context.time_remaining())
-        if remaining is not None and remaining <= self._longest_seconds:
-            # gRPC itself cancels the handler at the client's deadline: no second timer.
-            return await serve(request, context)
+    async def _in_time(self, remaining: float, serve: _Serve, request: Message, context: _Context) -> Any:
+        seconds = self._default_seconds if math.isinf(remaining) else self._longest_seconds
         try:
-            async with asyncio.timeout(
-                self._default_seconds if remaining is None else self._longest_seconds
-            ) as timer:
+            async with asyncio.timeout(seconds) as timer:
                 return await serve(request, context)
         except TimeoutError:
             if timer.expired():

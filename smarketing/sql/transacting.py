@@ -319,6 +319,9 @@ def _with_cause(fault: StorageError, error: Exception) -> StorageError:
 
 def _by_unit(batch: Sequence[AnyJob]) -> dict[Unit[Any, Any], list[AnyJob]]:
     """Return the jobs of each unit, units in the order of their first job."""
+    first = batch[0].unit
+    if all(job.unit is first for job in batch):
+        return {first: list(batch)}
     jobs_of: dict[Unit[Any, Any], list[AnyJob]] = {}
     for job in batch:
         jobs_of.setdefault(job.unit, []).append(job)
@@ -330,6 +333,10 @@ def _run_unit(unit: Unit[Any, Any], jobs: Sequence[AnyJob], connection: Connecti
     answers = unit(connection, requests, now)
     if len(answers) != len(requests):
         raise UnitBroken(unit, requests=len(requests), answers=len(answers))
+    if len(requests) == len(jobs):
+        for job, answer in zip(jobs, answers, strict=True):
+            job.result = [answer]
+        return
     first = 0
     for job in jobs:
         behind = first + len(job.requests)

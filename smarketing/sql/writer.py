@@ -55,8 +55,9 @@ T = TypeVar("T")
 _EXIT_SOFTWARE: Final = 70
 _QUIET_SECONDS: Final = 0.001
 """Callers are taken to be all there when none came for so long."""
-_LINGER_SECONDS: Final = 0.01
-"""The longest that gathered requests wait for others to join them."""
+_MOST_LOOKS: Final = 10
+"""How often it is looked whether others came to join what is gathered: some ten milliseconds, or turns of a
+loop that is busy with other calls for longer than that."""
 _MOST_BRIEF: Final = 128
 """Requests decided on the event loop at a time: every other call waits for them, some 25 ms."""
 
@@ -100,6 +101,7 @@ class Writer:
         self._observer: StorageObserver = observer or Unobserved()
         self._on_death = on_death
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
         self._transactor = Transactor(database, now=now, observer=self._observer, not_before=not_before)
         self._gathered: deque[AnyJob] = deque()
         self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
@@ -222,11 +224,14 @@ class Writer:
     # On the event loop.
 
     def _bind_loop(self) -> asyncio.AbstractEventLoop:
+        # Asking for the running loop is a call of the system; a thread runs one loop at a time.
+        if self._loop is not None and self._loop_thread == threading.get_ident() and self._loop.is_running():
+            return self._loop
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
                 raise RuntimeError("a writer belongs to one event loop")
-            self._loop = loop
+            self._loop, self._loop_thread = loop, threading.get_ident()
         return loop
 
     def _pace(self) -> None:
@@ -235,18 +240,23 @@ class Writer:
             return
         self._pacing = True
         if self._siblings > 1:
-            until = self._loop.time() + _LINGER_SECONDS
-            self._loop.call_later(_QUIET_SECONDS, self._look_for_more, len(self._gathered), until)
+            self._look_later(_MOST_LOOKS)
         else:
             # Whoever else is ready in this turn of the loop joins the same batch.
             self._loop.call_soon(self._begin)
 
-    def _look_for_more(self, seen: int, until: float) -> None:
-        gathered = len(self._gathered)
-        if self._loop is None or gathered == seen or self._loop.time() >= until:
-            self._begin()
+    def _look_later(self, looks: int) -> None:
+        if self._loop is not None:
+            due = self._loop.time() + _QUIET_SECONDS
+            self._loop.call_at(due, self._look_for_more, len(self._gathered), due, looks)
+
+    def _look_for_more(self, seen: int, due: float, looks: int) -> None:
+        # A loop that comes late was busy with others: who waits in its sockets could not show yet.
+        is_late = self._loop is not None and self._loop.time() - due >= _QUIET_SECONDS
+        if looks > 1 and (is_late or len(self._gathered) != seen):
+            self._look_later(looks - 1)
         else:
-            self._loop.call_later(_QUIET_SECONDS, self._look_for_more, gathered, until)
+            self._begin()
 
     def _begin(self) -> None:
         self._pacing = False

@@ -112,10 +112,11 @@ _counted = re.compile(r"(\d*)([A-Z])")
 class Letters:
     """A letter for each member of a rule, ready to be written down with one of them chosen."""
 
-    __slots__ = ("_counts", "_starts", "_texts", "text")
+    __slots__ = ("_chosen", "_counts", "_starts", "_texts", "text")
 
     def __init__(self, text: str) -> None:
         self.text: Final = text
+        self._chosen: dict[int, str] = {}
         runs = _same.findall(text)
         self._counts = [len(run) for run, _ in runs]
         self._starts = [0, *accumulate(self._counts)][:-1]
@@ -127,6 +128,12 @@ class Letters:
 
     def with_chosen(self, place: int) -> str:
         """Return the same with the one at this place chosen."""
+        known = self._chosen.get(place)
+        if known is None:
+            known = self._chosen[place] = self._with_chosen(place)
+        return known
+
+    def _with_chosen(self, place: int) -> str:
         at = bisect_right(self._starts, place) - 1
         before = place - self._starts[at]
         after = self._counts[at] - before - 1

@@ -16,7 +16,7 @@ from services.leads.store.leads import Batch, LeadStore
 from services.leads.store.transaction import By
 from services.leads.usecases.outcomes import Recorded, Recording, RecordOutcome, record_outcomes
 from services.leads.usecases.submit import Outcome, SubmitLead, Submitted, submit
-from services.leads.wire.leads import handoff_message, submission_of
+from services.leads.wire.leads import put_handoff, submission_of
 from services.leads.wire.values import instant_in, money_in
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.server.calls import current_call
@@ -33,9 +33,8 @@ class Intake:
 
     def __init__(self, store: LeadStore, submissions: Counter, room: BatchRoom) -> None:
         self._store = store
-        self._submissions = submissions
-        for outcome in (_REPLAYED, *_OUTCOME_NAMES.values()):
-            submissions.labels(outcome)
+        self._replayed = submissions.labels(_REPLAYED)
+        self._became = {number: submissions.labels(name) for number, name in _OUTCOME_NAMES.items()}
         self._room = room
 
     async def SubmitLead(
@@ -47,7 +46,7 @@ class Intake:
         outcome = await self._store.command(submit, Command(wanted, call), render=_submitted, brief=True)
         response = answer(outcome, leadspb.SubmitLeadResponse)
         replayed = isinstance(outcome, Done) and outcome.replayed
-        self._submissions.labels(_REPLAYED if replayed else _outcome_name(response.outcome)).inc()
+        (self._replayed if replayed else self._became[response.outcome]).inc()
         return response
 
     async def SubmitLeads(
@@ -72,7 +71,7 @@ class Intake:
             outcomes = await self._store.batch(submit, Batch(wanted, batch_call(request.request_id)))
         results = [_submit_result(outcome) for outcome in outcomes]
         for result in results:
-            self._submissions.labels(_outcome_name(result.outcome)).inc()
+            self._became[result.outcome].inc()
         return leadspb.SubmitLeadsResponse(request_id=request.request_id, results=results)
 
     async def _record_batch(self, request: leadspb.RecordOutcomesRequest) -> leadspb.RecordOutcomesResponse:
@@ -88,10 +87,9 @@ class Intake:
 
 
 def _submitted(submitted: Submitted) -> leadspb.SubmitLeadResponse:
-    return leadspb.SubmitLeadResponse(
-        outcome=_OUTCOMES[submitted.outcome],
-        handoff=handoff_message(submitted.handoff),
-    )
+    response = leadspb.SubmitLeadResponse(outcome=_OUTCOMES[submitted.outcome])
+    put_handoff(response.handoff, submitted.handoff)
+    return response
 
 
 def _submit_result(outcome: Submitted | Exception) -> leadspb.SubmitLeadsResult:
@@ -126,10 +124,6 @@ def _outcome_of(message: leadspb.Outcome, tenant: str, by: By) -> RecordOutcome:
 def _check_size(items: Sequence[object], field: str) -> None:
     if not 1 <= len(items) <= LARGEST_BATCH:
         raise field_invalid(field, f"1 to {LARGEST_BATCH} of them")
-
-
-def _outcome_name(outcome: leadspb.SubmitLeadResponse.Outcome.ValueType) -> str:
-    return _OUTCOME_NAMES[outcome]
 
 
 _OUTCOMES: Final = {

@@ -48,6 +48,7 @@ class LeadStore:
         self._routing = RoutingCaches()
         self._scoring = ScoringCaches()
         self._next_expiry: datetime | None = None
+        self._units: dict[tuple[Any, Any], _Commands[Any, Any]] = {}
 
     @property
     def writer(self) -> Writer:
@@ -75,7 +76,12 @@ class LeadStore:
 
         A `brief` one is about a single handoff, so that every other call may wait for it on the event loop.
         """
-        [outcome] = await self._writer.run(_Commands(self, use_case, render), [command], brief=brief)
+        unit = self._units.get((use_case, render))
+        if unit is None:
+            unit = _Commands(self, use_case, render)
+            if brief:  # these are named by functions of modules, so they are few
+                self._units[use_case, render] = unit
+        [outcome] = await self._writer.run(unit, [command], brief=brief)
         return outcome
 
     async def batch(self, use_case: UseCase[Q, A], batch: Batch[Q]) -> Sequence[A | Exception]:

@@ -5,13 +5,13 @@ text: it compares digests that only the installation's key can make.
 """
 
 import hmac
-import os
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.leads.store.key_ring import KeyRing
+from smarketing.chance import random_bytes
 
 __all__ = ["Sealer", "SubjectKey"]
 
@@ -31,7 +31,7 @@ class SubjectKey:
 
     def seal(self, plain: bytes, *, purpose: str = "") -> bytes:
         """Return the sealed text."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = random_bytes(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, f"{self._bound_to}{purpose}".encode())
 
     def unseal(self, sealed: bytes, *, purpose: str = "") -> bytes:
@@ -58,7 +58,7 @@ class Sealer:
 
     def new_key(self, bound_to: str) -> SubjectKey:
         """Return a new lead's key; `bound_to` must be given again to open it."""
-        chance = os.urandom(_KEY_BYTES + _NONCE_BYTES)
+        chance = random_bytes(_KEY_BYTES + _NONCE_BYTES)
         key, nonce = chance[:_KEY_BYTES], chance[_KEY_BYTES:]
         wrapped = self._number + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
         return SubjectKey(key, wrapped, bound_to)
@@ -79,7 +79,7 @@ class Sealer:
         """
         if wrapped_key.startswith(self._number):
             return None
-        key, nonce = self._unwrapped(wrapped_key, bound_to), os.urandom(_NONCE_BYTES)
+        key, nonce = self._unwrapped(wrapped_key, bound_to), random_bytes(_NONCE_BYTES)
         return self._number + nonce + self._wrap.encrypt(nonce, key, bound_to.encode())
 
     def _unwrapped(self, wrapped_key: bytes, bound_to: str) -> bytes:

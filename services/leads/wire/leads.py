@@ -1,5 +1,6 @@
 """Leads, handoffs, offers, follow-ups and opportunities: domain → protobuf, and submissions the other way."""
 
+from operator import attrgetter
 from typing import Any
 
 from services.leads.domain.follow_up import FollowUp
@@ -91,21 +92,22 @@ def qualification_of(message: leadspb.Qualification) -> Qualification:
     """
     source = without_addresses(message.source) if message.HasField("source") else None
     told = message.source_channel
+    campaign, landing_page, segment, region, product, lead_type, definition, language = _texts(message)
     return Qualification(
         source=source,
         source_channel=SourceChannel(told) if told else channel_of(source),
-        campaign=without_addresses(message.campaign),
-        landing_page=page_address(message.landing_page),
-        segment=without_addresses(message.segment),
-        region=without_addresses(message.region),
-        product=without_addresses(message.product),
-        lead_type=without_addresses(message.lead_type),
+        campaign=campaign and without_addresses(campaign),
+        landing_page=landing_page and page_address(landing_page),
+        segment=segment and without_addresses(segment),
+        region=region and without_addresses(region),
+        product=product and without_addresses(product),
+        lead_type=lead_type and without_addresses(lead_type),
         score=message.score if message.HasField("score") else None,
         value=money_in(message, "value"),
         inquire_time=instant_in(message, "inquire_time"),
         qualify_time=instant_in(message, "qualify_time"),
-        definition=without_addresses(message.definition),
-        language=without_addresses(message.language.strip()),
+        definition=definition and without_addresses(definition),
+        language=language and without_addresses(language.strip()),
         rating=rating_in(message),
     )
 
@@ -122,8 +124,7 @@ def put_qualification(message: leadspb.Qualification, told: Qualification) -> No
     if told.source is not None:
         message.source = told.source
     message.source_channel = int(told.source_channel)  # type: ignore[assignment]  # enums are numbers on the wire
-    for field in _QUALIFICATION_TEXTS:
-        value = getattr(told, field)
+    for field, value in zip(_QUALIFICATION_TEXTS, _texts(told), strict=True):
         if value:
             setattr(message, field, value)
     if told.score is not None:
@@ -146,6 +147,7 @@ _QUALIFICATION_TEXTS = (
     "definition",
     "language",
 )
+_texts = attrgetter(*_QUALIFICATION_TEXTS)
 
 
 def put_decision(message: leadspb.RoutingDecision, decision: Decision) -> None:
@@ -175,40 +177,52 @@ def put_offer(message: leadspb.Offer, offer: Offer, name: str) -> None:
 
 def handoff_message(handoff: Handoff) -> leadspb.Handoff:
     """Return a handoff as its resource."""
-    message = leadspb.Handoff(
-        name=handoff.name,
-        etag=handoff.etag,
-        state=int(handoff.state),  # type: ignore[arg-type]  # enums are numbers on the wire
-        source_system=handoff.source_system,
-        external_id=handoff.external_id,
-        revision=handoff.revision,
-        owner=handoff.owner,
-        queue=handoff.queue,
-        follow_up_count=handoff.follow_up_count,
-        archived=handoff.archived,
-        historical=handoff.historical,
-        next_action=int(handoff.next_action),  # type: ignore[arg-type]  # enums are numbers on the wire
-    )
-    put_qualification(message.qualification, handoff.qualification)
-    if handoff.qualification.rating is not None:
-        put_rating(message.qualification.rating, handoff.id.tenant, handoff.qualification.rating)
-    put_instant(message.submit_time, handoff.submit_time)
-    put_instant(message.update_time, handoff.update_time)
-    if handoff.offer is not None:
-        put_offer(message.offer, handoff.offer, handoff.id.offer_name(handoff.offer.number))
-    for field in _HANDOFF_INSTANTS:
-        instant = getattr(handoff, field)
-        if instant is not None:
-            put_instant(getattr(message, field), instant)
-    if handoff.reason_code:
-        _put_reason(message, handoff)
-    if handoff.opportunity:
-        message.opportunity = handoff.opportunity
-    if handoff.previous is not None:
-        message.previous_handoff = handoff.previous.name
+    message = leadspb.Handoff()
+    put_handoff(message, handoff)
     return message
 
 
+def put_handoff(message: leadspb.Handoff, handoff: Handoff) -> None:
+    """Fill in a handoff where it stands, which saves a copy of what is only a part of an answer."""
+    name = message.name = handoff.name
+    message.etag = handoff.etag
+    message.state = int(handoff.state)  # type: ignore[assignment]  # enums are numbers on the wire
+    message.source_system = handoff.source_system
+    for field, value in zip(_HANDOFF_SCALARS, _scalars(handoff), strict=True):
+        if value:
+            setattr(message, field, value)
+    message.next_action = int(handoff.next_action)  # type: ignore[assignment]  # as above
+    put_qualification(message.qualification, handoff.qualification)
+    if handoff.qualification.rating is not None:
+        put_rating(message.qualification.rating, handoff.id.tenant, handoff.qualification.rating)
+    if handoff.offer is not None:
+        put_offer(message.offer, handoff.offer, f"{name}/offers/{handoff.offer.number}")
+    _put_instants(message, handoff)
+    if handoff.reason_code:
+        _put_reason(message, handoff)
+    if handoff.previous is not None:
+        message.previous_handoff = handoff.previous.name
+
+
+def _put_instants(message: leadspb.Handoff, handoff: Handoff) -> None:
+    put_instant(message.submit_time, handoff.submit_time)
+    put_instant(message.update_time, handoff.update_time)
+    for field, instant in zip(_HANDOFF_INSTANTS, _instants(handoff), strict=True):
+        if instant is not None:
+            put_instant(getattr(message, field), instant)
+
+
+_HANDOFF_SCALARS = (
+    "external_id",
+    "revision",
+    "owner",
+    "queue",
+    "follow_up_count",
+    "archived",
+    "historical",
+    "opportunity",
+)
+_scalars = attrgetter(*_HANDOFF_SCALARS)
 _HANDOFF_INSTANTS = (
     "accept_time",
     "first_follow_up_time",
@@ -216,6 +230,7 @@ _HANDOFF_INSTANTS = (
     "recycle_until_time",
     "next_due_time",
 )
+_instants = attrgetter(*_HANDOFF_INSTANTS)
 
 
 def _put_reason(message: leadspb.Handoff, handoff: Handoff) -> None:

@@ -466,6 +466,24 @@ async def test_a_brief_unit_waits_for_a_busy_connection_without_holding_up_the_l
     assert await waiting == [10]
 
 
+async def test_whoever_could_not_show_because_the_loop_was_held_up_is_waited_for(
+    writer: Writer, ledger: Ledger
+) -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(*(writer.run(ledger.keep, [number], brief=True) for number in range(5)))
+
+    first = asyncio.ensure_future(writer.run(ledger.keep, [10], brief=True))
+    await asyncio.sleep(0)
+    held_up_until = loop.time() + 0.004
+    while loop.time() < held_up_until:
+        pass
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(writer.run(ledger.keep, [11], brief=True))
+    await asyncio.gather(first, second)
+
+    assert ledger.calls[-1] == [10, 11]
+
+
 async def test_a_lone_caller_waits_for_nobody_and_a_crowd_shares_transactions(
     database: Database, ledger: Ledger, clock: Callable[[], datetime]
 ) -> None:
