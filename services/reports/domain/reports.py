@@ -1,12 +1,23 @@
 """Which figures make up a report about one matter, in the order in which people read them."""
 
+import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.labels import Dimension
 
-__all__ = ["FORECAST", "LEAD_QUALITY", "PIPELINE", "ROI", "Section"]
+__all__ = ["REPORTS", "Matter", "Section"]
+
+
+class Matter(enum.StrEnum):
+    """What a report is about; the value stands in the address of its page."""
+
+    LEAD_QUALITY = "lead-quality"
+    ROI = "roi"
+    PIPELINE = "pipeline"
+    FORECAST = "forecast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ def _by(kpi_id: str, *group_by: Dimension) -> Section:
     return Section(kpi_id, group_by)
 
 
-LEAD_QUALITY: Final = (
+_LEAD_QUALITY: Final = (
     _cohort("H1"),
     _cohort("H5"),
     *map(Section, ("K6", "K7", "K8", "K9", "K10", "K13", "A5", "L1.inversions")),
@@ -44,7 +55,7 @@ LEAD_QUALITY: Final = (
 )
 """Acceptance, rejections by who answers for them, calibration of scores, speed, delay, what sales tells."""
 
-ROI: Final = (
+_ROI: Final = (
     *map(Section, ("F1", "F2", "F6", "F9", "G25", "U4", "U6", "U7", "F4", "F5", "F8", "K16")),
     _by("F1", Dimension.CAMPAIGN),
     _by("F3", Dimension.ATTRIBUTION_MODEL),
@@ -52,7 +63,7 @@ ROI: Final = (
 )
 """What was put in and what came back: the whole, by campaign, and by each model of attribution."""
 
-PIPELINE: Final = (
+_PIPELINE: Final = (
     *map(
         Section,
         ("P1", "P2", "P16", "P15", "P15.influenced", "P5", "P9", "P7", "P7.inquiry", "P8", "P11", "P18"),
@@ -65,7 +76,7 @@ PIPELINE: Final = (
 )
 """What is open, what it is worth, how fast it moves, and where it stands still."""
 
-FORECAST: Final = (
+_FORECAST: Final = (
     *map(Section, ("P3", "P14", "V4", "K4", "K5")),
     _by("P4", Dimension.FORECAST_CATEGORY),
     _by("P3", Dimension.CLOSE_MONTH),
@@ -73,3 +84,10 @@ FORECAST: Final = (
     _by("P13.bias", Dimension.LEAD_TIME),
 )
 """What is expected, by how sure, and how far earlier expectations were from what came."""
+
+REPORTS: Final[Mapping[Matter, tuple[Section, ...]]] = {
+    Matter.LEAD_QUALITY: _LEAD_QUALITY,
+    Matter.ROI: _ROI,
+    Matter.PIPELINE: _PIPELINE,
+    Matter.FORECAST: _FORECAST,
+}

@@ -14,7 +14,7 @@ from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.kpis import KPIS, find_kpi
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import micros_of
-from services.reports.domain.reports import FORECAST, LEAD_QUALITY, PIPELINE, ROI, Section
+from services.reports.domain.reports import REPORTS, Matter, Section
 from services.reports.rpc.as_of import AsOfReader
 from services.reports.rpc.policy import own_side_of
 from services.reports.store.figures import (
@@ -185,33 +185,33 @@ class ReportServicer(ReportServiceServicer):
     ) -> reportspb.KpiReport:
         """Return how good leads were."""
         del context
-        return await self._report(request, LEAD_QUALITY)
+        return await self._report(request, Matter.LEAD_QUALITY)
 
     async def GetRoi(  # noqa: N802 -- the contract names it
         self, request: reportspb.GetRoiRequest, context: _Context
     ) -> reportspb.KpiReport:
         """Return what was put in and what came back."""
         del context
-        return await self._report(request, ROI)
+        return await self._report(request, Matter.ROI)
 
     async def GetPipeline(  # noqa: N802 -- the contract names it
         self, request: reportspb.GetPipelineRequest, context: _Context
     ) -> reportspb.KpiReport:
         """Return what is open, and how it moves."""
         del context
-        return await self._report(request, PIPELINE)
+        return await self._report(request, Matter.PIPELINE)
 
     async def GetForecast(  # noqa: N802 -- the contract names it
         self, request: reportspb.GetForecastRequest, context: _Context
     ) -> reportspb.KpiReport:
         """Return what is expected."""
         del context
-        return await self._report(request, FORECAST)
+        return await self._report(request, Matter.FORECAST)
 
-    async def _report(self, request: Any, sections: Iterable[Section]) -> reportspb.KpiReport:
+    async def _report(self, request: Any, matter: Matter) -> reportspb.KpiReport:
         question = self._question(request, ())
         found, as_of = await self._ask(
-            request, question, lambda connection: self._figures.report(connection, question, sections)
+            request, question, lambda connection: self._figures.report(connection, question, REPORTS[matter])
         )
         return reportspb.KpiReport(
             period=_period_of(request), as_of=as_of, sections=[_section_to(*each) for each in found]

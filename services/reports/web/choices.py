@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from services.reports.domain.periods import Days, Period, first_of_month, month_after
+from services.reports.web.texts import Texts
 
-__all__ = ["Choice", "PeriodChoice", "as_of_of", "choice_of"]
+__all__ = ["Choice", "PeriodChoice", "as_of_of", "choice_of", "dates_of", "days_of"]
 
 _EARLIEST: Final = date(1990, 1, 1)
 _LATEST: Final = date(2200, 1, 1)
@@ -86,6 +87,21 @@ def as_of_of(parameters: Mapping[str, str]) -> datetime | None:
     if instant.tzinfo is None or not _EARLIEST <= instant.date() < _LATEST:
         raise ValueError(told)
     return instant.astimezone(UTC)
+
+
+def days_of(period: Period | None, today: Days) -> tuple[str, str]:
+    """Return the first and the last day for the form: those of the period, or of this day."""
+    if period is None:
+        return "", date.fromordinal(today).isoformat()
+    return date.fromordinal(period.first).isoformat(), date.fromordinal(period.last - 1).isoformat()
+
+
+def dates_of(period: Period | None, texts: Texts) -> str:
+    """Return the days of a period, in words."""
+    if period is None:
+        return texts("dates_all")
+    first, last = days_of(period, period.last)
+    return texts("dates", first=first, last=last)
 
 
 def _quarter_of(today: Days) -> Period:

@@ -1,4 +1,4 @@
-"""The first page of the product, and its tables as files. It computes nothing: it asks, and shows."""
+"""The pages of the product, and their tables as files. They compute nothing: they ask, and show."""
 
 import asyncio
 import hashlib
@@ -17,12 +17,14 @@ from starlette.routing import Route
 from services.reports.domain.as_of import AskedAsOf
 from services.reports.domain.errors import AsOfBusy, AsOfInvalid, AsOfOutOfReach, LogUnreachable
 from services.reports.domain.periods import micros_of
+from services.reports.domain.reports import Matter
 from services.reports.usecases.past_states import PastStates
 from services.reports.web.choices import Choice, PeriodChoice, as_of_of, choice_of
 from services.reports.web.funnel import SHOWN_STAGES
-from services.reports.web.page import Viewed, frame_of, page_of, tables_of
-from services.reports.web.reading import Facts, Reader, Wish
-from services.reports.web.tables import csv_of, json_of
+from services.reports.web.matters import ReportPage, figures_file, report_page
+from services.reports.web.page import Page, Viewed, frame_of, page_of, tables_of
+from services.reports.web.reading import Facts, Reader, ReportFacts, Wish
+from services.reports.web.tables import Table, csv_of, json_of
 from services.reports.web.texts import Texts
 from smarketing.server.auth import ANY_TENANT, Caller
 from smarketing.server.errors import Refusal
@@ -34,8 +36,11 @@ __all__ = ["Access", "dashboard"]
 
 _HERE: Final = Path(__file__).parent
 _SERVICE: Final = "/smarketing.api.reports.v1.ReportService"
-_SHOWS: Final = ("GetScorecard", "GetFunnel", "GetCompliance", "GetResponseTimes", "QueryKpi")
-"""The page shows what these answer, so it asks for the right to each."""
+_SHOWS: Final = (
+    *("GetScorecard", "GetFunnel", "GetCompliance", "GetResponseTimes", "QueryKpi"),
+    *("GetLeadQuality", "GetRoi", "GetPipeline", "GetForecast"),
+)
+"""The pages show what these answer, so they ask for the right to each."""
 _DEFAULT_TENANT: Final = "default"
 _AT_ONCE: Final = 4
 """So many pages are read at once at most; readers are left for everybody else."""
@@ -81,6 +86,8 @@ def dashboard(
         routes=[
             Route("/", pages.show, methods=["GET"]),
             Route("/tables/{key}.{kind}", pages.take, methods=["GET"]),
+            Route("/reports/{matter}", pages.show_report, methods=["GET"]),
+            Route("/reports/{matter}/figures.{kind}", pages.take_report, methods=["GET"]),
             Route("/dashboard.css", pages.style, methods=["GET"]),
         ]
     )
@@ -113,35 +120,53 @@ class _Pages:
             lstrip_blocks=True,
         )
         self._template = templates.get_template("dashboard.html")
+        self._report = templates.get_template("report.html")
         self._denied = templates.get_template("denied.html")
         # The style's address changes with its content, so that a browser may keep it.
         self._style_address = f"/dashboard.css?v={hashlib.sha256(self._style).hexdigest()[:12]}"
 
     async def show(self, request: Request) -> Response:
-        """Answer with the page."""
+        """Answer with the first page."""
+        return await self._shown(request, None)
+
+    async def show_report(self, request: Request) -> Response:
+        """Answer with the page of a report about one matter."""
+        matter = _matter_of(request)
+        return _not_found() if matter is None else await self._shown(request, matter)
+
+    async def _shown(self, request: Request, matter: Matter | None) -> Response:
         texts = _texts_of(request)
-        response = await self._page(request, texts)
+        response = await self._page(request, texts, matter)
         remember(texts.language, response, request)
         return response
 
-    async def _page(self, request: Request, texts: Texts) -> Response:
+    async def _page(self, request: Request, texts: Texts, matter: Matter | None) -> Response:
         try:
             viewed, faulty = self._viewed(request, texts)
         except Refusal:
             return HTMLResponse(self._render_denied(request, texts), 403)
         if faulty:
-            return HTMLResponse(self._render(viewed, None, fault=texts(faulty)), 400)
+            return HTMLResponse(self._render(viewed, matter, None, fault=texts(faulty)), 400)
         try:
-            facts = await self._facts(viewed)
+            facts = await self._facts(viewed, matter)
         except _NO_SUCH_PAST:
-            return HTMLResponse(self._render(viewed, None, fault=texts("as_of_invalid")), 400)
+            return HTMLResponse(self._render(viewed, matter, None, fault=texts("as_of_invalid")), 400)
         except _PASSING:
             return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
         age = self._age() if viewed.as_of is None else timedelta()
-        return HTMLResponse(await asyncio.to_thread(self._render, viewed, facts, age=age))
+        page = await asyncio.to_thread(_page_of, facts, viewed, age)
+        return HTMLResponse(await asyncio.to_thread(self._render, viewed, matter, page))
 
     async def take(self, request: Request) -> Response:
-        """Answer with one table as a file."""
+        """Answer with one table of the first page as a file."""
+        return await self._taken(request, None)
+
+    async def take_report(self, request: Request) -> Response:
+        """Answer with all figures of a report as a file."""
+        matter = _matter_of(request)
+        return _not_found() if matter is None else await self._taken(request, matter)
+
+    async def _taken(self, request: Request, matter: Matter | None) -> Response:
         texts = _texts_of(request)
         try:
             viewed, faulty = self._viewed(request, texts)
@@ -150,21 +175,16 @@ class _Pages:
         if faulty:
             return PlainTextResponse(texts(faulty), 400)
         try:
-            facts = await self._facts(viewed)
+            facts = await self._facts(viewed, matter)
         except _NO_SUCH_PAST:
             return PlainTextResponse(texts("as_of_invalid"), 400)
         except _PASSING:
             return PlainTextResponse(texts("busy"), 503, {"retry-after": "2"})
-        table = tables_of(facts, viewed).get(request.path_params["key"])
-        if table is None or request.path_params["kind"] not in ("csv", "json"):
-            return PlainTextResponse("Not found.", 404)
-        name = f'attachment; filename="{table.key}.{request.path_params["kind"]}"'
-        if request.path_params["kind"] == "csv":
-            content = csv_of(table)
-            return Response(content, media_type="text/csv", headers={"content-disposition": name})
-        return JSONResponse(
-            {"as_of": _as_of(facts), "rows": json_of(table)}, headers={"content-disposition": name}
-        )
+        if isinstance(facts, ReportFacts):
+            table: Table | None = figures_file(facts, texts)
+        else:
+            table = tables_of(facts, viewed).get(request.path_params["key"])
+        return _file_of(table, request.path_params["kind"], facts)
 
     async def style(self, request: Request) -> Response:
         """Answer with the style sheet."""
@@ -198,7 +218,7 @@ class _Pages:
         )
         return viewed, faulty if choice is not None else "period_invalid"
 
-    async def _facts(self, viewed: Viewed) -> Facts:
+    async def _facts(self, viewed: Viewed, matter: Matter | None) -> Facts | ReportFacts:
         wish = Wish(
             tenant=f"tenants/{viewed.tenant}",
             party=viewed.party,
@@ -207,8 +227,10 @@ class _Pages:
             above_tenants=viewed.foreign,
         )
 
-        def read(connection: Any) -> Facts:
-            return self._reader.read(connection, wish)
+        def read(connection: Any) -> Facts | ReportFacts:
+            if matter is None:
+                return self._reader.read(connection, wish)
+            return self._reader.read_report(connection, wish, matter)
 
         async with asyncio.timeout(_WAIT_SECONDS), self._turns:
             if viewed.as_of is None:
@@ -219,12 +241,13 @@ class _Pages:
             return await self._past.read(wish.tenant, asked, read, now=now, above=viewed.foreign)
 
     def _render(
-        self, viewed: Viewed, facts: Facts | None, *, fault: str = "", age: timedelta = timedelta()
+        self, viewed: Viewed, matter: Matter | None, page: Page | ReportPage | None, *, fault: str = ""
     ) -> str:
-        return self._template.render(
+        template = self._template if matter is None else self._report
+        return template.render(
             t=viewed.texts,
-            frame=frame_of(viewed),
-            page=None if facts is None else page_of(facts, viewed, age=age),
+            frame=frame_of(viewed, matter),
+            page=page,
             query=viewed.query(),
             fault=fault,
             style=self._style_address,
@@ -246,7 +269,30 @@ def _texts_of(request: Request) -> Texts:
     return Texts(language_of(request))
 
 
-def _as_of(facts: Facts) -> Mapping[str, Any]:
+def _matter_of(request: Request) -> Matter | None:
+    return next((matter for matter in Matter if matter == request.path_params["matter"]), None)
+
+
+def _page_of(facts: Facts | ReportFacts, viewed: Viewed, age: timedelta) -> Page | ReportPage:
+    if isinstance(facts, Facts):
+        return page_of(facts, viewed, age=age)
+    return report_page(facts, viewed.texts, past=viewed.as_of is not None, age=age)
+
+
+def _file_of(table: Table | None, kind: str, facts: Facts | ReportFacts) -> Response:
+    if table is None or kind not in ("csv", "json"):
+        return _not_found()
+    headers = {"content-disposition": f'attachment; filename="{table.key}.{kind}"'}
+    if kind == "csv":
+        return Response(csv_of(table), media_type="text/csv", headers=headers)
+    return JSONResponse({"as_of": _as_of(facts), "rows": json_of(table)}, headers=headers)
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("Not found.", 404)
+
+
+def _as_of(facts: Facts | ReportFacts) -> Mapping[str, Any]:
     return {
         "as_of_seconds": facts.wish.now / 1_000_000,
         "positions": [

@@ -16,6 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = 1_000_000
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _FEW: Final = 30
+_STALE_AFTER: Final = timedelta(seconds=60)
 _LONGEST: Final = 60
 _DECIMALS: Final = {"KRW": 0, "JPY": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "JOD": 3, "KWD": 3, "TND": 3}
 
@@ -69,7 +70,7 @@ class Formats:
         if figure.denominator:
             notes.append(texts("items", number=self.number(figure.denominator)))
         if figure.interval is not None and (figure.denominator or 0) < _FEW:
-            low, high = self.percent(figure.interval.low), self.percent(figure.interval.high)
+            low, high = (self._end(figure, end) for end in (figure.interval.low, figure.interval.high))
             notes.append(texts("interval", low=low, high=high))
         if figure.open_count:
             key = "still_open" if figure.duration is None and figure.ratio is not None else "still_waiting"
@@ -79,6 +80,12 @@ class Formats:
         if figure.invalid_count:
             notes.append(texts("kept_out", number=self.number(figure.invalid_count)))
         return tuple(notes)
+
+    def _end(self, figure: Figure, end: float) -> str:
+        """Return an end of a figure's interval, in the unit of the figure."""
+        if figure.amount is not None:
+            return self.amount(Amount(figure.amount.currency, round(end)))
+        return self.percent(end) if figure.ratio is not None else f"{end:,.1f}"
 
     def percent(self, share: float) -> str:
         """Return a share, to one decimal; neither end is shown of a share that is not quite there."""
@@ -125,6 +132,10 @@ class Formats:
     def age(self, age: timedelta) -> str:
         """Return how old something is."""
         return self.duration(age // timedelta(microseconds=1))
+
+    def stale(self, age: timedelta) -> str:
+        """Return that figures may be behind, where it has been uncertain for long that nothing is missing."""
+        return self._texts("stale", age=self.age(age)) if age > _STALE_AFTER else ""
 
     def instant(self, micros: Micros) -> str:
         """Return an instant to the minute, in the tenant's zone."""

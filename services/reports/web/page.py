@@ -2,25 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from services.reports.domain.reports import Matter
 from services.reports.store.listings import DueClock
-from services.reports.web.choices import Choice, PeriodChoice
+from services.reports.web.choices import Choice, PeriodChoice, dates_of, days_of
 from services.reports.web.formats import Formats, clean
 from services.reports.web.funnel import FunnelView, ReasonsView, funnel_view, reasons_view
 from services.reports.web.reading import LIST_ROWS, Facts
 from services.reports.web.responses import ResponseView, measured_of, response_views, responses_table
 from services.reports.web.scorecard import PartyView, Tile, commitments_table, figures_table, parties, tiles
-from services.reports.web.tables import Cell, Column, Table
+from services.reports.web.tables import Cell, Column, Table, folded_table
 from services.reports.web.texts import Texts
 from smarketing.businesstime import load_zone
 from smarketing.server.languages import Language
 
 __all__ = ["Page", "Viewed", "frame_of", "page_of", "tables_of"]
 
-_STALE_AFTER: Final = timedelta(seconds=60)
 _SHOWN_ROWS: Final = 10
 
 
@@ -59,6 +59,8 @@ class Link:
     label: str
     query: str
     current: bool
+    path: str = ""
+    """That of the page itself where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,10 @@ class Frame:
     """What surrounds the figures."""
 
     viewed: Viewed
+    path: str
+    title: str
+    places: tuple[Link, ...]
+    """The other pages, and this one among them."""
     choices: tuple[Link, ...]
     other_language: Link
     other_language_code: str
@@ -97,12 +103,18 @@ class Page:
     folded: Table
 
 
-def frame_of(viewed: Viewed) -> Frame:
-    """Return what surrounds the figures."""
+def frame_of(viewed: Viewed, matter: Matter | None = None) -> Frame:
+    """Return what surrounds the figures of the first page, or of a report about one matter."""
     texts = viewed.texts
     other = Language.ENGLISH if texts.language is Language.KOREAN else Language.KOREAN
     return Frame(
         viewed=viewed,
+        path=_path_of(matter),
+        title=texts(matter.value if matter else "title"),
+        places=tuple(
+            Link(texts(each.value if each else "overview"), viewed.query(), each is matter, _path_of(each))
+            for each in (None, *Matter)
+        ),
         choices=tuple(
             Link(
                 texts(choice.value), viewed.query(choice=PeriodChoice(choice)), choice is viewed.choice.choice
@@ -115,22 +127,26 @@ def frame_of(viewed: Viewed) -> Frame:
     )
 
 
+def _path_of(matter: Matter | None) -> str:
+    return f"/reports/{matter.value}" if matter else "/"
+
+
 def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
     """Return the page of these facts; `age` is for how long they have not been certainly complete."""
     texts = viewed.texts
-    formats = _formats_of(facts, texts)
+    formats = Formats(texts, load_zone(facts.zone_name).info)
     funnel = funnel_view(facts.funnel, facts.by_source, facts.by_month, texts, formats)
     reasons = reasons_view(facts.acceptance, facts.rejections, texts, formats)
     measured = measured_of(facts.responses)
-    first, last = _days(facts)
+    first, last = days_of(facts.period, facts.today)
     return Page(
-        dates=_dates(facts, texts),
+        dates=dates_of(facts.period, texts),
         zone=facts.zone_name,
         first_day=first,
         last_day=last,
         as_of=formats.instant(facts.wish.now),
         past=texts("past", time=formats.instant(facts.wish.now)) if viewed.as_of else "",
-        stale=texts("stale", age=formats.age(age)) if age > _STALE_AFTER else "",
+        stale=formats.stale(age),
         age=formats.age(age + timedelta(seconds=1)),
         headline=tuple(tiles(facts.joint, texts, formats)),
         parties=tuple(parties(facts.parties, texts, formats, only=viewed.party)),
@@ -142,14 +158,14 @@ def page_of(facts: Facts, viewed: Viewed, *, age: timedelta) -> Page:
         due_next=_clocks("due-next", facts.due_next, facts, texts, formats),
         list_rows=_SHOWN_ROWS,
         list_more=texts("list_more", shown=_SHOWN_ROWS, number=LIST_ROWS),
-        folded=_folded(facts, texts, formats),
+        folded=folded_table(facts.folded, texts, formats),
     )
 
 
 def tables_of(facts: Facts, viewed: Viewed) -> Mapping[str, Table]:
     """Return every table that can be taken along, by its key."""
     texts = viewed.texts
-    formats = _formats_of(facts, texts)
+    formats = Formats(texts, load_zone(facts.zone_name).info)
     funnel = funnel_view(facts.funnel, facts.by_source, facts.by_month, texts, formats)
     lines = [line for party in facts.parties for line in party.lines]
     found = (
@@ -164,26 +180,6 @@ def tables_of(facts: Facts, viewed: Viewed) -> Mapping[str, Table]:
         _clocks("due-next", facts.due_next, facts, texts, formats),
     )
     return {table.key: table for table in found}
-
-
-def _formats_of(facts: Facts, texts: Texts) -> Formats:
-    return Formats(texts, load_zone(facts.zone_name).info)
-
-
-def _days(facts: Facts) -> tuple[str, str]:
-    """Return the first and the last day for the form: those of the period, or of this day."""
-    if facts.period is None:
-        return "", date.fromordinal(facts.today).isoformat()
-    return date.fromordinal(facts.period.first).isoformat(), date.fromordinal(
-        facts.period.last - 1
-    ).isoformat()
-
-
-def _dates(facts: Facts, texts: Texts) -> str:
-    if facts.period is None:
-        return texts("dates_all")
-    first, last = _days(facts)
-    return texts("dates", first=first, last=last)
 
 
 def _clocks(key: str, clocks: Sequence[DueClock], facts: Facts, texts: Texts, formats: Formats) -> Table:
@@ -219,20 +215,3 @@ def _below_tenant(name: str) -> str:
 
 def _last_part(name: str) -> str:
     return clean(name.rpartition("/")[2])
-
-
-def _folded(facts: Facts, texts: Texts, formats: Formats) -> Table:
-    columns = (
-        Column("log", texts("log")),
-        Column("position", texts("position"), numeric=True),
-        Column("newest_event", texts("newest_event")),
-    )
-    rows = tuple(
-        (
-            Cell(log.service, log.service),
-            Cell(formats.number(log.position), log.position),
-            Cell(formats.instant(log.record_time), log.record_time / 1_000_000),
-        )
-        for log in facts.folded
-    )
-    return Table("logs", texts("as_of"), columns, rows)

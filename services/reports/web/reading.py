@@ -8,9 +8,17 @@ from services.reports.domain.figures import Figure
 from services.reports.domain.funnel import Stage
 from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import LocalDays, Micros, Period
+from services.reports.domain.periods import Days, LocalDays, Micros, Period
+from services.reports.domain.reports import REPORTS, Matter, Section
 from services.reports.store.calendars import CompiledCalendars
-from services.reports.store.figures import Figures, FunnelRow, PartyScores, ResponseRow, ScoreLine
+from services.reports.store.figures import (
+    FigureRow,
+    Figures,
+    FunnelRow,
+    PartyScores,
+    ResponseRow,
+    ScoreLine,
+)
 from services.reports.store.fold import Folded
 from services.reports.store.listings import DueClock, Listings
 from services.reports.store.queries import CommitmentTerms, GroupKey, Question
@@ -18,7 +26,7 @@ from services.reports.store.responses import RememberedResponses
 from services.reports.web.choices import PeriodChoice
 from smarketing.businesstime import load_zone
 
-__all__ = ["LIST_ROWS", "Facts", "Reader", "Wish"]
+__all__ = ["LIST_ROWS", "Facts", "Reader", "ReportFacts", "Wish"]
 
 LIST_ROWS: Final = 200
 """So many clocks at most does a list hold."""
@@ -59,6 +67,19 @@ class Facts:
     folded: tuple[Folded, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """What was read for a report about one matter."""
+
+    matter: Matter
+    wish: Wish
+    zone_name: str
+    today: int
+    period: Period | None
+    sections: tuple[tuple[Section, list[FigureRow]], ...]
+    folded: tuple[Folded, ...]
+
+
 class Reader:
     """Reads facts inside the caller's read transaction, by the same questions as the RPCs."""
 
@@ -72,8 +93,7 @@ class Reader:
         queries = self._queries
         # Lines and curves rest on the same items: for one page they are read once.
         figures = Figures(queries, _PageResponses(queries, self._calendars))
-        zone_name = self._listings.zone_name(connection, wish.tenant)
-        today = LocalDays(load_zone(zone_name).info).day_of(wish.now)
+        zone_name, today = self._today(connection, wish)
         period = wish.choice.on(today)
         question = Question(tenant=wish.tenant, period=period, now=wish.now, party=wish.party)
         scores = figures.scores(connection, question)
@@ -106,12 +126,33 @@ class Reader:
                     connection, wish.tenant, now=wish.now, party=wish.party, limit=LIST_ROWS
                 )
             ),
-            folded=tuple(
-                queries.folded(connection)
-                if wish.above_tenants
-                else queries.folded_of(connection, wish.tenant)
-            ),
+            folded=self._folded(connection, wish),
         )
+
+    def read_report(self, connection: Any, wish: Wish, matter: Matter) -> ReportFacts:
+        """Return all that the page of a report shows."""
+        figures = Figures(self._queries, _PageResponses(self._queries, self._calendars))
+        zone_name, today = self._today(connection, wish)
+        period = wish.choice.on(today)
+        question = Question(tenant=wish.tenant, period=period, now=wish.now, party=wish.party)
+        return ReportFacts(
+            matter=matter,
+            wish=wish,
+            zone_name=zone_name,
+            today=today,
+            period=period,
+            sections=tuple(figures.report(connection, question, REPORTS[matter])),
+            folded=self._folded(connection, wish),
+        )
+
+    def _today(self, connection: Any, wish: Wish) -> tuple[str, Days]:
+        zone_name = self._listings.zone_name(connection, wish.tenant)
+        return zone_name, LocalDays(load_zone(zone_name).info).day_of(wish.now)
+
+    def _folded(self, connection: Any, wish: Wish) -> tuple[Folded, ...]:
+        queries = self._queries
+        above = wish.above_tenants
+        return tuple(queries.folded(connection) if above else queries.folded_of(connection, wish.tenant))
 
 
 class _PageResponses(RememberedResponses):

@@ -9,7 +9,7 @@ from services.reports.domain.figures import Figure
 from services.reports.store.figures import CommitmentScore, PartyScores, ScoreLine
 from services.reports.web.charts import BULLET_FEW, Bullet, bullet
 from services.reports.web.formats import DASH, Formats, Shown, clean
-from services.reports.web.tables import Cell, Column, Table, Value
+from services.reports.web.tables import Cell, Column, Table, figure_cell, unit_of
 from services.reports.web.texts import Texts
 
 __all__ = [
@@ -155,7 +155,7 @@ def commitments_table(found: Iterable[PartyScores], texts: Texts, formats: Forma
                 (
                     Cell(texts.find(scores.party, scores.party), scores.party),
                     Cell(clean(score.terms.title, longest=_TITLE), score.terms.commitment_id),
-                    _figure_cell(score.compliance, formats.figure(score.compliance)),
+                    figure_cell(score.compliance, formats.figure(score.compliance)),
                     Cell(DASH if objective is None else formats.percent(objective), objective),
                     *(_count(getattr(score.tally, name), formats) for name in _COUNTS),
                 )
@@ -178,35 +178,19 @@ def figures_table(lines: Sequence[ScoreLine], texts: Texts, formats: Formats) ->
     for line in lines:
         shown = formats.figure(line.figure, business_time=line.kpi.kpi_id in _BUSINESS_TIME)
         reason = line.figure.undefined.value if line.figure.undefined else None
+        unit = unit_of(line.figure, line.kpi.unit)
         rows.append(
             (
                 Cell(line.kpi.kpi_id, line.kpi.kpi_id),
                 Cell(texts.find(f"kpi_{line.kpi.kpi_id}", line.kpi.title), line.kpi.title),
-                _figure_cell(line.figure, shown),
-                Cell(_unit_of(line), _unit_of(line)),
+                figure_cell(line.figure, shown),
+                Cell(unit, unit),
                 Cell(shown.reason, reason),
                 Cell(str(line.figure.numerator or ""), line.figure.numerator),
                 Cell(str(line.figure.denominator or ""), line.figure.denominator),
             )
         )
     return Table("figures", texts("headline"), columns, tuple(rows))
-
-
-def _unit_of(line: ScoreLine) -> str:
-    amount = line.figure.amount
-    return f"{amount.currency} minor units" if amount else line.kpi.unit
-
-
-def _figure_cell(figure: Figure, shown: Shown) -> Cell:
-    return Cell(shown.text, _value_of(figure), muted=not shown.known)
-
-
-def _value_of(figure: Figure) -> Value:
-    if figure.duration is not None:
-        return figure.duration / 1_000_000
-    if figure.amount is not None:
-        return figure.amount.minor_units
-    return figure.ratio if figure.ratio is not None else figure.count
 
 
 def _count(number: int, formats: Formats) -> Cell:
