@@ -70,10 +70,16 @@ class ServedLog:
     """A log and the server that serves it; the server can go away and come back on its port."""
 
     def __init__(
-        self, folder: Path, *, log_id: str = LOG_ID, bookmark_seconds: float = 5.0, now: datetime = NOON
+        self,
+        folder: Path,
+        *,
+        log_id: str = LOG_ID,
+        bookmark_seconds: float = 5.0,
+        now: datetime = NOON,
+        database: Database | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
-        self.database = a_database(folder, f"log-{log_id[:4]}", log_id=log_id)
+        self.database = database or a_database(folder, f"log-{log_id[:4]}", log_id=log_id)
         self.writer = Writer(self.database, now=lambda: now)
         self.port = 0
         self.watches_begun = 0
