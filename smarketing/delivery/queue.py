@@ -64,6 +64,16 @@ class Attempted:
     """The endpoint answered 410: it wants no more messages at all."""
 
 
+class Waking:
+    """Whether something was made due in this process: the mark is another one after each time."""
+
+    def __init__(self) -> None:
+        self.mark = object()
+
+
+waking: Final = Waking()
+
+
 def enqueue(
     connection: Connection, tables: DeliveryTables, messages: Sequence[NewMessage], *, now: datetime
 ) -> int:
@@ -100,6 +110,8 @@ def enqueue(
         if key not in known
     ]
     _inserting(tables.message).insert(connection, fresh)
+    if fresh:
+        waking.mark = object()
     return len(fresh)
 
 
@@ -284,4 +296,5 @@ def replay_dead_letters(
         )
         .values(state=MessageState.PENDING, attempts=0, next_attempt_time=now, settle_time=None)
     )
+    waking.mark = object()
     return replayed.rowcount

@@ -21,6 +21,7 @@ from smarketing.delivery.queue import (
     due_messages,
     next_due,
     record_attempts,
+    waking,
 )
 from smarketing.delivery.sealing import SealBroken, Sealer
 from smarketing.delivery.tables import DeliveryTables
@@ -89,6 +90,7 @@ class Sender:
         self._opened = opened
         self._busy: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
+        self._marks = (waking.mark, waking.mark)
 
     def wake(self) -> None:
         """Look at the queue soon."""
@@ -96,7 +98,7 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        stop_listening = self._writer.when_committed(self.wake)
+        stop_listening = self._writer.when_committed(self._committed)
         try:
             async with new_client() as client, asyncio.TaskGroup() as group:
                 while True:
@@ -105,6 +107,15 @@ class Sender:
                     await self._rest(wait_seconds)
         finally:
             stop_listening()
+
+    def _committed(self) -> None:
+        """Look at the queue after a commit that may have put something in, here or in another process.
+
+        Two commits late, because it may have been put in while the commit before was still on its way back.
+        """
+        before, self._marks = self._marks[0], (self._marks[1], waking.mark)
+        if self._writer.database.is_remote or before is not waking.mark:
+            self.wake()
 
     async def send_due(self) -> None:
         """Attempt everything that is due once, and return when all of it is recorded."""

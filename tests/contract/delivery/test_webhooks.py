@@ -241,6 +241,36 @@ async def test_the_running_sender_delivers_what_a_commit_just_queued(desk: Desk)
             await asyncio.gather(sending, return_exceptions=True)
 
 
+class CountingSender(Sender):
+    """Counts how often it is told to look at the queue."""
+
+    wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+        super().wake()
+
+
+async def test_a_commit_that_queued_nothing_has_nobody_look_at_the_queue(desk: Desk) -> None:
+    async with Receiver() as receiver:
+        await desk.registered("crm", receiver.url)
+        sender = CountingSender(
+            desk.writer, desk.tables, sealer=desk.sealer, now=lambda: desk.now, settings=TRIAL
+        )
+        sending = asyncio.create_task(sender.run())
+        await asyncio.sleep(0)
+
+        for _ in range(3):
+            await desk.writer.run(lambda _connection, requests, _now: requests, [None])
+        # Another process may have queued something in the same database.
+        assert sender.wakes == (3 if desk.writer.database.is_remote else 0)
+
+        sender.wakes = 0
+        await desk.queued("m1")
+        assert sender.wakes >= 1
+        sending.cancel()
+
+
 async def _make_due(desk: Desk) -> None:
     message = desk.tables.message
 
