@@ -24,6 +24,7 @@ from services.reports.domain.kpi_kinds import Basis
 from services.reports.domain.kpis import KPIS
 from services.reports.domain.labels import Dimension
 from services.reports.domain.periods import Period, micros_of
+from services.reports.domain.reports import REPORTS, Section
 from services.reports.store.figures import Figures
 from services.reports.store.queries import Queries, Question
 from services.reports.store.schema import Tables, define_tables
@@ -168,7 +169,11 @@ def _calls(figures: Figures) -> Mapping[str, Call]:
         "response times by source": lambda connection: figures.response_times(
             connection, _question(Dimension.SOURCE)
         ),
-    }
+    } | {matter.value: partial(_report, figures, sections) for matter, sections in REPORTS.items()}
+
+
+def _report(figures: Figures, sections: Sequence[Section], connection: Connection) -> None:
+    figures.report(connection, _question(), sections)
 
 
 def _kpis(database: Database, figures: Figures) -> dict[str, float]:

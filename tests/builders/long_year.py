@@ -19,7 +19,7 @@ from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Te
 from services.reports.domain.clocks import ClockChange
 from services.reports.domain.estimators import Outcome
 from services.reports.domain.periods import Micros, first_of_month
-from services.reports.domain.waits import bucket_key_of, in_days
+from services.reports.domain.waits import bucket_key_of, goes_on, in_days
 from services.reports.store.fold import ReadModel
 from services.reports.store.rollups import group_id_of, unpacked
 from services.reports.store.schema import DAY, MONTH, Tables
@@ -228,7 +228,7 @@ def _of_month(counted: _Row) -> _Row:
     number, packed = counted
     parts = []
     for key, items, micros in unpacked(packed):
-        whole, into = in_days(key)
+        whole, into = in_days(key) if goes_on([key]) else (key, 0)
         parts.append((number, _BUCKET.pack(whole, items, micros + items * into)))
     return _buckets_together(parts)
 

@@ -5,6 +5,7 @@ quantile is off by no more than the bucket is wide, one part in 32, and exact wh
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from services.reports.domain.clocks import ClockFact, ClockState
@@ -22,6 +23,7 @@ __all__ = [
     "bucket_key_of",
     "bucket_of",
     "clock_wait",
+    "goes_on",
     "handoff_waits",
     "in_days",
     "measure_of",
@@ -87,14 +89,14 @@ def bucket_key_of(key: int) -> tuple[int, int]:
 
 
 def in_days(key: int) -> tuple[int, Micros]:
-    """Return the key of a wait by the day of its start instead of the hour, and how far into it the hour is.
-
-    A wait that ended has one key only.
-    """
+    """Return the key of a wait that goes on by the day of its start, and how far into it the hour is."""
     hour = key & _BUCKET
-    if key & _OUTCOMES != _WAITING:
-        return key, 0
     return key - hour + hour // 24, hour % 24 * HOUR
+
+
+def goes_on(keys: Iterable[int]) -> list[int]:
+    """Return those keys that are of waits that go on: these alone tell an hour."""
+    return [key for key in keys if key & _OUTCOMES == _WAITING]
 
 
 def _edges() -> list[Micros]:

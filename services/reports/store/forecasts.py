@@ -64,14 +64,20 @@ class Forecasts:
         return self._amounts(connection, question, where)
 
     def _amounts(
-        self, connection: Connection, question: Question, where: Sequence[ColumnElement[bool]]
+        self,
+        connection: Connection,
+        question: Question,
+        where: Sequence[ColumnElement[bool]],
+        *,
+        tenant: ColumnElement[str] | None = None,
     ) -> _ByGroup:
         deal = self._tables.opportunity_fact
+        whose: ColumnElement[str] = deal.c.tenant if tenant is None else tenant
         groups, source = self._grouped(question)
         query = (
             select(*groups, deal.c.currency, func.count(), func.sum(deal.c.minor_units))
             .select_from(source)
-            .where(deal.c.tenant == question.tenant, *where)
+            .where(whose == question.tenant, *where)
             .group_by(*groups, deal.c.currency)
         )
         found: _ByGroup = defaultdict(dict)
@@ -196,10 +202,15 @@ class Forecasts:
         )
         some = touched.limit(_FEW_TOUCHED + 1).subquery()
         few = (connection.scalar(select(func.count()).select_from(some)) or 0) <= _FEW_TOUCHED
-        # A sum with nothing keeps SQLite from walking all that were made: few are found by their names.
-        created = deal.c.create_time + literal_column("0") if few else deal.c.create_time
+        created: ColumnElement[int] = deal.c.create_time
+        tenant: ColumnElement[str] = deal.c.tenant
+        if few:
+            # A value with nothing added has no index: SQLite finds them by name, and walks no others.
+            created, tenant = created + literal_column("0"), tenant.concat(literal_column("''"))
         where = self._within(connection, question, created)
-        amounts = self._amounts(connection, question, [deal.c.opportunity.in_(touched), *where])
+        amounts = self._amounts(
+            connection, question, [deal.c.opportunity.in_(touched), *where], tenant=tenant
+        )
         return _parts(question, amounts, self._created(connection, question))
 
     def _created(

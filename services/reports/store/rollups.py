@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table
 
 from services.reports.domain.labels import Group, Labels
 from services.reports.domain.periods import Days, first_of_month
-from services.reports.domain.waits import in_days, measure_of
+from services.reports.domain.waits import goes_on, in_days, measure_of
 from services.reports.store.schema import DAY, MONTH
 from smarketing.sql.rows import FindRows, KeyedStatement, UpsertRows
 
@@ -198,7 +198,7 @@ class WaitRollup:
                     rest[by_day] = rest[by_month] = (month, *group)
                     # A place is the only one of its day: nothing else is added to it here.
                     rows[by_day] = buckets
-                    _add_in_days(rows.setdefault(by_month, {}), buckets)
+                    _add(rows.setdefault(by_month, {}), _by_days(buckets))
         if not rows:
             return
         known = {tuple(key): packed for *key, packed in self._find.find(connection, rows)}
@@ -278,17 +278,22 @@ def _by_measure(waits: Buckets) -> dict[str, Buckets]:
 
 
 def _add(buckets: Buckets, more: Buckets) -> None:
+    if not buckets:
+        buckets.update(more)
+        return
+    known = buckets.get
     for key, sums in more.items():
-        buckets[key] = buckets.get(key, 0) + sums
+        buckets[key] = known(key, 0) + sums
 
 
-def _add_in_days(buckets: Buckets, more: Buckets) -> None:
-    for key, sums in more.items():
+def _by_days(more: Buckets) -> Buckets:
+    """Return the buckets of a day as those of a month are: with the day in the place of the hour."""
+    found = dict(more)
+    for key, sums in [(key, found.pop(key)) for key in goes_on(more)]:
         whole, into = in_days(key)
-        if into:
-            # Rounded, for a sum that is taken out counts down on both sides.
-            sums += into * (sums + _HALF >> 80)  # noqa: PLW2901 -- the same sum, told from another beginning
-        buckets[whole] = buckets.get(whole, 0) + sums
+        # Rounded, for a sum that is taken out counts down on both sides.
+        found[whole] = found.get(whole, 0) + sums + into * (sums + _HALF >> 80)
+    return found
 
 
 def _deleting_empty(table: Table, key: Sequence[str]) -> KeyedStatement:

@@ -104,6 +104,13 @@ def test_opportunities_of_void_handoffs_are_found_by_an_index_of_these_alone() -
 
 
 @pytest.mark.usefixtures("on_sqlite")
+def test_opportunities_with_a_touchpoint_are_found_by_their_names() -> None:
+    def asked(ledger: Ledger, connection: Connection) -> None:
+        Figures(Queries(ledger.tables)).query(connection, "P15.influenced", _question(), None)
+
+    assert "SEARCH opportunity_fact USING INDEX sqlite_autoindex_opportunity_fact_1" in _plans(asked)
+
+
 def test_of_many_handoffs_only_buckets_are_read() -> None:
     plans = _plans(_waits)
 
