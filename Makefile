@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# Each run starts some hundred processes and four workers: without bytecode kept each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup proto proto-check fmt lint unit test thorough prove faults bench demo check
 
 help:        ## Show this help

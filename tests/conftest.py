@@ -1,5 +1,6 @@
 """What every test may need: the system packages some of them want."""
 
+import gc
 import os
 import shutil
 
@@ -12,6 +13,10 @@ from tests.builders.thorough import THOROUGH
 # Explaining a failure traces every line from the first example on, which makes all of them much slower.
 settings.register_profile("plain", phases=[phase for phase in Phase if phase is not Phase.explain])
 settings.load_profile("plain")
+
+# What is imported and collected stays to the end: looking through it again and again for garbage is a
+# quarter of the collection, and as much with each large test.
+gc.disable()
 
 _PROGRAMS = {
     "chromium": "chromium",
@@ -44,6 +49,12 @@ def each_store_if_thorough(request: pytest.FixtureRequest, monkeypatch: pytest.M
 def on_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the test on SQLite whatever the environment names: it asks the database about itself."""
     monkeypatch.setenv(STORE_VARIABLE, Store.SQLITE)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

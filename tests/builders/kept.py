@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smarketing.sql import Database, open_database
 from tests.builders.stores import Store, a_url, store
+from tests.builders.templates import fill_migrated
 
 __all__ = ["a_kept_database", "a_lasting_url", "a_url_for"]
 
@@ -16,8 +17,11 @@ _until_the_end = ExitStack()
 
 @contextmanager
 def a_lasting_url(migrations: str) -> Iterator[str]:
-    """Give the URL of a new database that is there after a restart; empty for a file in the data folder."""
-    if store() is Store.SQLITE:
+    """Give the URL of a new database that is there after a restart: at the newest schema of `migrations`.
+
+    Without them it is empty, and the URL too for a file in the data folder.
+    """
+    if store() is Store.SQLITE and not migrations:
         yield ""
         return
     with a_url(migrations) as url:
@@ -33,9 +37,13 @@ def a_url_for(data_dir: Path) -> str:
 
 
 def a_kept_database(migrations: str) -> Database:
-    """Return a new database of the store in use, at the newest schema or ready to be migrated."""
+    """Return a new database of the store in use, at the newest schema; SQLite's is in memory."""
     place = ExitStack()
-    database = open_database(place.enter_context(a_url(migrations)))
+    if store() is Store.SQLITE:
+        database = Database.in_memory()
+        fill_migrated(database, migrations)
+    else:
+        database = open_database(place.enter_context(a_url(migrations)))
     engines = (database.reader_engine, database.writer_engine)
 
     def drop() -> None:

@@ -30,7 +30,7 @@ from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.businesstime import BusinessTime, Calendar
 from smarketing.eventlog.directory import fold_events
 from smarketing.sql import Database, from_micros
-from smarketing.sql.migrate import migrate
+from smarketing.sql.migrate import migrate, schema_revision
 from tests.builders.kept import a_kept_database
 
 LEADS_LOG = "11111111-1111-1111-1111-111111111111"
@@ -118,7 +118,10 @@ class Engine:
     position: int = 0
 
     def __post_init__(self) -> None:
-        migrate(self.database, "services.sla.store.migrations")
+        with self.database.reading() as connection:
+            is_new = not schema_revision(connection)
+        if is_new:
+            migrate(self.database, "services.sla.store.migrations")
         self.make_calendar(Calendar.of("Asia/Seoul", _HOURS))
         self.staff()
 

@@ -1,20 +1,20 @@
-"""Which database the services of a test store in: SQLite in memory, or PostgreSQL with STORE=postgresql.
+"""Which database the services of a test store in: SQLite, or PostgreSQL with STORE=postgresql.
 
 Suites about what is stored run on both; all others on SQLite, unless the environment says otherwise.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, Row, inspect, text
+from sqlalchemy import Connection, Row, inspect, make_url, text
 
 from smarketing.sql import Database, migrate, open_database
-from tests.builders import postgres
+from tests.builders import postgres, templates
 
 STORE_VARIABLE: Final = "STORE"
 
@@ -35,16 +35,17 @@ def store() -> Store:
 def a_url(migrations: str = "") -> Iterator[str]:
     """Give the URL of a new database: an empty one, or one at the newest schema of a service's `migrations`.
 
-    In memory there is nothing to prepare: whoever opens it migrates it.
+    An empty one of SQLite is in memory, and as many as open it have one each.
     """
     if store() is Store.SQLITE:
-        yield "sqlite://"
+        with templates.a_migrated_file(migrations) if migrations else nullcontext("sqlite://") as url:
+            yield url
         return
     template = "template0"
     if migrations:
         template = postgres.template(migrations.replace(".", "_"), partial(_migrated, migrations))
     with postgres.database(template) as url:
-        yield url
+        yield _in_schema(url, migrations) if migrations else url
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def a_database(name: str, prepare: Callable[[Connection], None]) -> Iterator[Dat
     """Give a new database in which `prepare` made tables; what goes by one `name` is always made alike."""
     if store() is Store.SQLITE:
         with Database.in_memory() as database:
-            _prepared(database, prepare)
+            templates.fill(database, name, lambda template: _prepared(template, prepare))
             yield database
         return
     template = postgres.template(name, partial(_prepared_at, prepare))
@@ -72,8 +73,14 @@ def skip_unless_sqlite(reason: str) -> None:
         pytest.skip(reason)
 
 
+def _in_schema(url: str, migrations: str) -> str:
+    """Name the schema that the service of these migrations keeps to by itself."""
+    service = migrations.split(".")[1]
+    return make_url(url).update_query_dict({"schema": service}).render_as_string(hide_password=False)
+
+
 def _migrated(migrations: str, url: str) -> None:
-    with open_database(url) as database:
+    with open_database(_in_schema(url, migrations)) as database:
         migrate(database, migrations)
 
 
