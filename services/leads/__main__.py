@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -472,9 +472,14 @@ class _Composition:
 def _mappings(config: LeadsConfig) -> dict[str, WebhookMapping]:
     try:
         own = {} if config.mappings_dir is None else read_webhook_mappings(config.mappings_dir)
-        return {**read_webhook_mappings(_SHIPPED_MAPPINGS), **own}
+        return {**_shipped_mappings(), **own}
     except FileFaulty as faulty:
         raise StartRefused(str(faulty)) from None
+
+
+@cache
+def _shipped_mappings() -> Mapping[str, WebhookMapping]:
+    return read_webhook_mappings(_SHIPPED_MAPPINGS)
 
 
 def _credentials(token: Path) -> tuple[tuple[str, str], ...]:

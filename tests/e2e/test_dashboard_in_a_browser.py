@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from smarketing.server.http import HttpHost
 from smarketing.server.settings import ServerConfig
 from tests.contract.web.board import a_board, token_of
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="module")]
 
 _ARGUMENTS = [
     "--headless=new",
@@ -51,27 +52,39 @@ class Visit:
         await self.page.wait_for_selector("#scorecard")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Start one browser for all tests here: each visits in a context of its own, which holds all it keeps."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
 @asynccontextmanager
-async def _visit(folder: Path, *, width: int = 1280, scheme: str = "light") -> AsyncIterator[Visit]:
-    async with a_board(folder) as board, async_playwright() as playwright:
+async def _visit(
+    browser: Browser, folder: Path, *, width: int = 1280, scheme: str = "light"
+) -> AsyncIterator[Visit]:
+    async with a_board(folder) as board:
         host = HttpHost(ServerConfig(http_listen="127.0.0.1:0", data_dir=folder), board.app)
         serving = asyncio.ensure_future(host.run())
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        context = await browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            locale="en-US",
+        )
         try:
-            context = await browser.new_context(
-                viewport={"width": width, "height": 900},
-                color_scheme="dark" if scheme == "dark" else "light",
-                locale="en-US",
-            )
             yield Visit(await context.new_page(), f"http://127.0.0.1:{host.port}")
         finally:
-            await browser.close()
+            await context.close()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
 
-async def test_who_signs_in_sees_both_scorecards_and_charts_that_are_drawn(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_who_signs_in_sees_both_scorecards_and_charts_that_are_drawn(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with _visit(browser, tmp_path) as visit:
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
 
@@ -84,8 +97,8 @@ async def test_who_signs_in_sees_both_scorecards_and_charts_that_are_drawn(tmp_p
         assert any(mark["width"] > 50 for mark in marks)
 
 
-async def test_the_page_is_quiet_and_asks_nobody_but_its_own_server(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_the_page_is_quiet_and_asks_nobody_but_its_own_server(browser: Browser, tmp_path: Path) -> None:
+    async with _visit(browser, tmp_path) as visit:
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.wait_for_load_state("networkidle")
@@ -96,8 +109,10 @@ async def test_the_page_is_quiet_and_asks_nobody_but_its_own_server(tmp_path: Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_nothing_seriously_keeps_anybody_from_reading_it(tmp_path: Path, scheme: str) -> None:
-    async with _visit(tmp_path, scheme=scheme) as visit:
+async def test_nothing_seriously_keeps_anybody_from_reading_it(
+    browser: Browser, tmp_path: Path, scheme: str
+) -> None:
+    async with _visit(browser, tmp_path, scheme=scheme) as visit:
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
@@ -112,8 +127,10 @@ async def test_nothing_seriously_keeps_anybody_from_reading_it(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_sign_in_page_keeps_nobody_out_and_fits_a_phone(tmp_path: Path, scheme: str) -> None:
-    async with _visit(tmp_path, width=320, scheme=scheme) as visit:
+async def test_the_sign_in_page_keeps_nobody_out_and_fits_a_phone(
+    browser: Browser, tmp_path: Path, scheme: str
+) -> None:
+    async with _visit(browser, tmp_path, width=320, scheme=scheme) as visit:
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.fill("#token", "smk_not_a_token")
         await visit.page.click("button")
@@ -129,8 +146,8 @@ async def test_the_sign_in_page_keeps_nobody_out_and_fits_a_phone(tmp_path: Path
     assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
-async def test_who_was_sent_to_sign_in_comes_back_to_the_very_page(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_who_was_sent_to_sign_in_comes_back_to_the_very_page(browser: Browser, tmp_path: Path) -> None:
+    async with _visit(browser, tmp_path) as visit:
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.click("text=한국어")
         await visit.page.fill("#token", token_of("lee"))
@@ -140,8 +157,8 @@ async def test_who_was_sent_to_sign_in_comes_back_to_the_very_page(tmp_path: Pat
         assert visit.page.url == visit.origin + _MARCH.replace("lang=en", "lang=ko")
 
 
-async def test_one_click_turns_the_page_korean_and_keeps_the_period(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_one_click_turns_the_page_korean_and_keeps_the_period(browser: Browser, tmp_path: Path) -> None:
+    async with _visit(browser, tmp_path) as visit:
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.click("text=한국어")
@@ -152,8 +169,10 @@ async def test_one_click_turns_the_page_korean_and_keeps_the_period(tmp_path: Pa
 
 
 @pytest.mark.parametrize("width", [320, 375])
-async def test_on_a_phone_the_page_does_not_move_sideways(tmp_path: Path, width: int) -> None:
-    async with _visit(tmp_path, width=width) as visit:
+async def test_on_a_phone_the_page_does_not_move_sideways(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    async with _visit(browser, tmp_path, width=width) as visit:
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
@@ -161,8 +180,8 @@ async def test_on_a_phone_the_page_does_not_move_sideways(tmp_path: Path, width:
         assert width == await visit.page.evaluate("document.documentElement.scrollWidth")
 
 
-async def test_a_hostile_source_is_read_as_text_and_runs_nothing(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_a_hostile_source_is_read_as_text_and_runs_nothing(browser: Browser, tmp_path: Path) -> None:
+    async with _visit(browser, tmp_path) as visit:
         dialogs: list[str] = []
         visit.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
         await visit.sign_in("lee")
@@ -174,8 +193,8 @@ async def test_a_hostile_source_is_read_as_text_and_runs_nothing(tmp_path: Path)
         assert dialogs == []
 
 
-async def test_signing_out_leaves_no_figure_behind(tmp_path: Path) -> None:
-    async with _visit(tmp_path) as visit:
+async def test_signing_out_leaves_no_figure_behind(browser: Browser, tmp_path: Path) -> None:
+    async with _visit(browser, tmp_path) as visit:
         await visit.sign_in("lee")
         await visit.page.click("text=Sign out")
         await visit.page.wait_for_selector("#token")

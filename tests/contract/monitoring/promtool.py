@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,14 +96,20 @@ def firing_counts_hold(alert: str, case: Case, folder: Path) -> str:
 def _groups_of(alert: str) -> list[dict[str, Any]]:
     """Return the groups with the alert, and in them only what it needs."""
     found = []
-    for path in sorted(RULES.glob("*.rules.yml")):
-        for group in yaml.safe_load(path.read_text())["groups"]:
-            alerts = [rule for rule in group["rules"] if rule.get("alert") == alert]
-            asked = " ".join(rule["expr"] for rule in alerts)
-            needed = [rule for rule in group["rules"] if "record" in rule and rule["record"] in asked]
-            if alerts:
-                found.append({"name": group["name"], "rules": [*needed, *alerts]})
+    for group in _groups():
+        alerts = [rule for rule in group["rules"] if rule.get("alert") == alert]
+        asked = " ".join(rule["expr"] for rule in alerts)
+        needed = [rule for rule in group["rules"] if "record" in rule and rule["record"] in asked]
+        if alerts:
+            found.append({"name": group["name"], "rules": [*needed, *alerts]})
     return found
+
+
+@cache
+def _groups() -> list[dict[str, Any]]:
+    """Return the groups of all files, which each alert is looked up in."""
+    files = (yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.rules.yml")))
+    return [group for file in files for group in file["groups"]]
 
 
 def _replicated(series: Series) -> dict[str, str]:
