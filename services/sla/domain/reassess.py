@@ -47,16 +47,24 @@ def measured_by(
     Raises:
         StateForbids: when the version in force promises nothing of such a handoff, or another kind of thing.
     """
-    # The target and the calendar do not depend on the instant that is looked at.
-    states = evaluate(agreement, calendars, history.timeline, clock.start_time, with_intervals=False)
-    state: ClockState | None = next(
-        (
-            each
-            for each in states
-            if (each.key.commitment, each.key.origin) == (clock.commitment_id, clock.origin)
-        ),
-        None,
-    )
+    state = _state_by(clock, agreement, calendars, history)
     if state is None or state.kind is not clock.kind:
         raise StateForbids(clock.name, "NOT_PROMISED")
     return measured_anew(clock, accord.terms, state, accord.name)
+
+
+def ends_elsewhere_by(
+    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History
+) -> bool:
+    """Tell whether a clock is due at another instant than it was planned for, counted like this."""
+    state = _state_by(clock, agreement, calendars, history)
+    return state is not None and state.due_time != clock.due_time
+
+
+def _state_by(
+    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History
+) -> ClockState | None:
+    # The target, the calendar and the due instant do not depend on the instant that is looked at.
+    states = evaluate(agreement, calendars, history.timeline, clock.start_time, with_intervals=False)
+    key = (clock.commitment_id, clock.origin)
+    return next((each for each in states if (each.key.commitment, each.key.origin) == key), None)

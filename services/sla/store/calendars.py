@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, insert, select
+from sqlalchemy import Connection, Row, and_, exists, insert, select
 
 from services.sla.domain.almanac import Leave, MadeCalendar
 from services.sla.store import schema
@@ -23,6 +23,26 @@ def newest_calendar(connection: Connection, tenant: str, calendar: str) -> MadeC
     """Return the newest version of a calendar; None before the first."""
     found = page_of_calendars(connection, tenant, calendar, limit=1, after=None)
     return found[0] if found else None
+
+
+def calendars_of_older_editions(connection: Connection, edition: str, *, limit: int) -> list[MadeCalendar]:
+    """Return the newest version of some calendars that was made by an older edition of the zone rules."""
+    newer = _calendar.alias()
+    query = (
+        select(_calendar)
+        .where(
+            # Editions are named by year and letter; an older build beside this one takes nothing back.
+            _calendar.c.tzdata_version < edition,
+            ~exists().where(
+                newer.c.tenant == _calendar.c.tenant,
+                newer.c.calendar == _calendar.c.calendar,
+                newer.c.version > _calendar.c.version,
+            ),
+        )
+        .order_by(_calendar.c.tenant, _calendar.c.calendar)
+        .limit(limit)
+    )
+    return [_made(row) for row in connection.execute(query)]
 
 
 def page_of_calendars(

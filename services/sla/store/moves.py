@@ -13,6 +13,9 @@ from services.sla.store import schema
 from services.sla.store.rows import CLOCK_COLUMNS, clock_of
 from smarketing.sql import UpsertRows
 
+ANY_YEAR: Final = 0
+"""Of a move to new rules of a zone, which concerns the clocks alone that end at another instant by them."""
+
 _move: Final = schema.promise_tables.calendar_move
 _clock: Final = schema.clock
 _KEY: Final = ("tenant", "calendar", "year")
@@ -28,10 +31,11 @@ class CalendarMove:
     calendar: str
     """The calendar's id."""
     year: int
+    """Whose holidays were looked through; `ANY_YEAR` when the rules of the zone are others."""
     calendar_version: str
-    """Name of the version with the year's holidays."""
+    """Name of the version to count by."""
     principal: str
-    """Who looked the year through."""
+    """Who caused it."""
     after_due_time: datetime
     """Where it goes on; at first the beginning of the year."""
     after_clock: str = ""

@@ -1,4 +1,8 @@
-"""A year's holidays were looked through: clocks whose due instant was provisional count by them."""
+"""Clocks that are to count by a newer version of their calendar.
+
+A year's holidays were looked through, until which their due instants were provisional; or the rules of the
+calendar's zone are others.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -8,12 +12,12 @@ from services.sla.domain.almanac import MadeCalendar
 from services.sla.domain.history import Told
 from services.sla.domain.holidays import HolidayReview
 from services.sla.domain.pins import Pin
-from services.sla.domain.reassess import measured_by
+from services.sla.domain.reassess import ends_elsewhere_by, measured_by
 from services.sla.domain.recorded import Clock
 from services.sla.domain.refused import StateForbids
 from services.sla.store.archive import Archive
 from services.sla.store.clocks import find_clock
-from services.sla.store.moves import CalendarMove, clocks_behind, end_move, find_move, put_move
+from services.sla.store.moves import ANY_YEAR, CalendarMove, clocks_behind, end_move, find_move, put_move
 from services.sla.store.planning import last_reviewed_year
 from services.sla.store.repinning import repin
 from services.sla.store.tx import ClockMoved, SlaTx
@@ -76,6 +80,8 @@ def _move(tx: SlaTx, move: CalendarMove, clocks: Sequence[Clock]) -> None:
         accord: Accord = accords[clock.agreement_version]
         _, agreement, _ = tx.measuring(accord.name)
         history = histories[clock.handoff]
+        if move.year == ANY_YEAR and not ends_elsewhere_by(clock, agreement, made.pinned(), history):
+            continue
         try:
             pinned = measured_by(clock, accord, agreement, made.pinned(), history)
         except StateForbids:

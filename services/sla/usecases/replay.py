@@ -1,4 +1,4 @@
-"""Look at old handoffs once more, because a version took effect in the past, or a year was looked through."""
+"""Look at old handoffs once more: a version took effect in the past, or a calendar counts otherwise now."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from services.sla.store.moves import find_move
 from services.sla.store.replays import advance_replay, find_replay, next_handoffs
 from services.sla.store.tx import SlaTx
 from services.sla.usecases.moving import move_batch
+from services.sla.usecases.recasting import recast_batch
 from services.sla.usecases.settle import settle
 from smarketing.sql import Connection, StorageError, Writer
 
@@ -38,10 +39,13 @@ class Replayer:
 
     async def run(self) -> None:
         """Replay until cancelled."""
+        is_new = True
         while True:
             try:
-                if await self._writer.read(_is_work_left):
+                if is_new or await self._writer.read(_is_work_left):
                     await self.replay()
+                    # The rules of zones are those of the build: they change with the process alone.
+                    is_new = False
                 self._succeeded()
             except StorageError as error:
                 _log.warning("replay_failed", problem=str(error))
@@ -60,8 +64,9 @@ class Replayer:
         return [self._batch(connection, limit, now) for limit in limits]
 
     def _batch(self, connection: Connection, limit: int, now: datetime) -> int | None:
-        done = replay_batch(connection, self._archive, limit, now=now)
-        return move_batch(connection, self._archive, limit, now=now) if done is None else done
+        batches = (replay_batch, recast_batch, move_batch)
+        done = (batch(connection, self._archive, limit, now=now) for batch in batches)
+        return next((each for each in done if each is not None), None)
 
 
 def _is_work_left(connection: Connection) -> bool:

@@ -219,6 +219,14 @@ def _end_sessions(url: str) -> None:
         )
 
 
+def test_a_commit_waits_for_what_the_server_is_told_to_wait_for(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET synchronous_commit TO 'on'")
+
+    with open_database(url) as database, database.writer_engine.connect() as writing:
+        assert writing.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+
+
 async def test_a_connection_lost_at_the_commit_leaves_the_outcome_unknown_and_says_so(
     replica: Callable[..., Writer],
 ) -> None:

@@ -228,7 +228,8 @@ OWN: Final = (
     Mutant(
         id="N19",
         what="PostgreSQL answers a commit before its disk has it",
-        test="tests/faults/test_second_shape_under_load.py",
+        test="tests/contract/store/test_postgres.py::"
+        "test_a_commit_waits_for_what_the_server_is_told_to_wait_for",
         edits=[
             Edit(
                 path="smarketing/sql/postgres.py",
@@ -333,6 +334,18 @@ OWN: Final = (
                 path="smarketing/eventlog/consumer.py",
                 old="                if self._rest_seconds is None:\n",
                 new="                if stopped is not None:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N28",
+        what="clocks stay planned by the rules of a zone that were known when they started",
+        test="tests/unit/sla_engine/test_new_zone_rules.py",
+        edits=[
+            Edit(
+                path="services/sla/usecases/replay.py",
+                old="(replay_batch, recast_batch, move_batch)",
+                new="(replay_batch, move_batch)",
             )
         ],
     ),

@@ -91,6 +91,7 @@ ROWS: Final = (
         tests=[
             SECOND_SHAPE,
             IMPORT,
+            f"{_SERVER_TESTS}::test_a_commit_waits_for_what_the_server_is_told_to_wait_for",
             f"{_ON_POSTGRES}::test_a_database_that_is_away_makes_nobody_ready_and_nobody_restart",
         ],
         mutants=["N19"],
@@ -319,8 +320,11 @@ ROWS: Final = (
     Planned(
         id="F43",
         fault="new rules of a zone",
-        tests=["tests/unit/smarketing/test_businesstime.py::test_the_edition_of_the_zone_rules_is_known"],
-        missing="running clocks that a new edition would move are not listed, nor planned anew by a job",
+        tests=[
+            "tests/unit/smarketing/test_businesstime.py::test_the_edition_of_the_zone_rules_is_known",
+            f"{_ENGINE}/test_new_zone_rules.py",
+        ],
+        mutants=["N28"],
     ),
     Planned(
         id="F44",
