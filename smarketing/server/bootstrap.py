@@ -82,7 +82,7 @@ class RunningServer:
         await self.set_ready(ready=False)
         await asyncio.sleep(self._config.balancer_wait.total_seconds())
         self._draining.begin()
-        await self._server.stop(self._config.stop_grace.total_seconds())
+        await self._server.stop(self._config.grace_left.total_seconds())
 
 
 async def start_server(

@@ -81,7 +81,7 @@ class ServerConfig:
     balancer_wait: timedelta = timedelta(0)
     """How long to report NOT_SERVING before calls are refused; set it behind a load balancer."""
     stop_grace: timedelta = timedelta(seconds=20)
-    """How long running calls may take to finish after SIGTERM."""
+    """How long running calls may take to finish after SIGTERM, `balancer_wait` included."""
 
     def __post_init__(self) -> None:
         self._check_database()
@@ -110,6 +110,11 @@ class ServerConfig:
             )
         if self.reflection and not is_loopback(self.listen):
             raise ValueError("SMARKETING_REFLECTION is for loopback only; switch it off.")
+
+    @property
+    def grace_left(self) -> timedelta:
+        """How long calls may still run once callers had time to go elsewhere: a second at least, if any."""
+        return max(self.stop_grace - self.balancer_wait, min(self.stop_grace, timedelta(seconds=1)))
 
     @property
     def is_database_remote(self) -> bool:

@@ -21,10 +21,10 @@ import orjson
 from tests.builders.processes import ROOT
 from tests.faults.harness.mutants import MISSING, MUTANTS
 from tests.faults.harness.report import FOLDER, Row, commit, rows, table, versions
-from tests.faults.harness.rows import IMPORT, ROWS, SECOND_SHAPE
+from tests.faults.harness.rows import IMPORT, ROLLING, ROWS, SECOND_SHAPE
 from tests.faults.harness.seeding import Verdict, copied, tried
 
-_APART: Final = ("test_kills.py", SECOND_SHAPE, IMPORT)
+_APART: Final = ("test_kills.py", SECOND_SHAPE, IMPORT, ROLLING)
 _PART_SECONDS: Final = 9 * 60
 _STATE: Final = FOLDER / "state.json"
 
@@ -62,6 +62,8 @@ def second_shape_parts() -> list[Part]:
             found.append(Part(name, [test], environ, writes_row=True))
         if IMPORT in row.tests:
             found.append(Part(f"{row.id} 2 of 2", [IMPORT], environ, writes_row=True))
+        if ROLLING in row.tests:
+            found.append(Part(f"{row.id} 2 of 2", [ROLLING], environ, writes_row=True))
     return found
 
 

@@ -104,6 +104,10 @@ class Fleet(Installation):
             await asyncio.sleep(_POLL_SECONDS)
         return True
 
+    def status(self, service: str) -> int | None:
+        """Return with what a service ended; None while it runs."""
+        return self._processes[service].poll()
+
     async def ready(self, *services: str, seconds: float = _READY_SECONDS) -> None:
         """Return once these, or all, serve."""
         loop = asyncio.get_running_loop()

@@ -67,6 +67,19 @@ class GroundNemesis:
         await self._until(lambda: self._has_come(victim, service), f"{service} is not ready")
         self._note("SIGKILL", f"{service} {number + 1}", began)
 
+    async def restart(self, service: str, number: int) -> float:
+        """Tell a replica to stop, and start it when it has; return how many seconds it took to stop."""
+        victim = self.replicas[number]
+        began = self._now()
+        victim.signal(service, signal.SIGTERM)
+        assert await victim.ended(service, 60), f"{service} does not stop"
+        seconds = wallclock.monotonic() - began[2]
+        assert victim.status(service) == 0, f"{service} ended badly"
+        victim.start(service)
+        await self._until(lambda: victim.is_ready(service), f"{service} is not ready")
+        self._note("SIGTERM", f"{service} {number + 1}", began)
+        return seconds
+
     async def end_transactions(self) -> None:
         """End the database's side of whatever transactions are under way."""
         began = self._now()

@@ -65,6 +65,10 @@ class Load:
     given_up_share: float = 0.0
     """Of the calls, so many are given up within fifty milliseconds, and asked for again."""
     given_up: int = 0
+    retries: RetryPolicy = _ONCE
+    """How the client itself repeats a call; each attempt is in the ledger only when it does not."""
+    call: timedelta = _CALL
+    """How long an attempt, or the client with all of its own, may take."""
     asked: dict[str, leadspb.SubmitLeadRequest] = field(default_factory=dict)
     """Every submission by its request id, to ask again."""
     latencies: list[float] = field(default_factory=list)
@@ -74,9 +78,9 @@ class Load:
 
     async def __aenter__(self) -> Self:
         self.chance = random.Random(f"{self.seed}/{self.name}")
-        self.source = LeadsClient(self.company.of("website"), retries=_ONCE)
-        self.rep = LeadsClient(self.company.of("rosa"), retries=_ONCE)
-        self.manager = LeadsClient(self.company.of("sven"), retries=_ONCE)
+        self.source = LeadsClient(self.company.of("website"), retries=self.retries)
+        self.rep = LeadsClient(self.company.of("rosa"), retries=self.retries)
+        self.manager = LeadsClient(self.company.of("sven"), retries=self.retries)
         return self
 
     async def __aexit__(
@@ -196,7 +200,7 @@ class Load:
             self.ledger.invoke(request_id, kind, key, digest)
             try:
                 async with asyncio.timeout(self._patience_seconds()):
-                    answer = await method(request, _CALL)
+                    answer = await method(request, self.call)
             except TimeoutError:
                 self.given_up += 1
                 self.ledger.info(request_id, "given up")

@@ -38,6 +38,7 @@ class Planned:
 
 
 SECOND_SHAPE: Final = "tests/faults/test_second_shape_under_load.py"
+ROLLING: Final = "tests/faults/test_rolling_restart.py"
 IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
 _SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
 _CLUSTER: Final = f"{_BUS}/test_cluster.py"
@@ -408,10 +409,11 @@ ROWS: Final = (
         fault="SIGTERM under load and open streams",
         tests=[
             f"{_GIVEN_UP}::test_a_service_told_to_stop_under_load_answers_what_it_began_and_ends_in_time",
+            ROLLING,
+            "tests/contract/client/test_rolling_restart.py",
             f"{_SERVER}/test_overload_and_drain.py",
         ],
         mutants=["N17"],
-        missing="no failed call at all needs a second replica",
     ),
     Planned(
         id="F59",

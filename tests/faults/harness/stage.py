@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from smarketing import wallclock
 from smarketing.api.sla.v1 import sla_pb2 as slapb
@@ -57,9 +57,11 @@ class Stage:
     loads: list[Load] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
-    async def load(self, name: str, *, share: float, peak_seconds: float = 2.0) -> AsyncIterator[Load]:
+    async def load(
+        self, name: str, *, share: float, peak_seconds: float = 2.0, **settings: Any
+    ) -> AsyncIterator[Load]:
         """Measure the peak, then keep up a load of so much of it; when it ends every call has an answer."""
-        async with Load(self.company, self.ledger, self.seed, name) as load:
+        async with Load(self.company, self.ledger, self.seed, name, **settings) as load:
             self.loads.append(load)
             peak = await load.peak(peak_seconds)
             load.rate, load.of_peak = max(2.0, share * peak), peak

@@ -1,5 +1,6 @@
 """Where a service stores, by what an operator set."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,13 @@ def test_what_is_no_url_is_refused() -> None:
 def test_a_database_that_is_none_of_ours_is_refused_when_it_is_opened() -> None:
     with pytest.raises(DatabaseUnsupported, match="mysql"):
         open_database(settings(database_url="mysql://app@db/smarketing").database_of("sla"))
+
+
+@pytest.mark.parametrize(
+    ("wait", "grace", "left"), [(0, 20, 20), (5, 20, 15), (20, 20, 1), (30, 20, 1), (0, 0, 0), (5, 0, 0)]
+)
+def test_calls_have_what_is_left_of_the_grace_when_callers_went_elsewhere(
+    wait: int, grace: int, left: int
+) -> None:
+    config = ServerConfig(balancer_wait=timedelta(seconds=wait), stop_grace=timedelta(seconds=grace))
+    assert config.grace_left == timedelta(seconds=left)
