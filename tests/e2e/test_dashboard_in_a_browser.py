@@ -27,6 +27,7 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 _MARCH = "/?period=custom&from=2026-03-01&to=2026-03-31&lang=en"
+_QUALITY = f"/reports/lead-quality{_MARCH[1:]}"
 _CHARTS = "[...document.querySelectorAll('svg[role=img]')].map(svg => svg.getBoundingClientRect())"
 _MARKS = """
 [...document.querySelectorAll('rect.fill, rect.step, path.line')].map(mark => mark.getBoundingClientRect())
@@ -116,11 +117,13 @@ async def test_nothing_seriously_keeps_anybody_from_reading_it(
         await visit.sign_in("lee")
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
-        results = await Axe().run(visit.page)
+        first = await Axe().run(visit.page)
+        await visit.page.goto(visit.origin + _QUALITY)
+        report = await Axe().run(visit.page)
 
     serious = [
         (found["id"], found["nodes"][0]["html"])
-        for found in results.response["violations"]
+        for found in first.response["violations"] + report.response["violations"]
         if found["impact"] in ("serious", "critical")
     ]
     assert serious == []
@@ -177,6 +180,8 @@ async def test_on_a_phone_the_page_does_not_move_sideways(
         await visit.page.goto(visit.origin + _MARCH)
         await visit.page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
 
+        assert width == await visit.page.evaluate("document.documentElement.scrollWidth")
+        await visit.page.goto(visit.origin + _QUALITY)
         assert width == await visit.page.evaluate("document.documentElement.scrollWidth")
 
 
