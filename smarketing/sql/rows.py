@@ -13,7 +13,7 @@ Values are ordered as the columns are and pass through the columns' types, as in
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from sqlalchemy import Column, Connection, Dialect, Table
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +28,6 @@ _WIDEST: Final = 256
 _MOST_PARAMETERS: Final = 30_000
 _NULL: Final = math.nan
 """SQLite keeps NULL for it; for a None its driver looks for an adapter, a microsecond each time."""
-_PLACEHOLDERS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
 class InsertRows:
@@ -258,8 +257,9 @@ def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:
     if not connection.in_transaction():
         connection.begin()
     driver = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
-    if connection.dialect.name == "sqlite":
+    is_sqlite = connection.dialect.name == "sqlite"
+    cursor: Any = connection.connection.cursor() if is_sqlite else _raw_cursor(connection)
+    if is_sqlite:
         values = tuple([_NULL if value is None else value for value in values])
     try:
         cursor.execute(sql, values)
@@ -269,6 +269,16 @@ def _execute(connection: Connection, sql: str, values: tuple[Any, ...]) -> Any:
             sql, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
     return cursor
+
+
+def _raw_cursor(connection: Connection) -> Any:
+    """Return a cursor of PostgreSQL's driver that takes statements as they are.
+
+    Its usual ones look for placeholders in the text, at every execution of a statement as wide as ours.
+    """
+    from psycopg import RawCursor
+
+    return RawCursor(cast("Any", connection.connection.driver_connection))
 
 
 def _widths(columns: int) -> list[int]:
@@ -288,13 +298,16 @@ def _matches(table: Table, key: Sequence[Column[Any]]) -> str:
 
 
 def _values(dialect: Dialect, columns: Sequence[Column[Any]], width: int, *, typed: bool = False) -> str:
-    mark = _PLACEHOLDERS[dialect.paramstyle]
-    row = f"({', '.join([mark] * len(columns))})"
-    if not typed:
+    if dialect.name == "sqlite":
+        row = f"({', '.join('?' * len(columns))})"
         return ", ".join([row] * width)
-    compiler = dialect.type_compiler_instance
-    casts = (f"CAST({mark} AS {compiler.process(column.type)})" for column in columns)
-    return ", ".join([f"({', '.join(casts)})", *[row] * (width - 1)])
+    marks = [f"${number}" for number in range(1, width * len(columns) + 1)]
+    if typed:
+        compiler = dialect.type_compiler_instance
+        for number, column in enumerate(columns):
+            marks[number] = f"CAST({marks[number]} AS {compiler.process(column.type)})"
+    rows = (marks[first : first + len(columns)] for first in range(0, len(marks), len(columns)))
+    return ", ".join(f"({', '.join(row)})" for row in rows)
 
 
 def _quoted(dialect: Dialect, column: Column[Any]) -> str:
