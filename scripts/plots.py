@@ -18,6 +18,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 WIDTH: Final = 760
+BAR: Final = 240
 STEPS: Final = ("0.25", "0.5", "0.8", "1.0")
 LINES: Final = (("p50_ms", "p50", "stage-1"), ("p99_ms", "p99", "stage-2"), ("p999_ms", "p99.9", "stage-3"))
 PARTS: Final = (("peak", "peak"), ("2", "2 × peak"), ("5", "5 × peak"))
@@ -140,15 +141,15 @@ def _goodput(top: float, label: str, of: Mapping[str, Any] | None, largest: floa
         yield _text(100, top, "not measured", "quiet")
         return
     goodput = of["goodput_per_second"]
-    yield f'<rect class="track bar" x="100" y="{top - 11:.1f}" width="300" height="14" rx="3"/>'
-    width = 300 * goodput / largest
+    yield f'<rect class="track bar" x="100" y="{top - 11:.1f}" width="{BAR}" height="14" rx="3"/>'
+    width = BAR * goodput / largest
     yield f'<rect class="stage-2 bar" x="100" y="{top - 11:.1f}" width="{width:.1f}" height="14" rx="3"/>'
     said = f"{goodput:,.0f}/s"
     if of.get("refused_share"):
-        said += f" · refused {of['refused_share']:.0%}, p99 of refusals {_milliseconds(of['refused_p99_ms'])}"
+        said += f" · refused {of['refused_share']:.0%} (p99 {_milliseconds(of['refused_p99_ms'])})"
     if of.get("failed"):
-        said += f" · {of['failed']:,} unanswered or failed"
-    yield _text(410, top, said, "quiet")
+        said += f" · {of['failed']:,} failed"
+    yield _text(350, top, said, "quiet")
 
 
 def replicas(bench: Bench) -> str | None:
@@ -162,8 +163,8 @@ def replicas(bench: Bench) -> str | None:
     for nth, (in_flight, count, of) in enumerate(rows):
         top = 70.0 + 28 * nth
         parts.append(_text(20, top, f"{count} replica{'s' * (count != '1')}, {in_flight} in flight", "quiet"))
-        width = 240 * of["goodput_per_second"] / largest
-        parts.append(f'<rect class="track bar" x="190" y="{top - 11:.1f}" width="240" height="14" rx="3"/>')
+        width = BAR * of["goodput_per_second"] / largest
+        parts.append(f'<rect class="track bar" x="190" y="{top - 11:.1f}" width="{BAR}" height="14" rx="3"/>')
         parts.append(
             f'<rect class="stage-2 bar" x="190" y="{top - 11:.1f}" width="{width:.1f}" height="14" rx="3"/>'
         )
@@ -192,7 +193,7 @@ def _when(of: Mapping[str, Any]) -> str:
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value / 1000:g} s" if value >= 1000 else f"{value:.3g} ms"
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -79,10 +79,11 @@ class Ours:
     def prepare(self) -> None:
         """Wait until it serves, give it reps to route to, and get a token for a marketing system."""
         operator = self._data / "tokens" / "operator.token"
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not operator.exists():
             if self._process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"leads did not start: see {self._log.name}")
+                said = Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+                raise RuntimeError(f"leads did not start: {said[-2000:]}")
             time.sleep(0.05)  # another process writes it, and tells nobody
         self.token = asyncio.run(self._prepare(self.operator_token))
 

@@ -64,10 +64,10 @@ def test_bars_are_as_long_as_what_was_kept_and_say_what_was_refused() -> None:
     root = drawn(plots.overload(a_bench(sqlite=a_shape(**over))))
 
     bars = [each for each in root.iter(f"{SVG}rect") if each.get("class") == "stage-2 bar"]
-    assert [float(bar.get("width", "0")) for bar in bars] == [300, 150, 75]
+    assert [float(bar.get("width", "0")) for bar in bars] == [plots.BAR, plots.BAR / 2, plots.BAR / 4]
     said = " ".join(texts(root))
-    assert "refused 25%, p99 of refusals 12 ms" in said
-    assert "3 unanswered or failed" in said
+    assert "refused 25% (p99 12 ms)" in said
+    assert "3 failed" in said
 
 
 def test_a_part_that_was_not_measured_is_said_to_be_missing() -> None:
@@ -83,7 +83,7 @@ def test_replicas_are_drawn_beside_one_another_with_how_long_somebody_wrote() ->
     root = drawn(plots.replicas({"replicas": {"in_flight": {"64": {"1": one, "2": two}}}}))
 
     bars = [each for each in root.iter(f"{SVG}rect") if each.get("class") == "stage-2 bar"]
-    assert [float(bar.get("width", "0")) for bar in bars] == [160, 240]
+    assert [float(bar.get("width", "0")) for bar in bars] == [plots.BAR * 2 / 3, plots.BAR]
     assert any("300/s · turn held 90%" in text for text in texts(root))
 
 
