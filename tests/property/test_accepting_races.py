@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from sqlalchemy import text
 
 from services.leads.domain.errors import LeadError
 from services.leads.domain.handoff import Handoff
@@ -127,9 +128,9 @@ async def owners_told(house: House, handoff: HandoffId) -> list[tuple[str, str]]
     """Return the owner and offer of every acceptance in the log."""
 
     def read(connection: Any) -> list[tuple[str, str]]:
-        found = connection.exec_driver_sql(
-            "SELECT payload FROM event_log WHERE subject = ? AND payload_type = ?",
-            (handoff.name, leadeventspb.HandoffAccepted.DESCRIPTOR.full_name),
+        found = connection.execute(
+            text("SELECT payload FROM event_log WHERE subject = :subject AND payload_type = :type"),
+            {"subject": handoff.name, "type": leadeventspb.HandoffAccepted.DESCRIPTOR.full_name},
         )
         payloads = [leadeventspb.HandoffAccepted.FromString(payload) for (payload,) in found]
         return [(payload.owner, payload.offer) for payload in payloads]
