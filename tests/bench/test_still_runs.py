@@ -25,7 +25,7 @@ from tests.bench import (
     on_postgres,
     open_loop,
 )
-from tests.bench.loading import end_loaders
+from tests.bench.loading import closed_loop, end_loaders
 from tests.bench.ours import Ours
 from tests.bench.requests import submission, unary_requests
 from tests.bench.shapes import Running
@@ -117,7 +117,7 @@ def test_the_rival_keeps_a_lead_on_postgresql() -> None:
 
 
 def test_copies_of_leads_are_whole_and_the_log_has_no_holes(ours: Ours, folder: Path) -> None:
-    growth.fill(ours, 20)
+    closed_loop(Running([ours], None).loaded, in_flight=20, seconds=0.2, most=20, loaders=1)
     ours.stop()
     path = next((folder / "ours").glob("*.db"))
     connection = sqlite_driver().connect(str(path))
