@@ -61,7 +61,9 @@ def load_keys(path: Path) -> KeyRing:
         ValueError: the file holds something else.
     """
     content = path.read_bytes() if path.exists() else b""
-    if not content.startswith(b"{"):
+    # A first key is 32 bytes of chance, and one of 256 begins like the file of several; their text is ASCII.
+    is_first_key = len(content) == _KEY_BYTES and not content.isascii()
+    if is_first_key or not content.startswith(b"{"):
         return KeyRing.of_master(load_or_make_key(path))
     try:
         told = orjson.loads(content)

@@ -85,6 +85,17 @@ def test_everything_opens_with_the_new_key_and_nothing_with_the_former(
     assert not any(copy in each for copy in old_copies for each in files)
 
 
+def test_a_first_key_that_chance_began_with_a_brace_is_read_as_the_key_it_is(tmp_path: Path) -> None:
+    keys = tmp_path / "master.key"
+    keys.write_bytes(b"{" + bytes(range(0xE0, 0xFF)))
+    sealer = Sealer(load_keys(keys))
+
+    key = sealer.new_key("default/lead")
+    again = Sealer(load_keys(keys)).open_key(key.wrapped, "default/lead")
+
+    assert again.unseal(key.seal(b"Ada")) == b"Ada"
+
+
 @pytest.mark.parametrize("steps", range(1, 6))
 def test_a_rotation_that_was_killed_is_gone_on_with(database: Database, tmp_path: Path, steps: int) -> None:
     keys, file = tmp_path / "master.key", tmp_path / "leads.db"
