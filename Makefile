@@ -67,7 +67,7 @@ lint: setup ## ruff, mypy, import rules
 unit: setup ## Unit and property tests alone (< 60 s)
 	$(BIN)/pytest tests/unit tests/property -n 2
 
-test: setup ## Unit, property, contract, end to end, a few faults; not what takes minutes by itself (< 8 min on two quiet cores)
+test: setup ## Unit, property, contract, end to end, a few faults; not what takes minutes by itself (< 11 min on two quiet cores)
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
 
 thorough: setup ## All that test runs, what takes minutes, and each suite of calls on both stores and engines
