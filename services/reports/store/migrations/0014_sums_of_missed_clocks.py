@@ -70,7 +70,7 @@ def upgrade() -> None:
     )
     op.add_column("waiting_rollup", Column("agreement_version", Text))
     columns = (
-        *("tenant", "start_time", "kind", "basis", "agreement_version", "team", "state"),
+        *("tenant", "kind", "basis", "start_time", "agreement_version", "team", "state"),
         *("stop_time", "pause_time", "original_due_time", "due_time"),
     )
     where = text(_APART)
