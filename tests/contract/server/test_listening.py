@@ -99,6 +99,6 @@ async def test_a_taken_port_is_not_shared():
 
 async def test_a_certificate_that_cannot_be_read_is_named(tmp_path):
     missing = tmp_path / "missing.pem"
+    config = ServerConfig(tls_certificate=missing, tls_key=missing)
     with pytest.raises(StartRefused, match=r"missing\.pem"):
-        config = ServerConfig(tls_certificate=missing, tls_key=missing)
         listen(new_server(config), "127.0.0.1:0", config.tls)
