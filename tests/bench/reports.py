@@ -4,6 +4,7 @@ The scans read the facts, in SQLite as they lie in our own file and in DuckDB as
 what the answer says; where they say anything else, the bench fails. BENCH_HANDOFFS says how many there are.
 """
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ from tests.builders.reports import TENANT
 __all__ = ["reports"]
 
 HANDOFFS = int(os.environ.get("BENCH_HANDOFFS", "1000000"))
-CALLS = 100
+CALLS = 200
 PATIENCE_SECONDS = 10.0
 GOAL_MS = 50.0
 GOAL_TO_SCAN = 100.0
@@ -46,6 +47,8 @@ NOW = datetime(2026, 2, 2, tzinfo=UTC)
 FIRST = datetime(2025, 3, 31, 15, tzinfo=UTC)
 LAST = datetime(2025, 6, 30, 15, tzinfo=UTC)
 QUARTER = Period.of(datetime(2025, 4, 1, tzinfo=UTC).date(), datetime(2025, 7, 1, tzinfo=UTC).date())
+
+_SPEED = "speed to lead (S11) alone"
 
 Call = Callable[[Connection], Any]
 Results = dict[str, Any]
@@ -110,6 +113,16 @@ def _fill(path: Path, tables: Tables) -> float:
 
 
 def _measured(database: Database, tables: Tables, filled: float) -> Results:
+    # As a service does once it is started: what made the year up is not looked through meanwhile.
+    gc.collect()
+    gc.freeze()
+    try:
+        return _asked_of(database, tables, filled)
+    finally:
+        gc.unfreeze()
+
+
+def _asked_of(database: Database, tables: Tables, filled: float) -> Results:
     figures = Figures(Queries(tables))
     seen = {name: _timed(database, call) for name, call in _calls(figures).items()}
     kpis = _kpis(database, figures)
@@ -169,6 +182,7 @@ def _calls(figures: Figures) -> Mapping[str, Call]:
         "response times by source": lambda connection: figures.response_times(
             connection, _question(Dimension.SOURCE)
         ),
+        _SPEED: lambda connection: figures.query(connection, "S11", _question(), None),
     } | {matter.value: partial(_report, figures, sections) for matter, sections in REPORTS.items()}
 
 
@@ -231,11 +245,11 @@ def _scans(database: Database, figures: Figures) -> dict[str, dict[str, float]]:
         ),
     }
     found = {name: _beside(database, beside, *each) for name, each in asked.items()}
-    return found | {"response times": _waits_beside(database, beside, figures)}
+    return found | {_SPEED: _waits_beside(database, beside, figures)}
 
 
 def _waits_beside(database: Database, beside: Any, figures: Figures) -> dict[str, float]:
-    """Time the scan of one of the three measures; its median may differ by what a bucket is wide."""
+    """Time one of the three measures and its scan; the median may differ by what a bucket is wide."""
     scan = _WAITS.replace("_fact WHERE", "_fact NOT INDEXED WHERE")
     with database.reading() as connection:
         ours = figures.query(connection, "S11", _question(), None)[0].figure.duration or 0
@@ -245,7 +259,7 @@ def _waits_beside(database: Database, beside: Any, figures: Figures) -> dict[str
         if abs(ours - exact) > exact / 32:
             raise RuntimeError(f"the scan says {exact}, we say {ours}")
     return {
-        "ours_ms": _timed(database, lambda connection: figures.response_times(connection, _question()), 20)[
+        "ours_ms": _timed(database, lambda connection: figures.query(connection, "S11", _question(), None))[
             "p50_ms"
         ],
         **_scan_times(database, beside, _WAITS, scan),
