@@ -31,7 +31,7 @@ from tests.faults.harness.stage import Stage, a_stage
 from tests.faults.test_second_shape_under_load import SEED, Field, judged, known_by_both
 
 ROUNDS: Final = 3 if FULL_FAULTS else 1
-SHARE: Final = 0.2
+SHARE: Final = 0.4
 """Of the peak: a service that starts takes the machine for some seconds from those who answer."""
 LONGEST_STOP_SECONDS: Final = 25.0
 FOUND_AGAIN_SECONDS: Final = 3.0
