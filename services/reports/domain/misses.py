@@ -123,7 +123,7 @@ def _undone(seen: SeenHandoff, paused: int) -> list[Miss]:
         marks.append(max(marks[-1], time))
     source, routing, offered = (*_between(marks), 0, 0)[:3]
     if len(marks) == _ALL_MARKS:
-        found = _since(MissKind.OWNED, seen.accept_time or 0)._replace(paused=paused)
+        found = _since(MissKind.OWNED, marks[-1])._replace(paused=paused)
     else:
         kind = (MissKind.ROUTING, MissKind.OFFERED)[len(marks) - 2]
         found = Miss(kind, number=marks[-1] // _SECOND)

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal_column, not_, select
 from sqlalchemy.sql.selectable import FromClause
 
+from services.reports.domain.deals import WON
 from services.reports.domain.figures import Figure, Undefined, half_even
 from services.reports.domain.forecast_kpis import CATEGORIES, LEAD_DAYS
 from services.reports.domain.funnel import MARKETING_SOURCED_EXCLUDES, Stage
@@ -158,8 +159,16 @@ class Forecasts:
         return found
 
     def _won(self, connection: Connection, question: Question, period: Period | None) -> Sums:
+        """Return what was won in a period; a win whose handoff became void later was never to come either."""
         asked = replace(question, group_by=(), period=period)
-        return self._queries.amounts(connection, asked, Stage.WON.value).get((), {})
+        won = dict(self._queries.amounts(connection, asked, Stage.WON.value).get((), {}))
+        days, deal = self._queries.days(connection, question.tenant), self._tables.opportunity_fact.c
+        void = void_deals(self._tables, question.tenant, deal.close_time, deal.currency, deal.minor_units)
+        for close_time, currency, minor_units in connection.execute(void.where(deal.state == WON)):
+            if currency in won and (period is None or period.first <= days.day_of(close_time) < period.last):
+                items, known = won[currency]
+                won[currency] = (items - 1, known - minor_units)
+        return {currency: sums for currency, sums in won.items() if sums[0]}
 
     def _forecast(self, connection: Connection, question: Question, period: Period, instant: Micros) -> Sums:
         step = self._tables.opportunity_step

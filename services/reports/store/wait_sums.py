@@ -1,7 +1,9 @@
 """Reads waits from the sums that hold them: as many numbers as buckets, however many handoffs there are.
 
 The sums of a month tell the day on which those who still wait began, those of a day the hour. So months are
-read where a day is little beside the wait, one part in 32 of it, and days where somebody may be younger.
+read where a day is little beside the time since submission, one part in 32 of it, and days where somebody
+may be younger. A wait that began later than its handoff, at an offer or a stage, is told by the middle of
+the UTC day on which it began: what still goes on of it may be off by up to a day, once it is that old.
 """
 
 from collections.abc import Iterator

@@ -165,6 +165,28 @@ def test_sums_say_of_few_clocks_what_the_clocks_say(asked: Asked) -> None:
     assert summed == single
 
 
+def test_who_had_it_before_it_was_ever_offered_counts_its_time_once() -> None:
+    with a_ledger() as ledger:
+        ledger.sla(_OFFICE, _AGREED)
+        ledger.leads(
+            submitted(1, at()),
+            Accepted(TENANT, handoff(1), at() + _HOUR, "", "kim", ""),
+            Offered(TENANT, handoff(1), at() + 5 * _HOUR, "o1", "ann", ""),
+        )
+        ledger.sla(
+            clock_event(ClockChange.STARTED, at(), 1, start_time=at()),
+            clock_event(ClockChange.BREACHED, at() + 8 * _HOUR, 1, start_time=at()),
+        )
+        with ledger.database.reading() as connection:
+            queries = Queries(ledger.tables)
+            summed = dict(_parts(connection, queries, _question()))
+            single = dict(DelayQueries(queries).parts(connection, _question()))
+
+    for part in ("routing", "offered", "source"):
+        assert summed[part,].numerator == single[part,].numerator
+    assert summed["routing",].denominator == single["routing",].denominator
+
+
 def _plain(found: Any) -> Any:
     """Return figures as they are, and waits by how many there are of each."""
     if not isinstance(found, dict):

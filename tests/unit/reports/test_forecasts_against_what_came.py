@@ -53,6 +53,21 @@ def test_a_month_that_still_runs_has_no_error_yet(ledger: Ledger) -> None:
     assert rows["00 days", "2026-06"].undefined is Undefined.NOT_REACHED
 
 
+def test_a_win_whose_handoff_became_void_later_is_on_neither_side(ledger: Ledger) -> None:
+    ledger.leads(
+        submitted(5),
+        Converted(*head(5), "kim"),
+        deal(5, "opened", amount=700, probability=100, close_day=_APRIL),
+        deal(5, "won", days=45, amount=700),
+        Closed(*head(5, days=45), True, "EUR", 700),
+        Voided(*head(5, days=50), "test"),
+    )
+
+    rows = ask(ledger, "P13.bias", Dimension.MONTH, Dimension.LEAD_TIME, period=_SPRING, now=_NOW)
+
+    assert share_of(rows["2026-04", "00 days"]) == (-300, 800)
+
+
 def test_bias_says_in_which_direction(ledger: Ledger) -> None:
     rows = ask(ledger, "P13.bias", Dimension.MONTH, Dimension.LEAD_TIME, period=_SPRING, now=_NOW)
 
