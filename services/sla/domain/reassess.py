@@ -47,24 +47,27 @@ def measured_by(
     Raises:
         StateForbids: when the version in force promises nothing of such a handoff, or another kind of thing.
     """
-    state = _state_by(clock, agreement, calendars, history)
+    # The target and the calendar do not depend on the instant that is looked at.
+    state = _state_by(clock, agreement, calendars, history, clock.start_time)
     if state is None or state.kind is not clock.kind:
         raise StateForbids(clock.name, "NOT_PROMISED")
     return measured_anew(clock, accord.terms, state, accord.name)
 
 
 def ends_elsewhere_by(
-    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History
+    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History, *, now: datetime
 ) -> bool:
-    """Tell whether a clock is due at another instant than it was planned for, counted like this."""
-    state = _state_by(clock, agreement, calendars, history)
+    """Tell whether a clock is due at another instant than it was planned for, counted like this.
+
+    Whatever moved its end until now counts: pauses that are over, and that it was opened again.
+    """
+    state = _state_by(clock, agreement, calendars, history, now)
     return state is not None and state.due_time != clock.due_time
 
 
 def _state_by(
-    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History
+    clock: Clock, agreement: AgreementVersion, calendars: Calendars, history: History, as_of: datetime
 ) -> ClockState | None:
-    # The target, the calendar and the due instant do not depend on the instant that is looked at.
-    states = evaluate(agreement, calendars, history.timeline, clock.start_time, with_intervals=False)
+    states = evaluate(agreement, calendars, history.timeline, as_of, with_intervals=False)
     key = (clock.commitment_id, clock.origin)
     return next((each for each in states if (each.key.commitment, each.key.origin) == key), None)

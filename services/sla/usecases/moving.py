@@ -69,6 +69,12 @@ def _is_meant(clock: Clock, move: CalendarMove) -> bool:
     return (tenant, calendar) == (move.tenant, move.calendar) and int(number) < int(newer)
 
 
+def _counts_equally(tx: SlaTx, clock: Clock, made: MadeCalendar) -> bool:
+    """Tell whether a clock's own version has the same hours and days: newer ones bind newer clocks alone."""
+    own = tx.calendar(clock.tenant, clock.calendar_version)
+    return own is not None and own.calendar == made.calendar
+
+
 def _move(tx: SlaTx, move: CalendarMove, clocks: Sequence[Clock]) -> None:
     made = tx.calendar(move.tenant, move.calendar_version)
     assert made is not None, move.calendar_version  # noqa: S101 - the review made it
@@ -80,7 +86,10 @@ def _move(tx: SlaTx, move: CalendarMove, clocks: Sequence[Clock]) -> None:
         accord: Accord = accords[clock.agreement_version]
         _, agreement, _ = tx.measuring(accord.name)
         history = histories[clock.handoff]
-        if move.year == ANY_YEAR and not ends_elsewhere_by(clock, agreement, made.pinned(), history):
+        if move.year == ANY_YEAR and not (
+            _counts_equally(tx, clock, made)
+            and ends_elsewhere_by(clock, agreement, made.pinned(), history, now=tx.now)
+        ):
             continue
         try:
             pinned = measured_by(clock, accord, agreement, made.pinned(), history)

@@ -1,5 +1,6 @@
 """Running clocks under a newer edition of the zone rules than the one they were planned by (F43)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +9,12 @@ from sqlalchemy import select, update
 
 from services.sla.domain.course import Outcome
 from services.sla.store import schema
+from services.sla.store.calendars import add_calendar, calendars_of_older_editions
 from services.sla.usecases.replay import Replayer
 from smarketing.businesstime import tzdata_version
 from smarketing.sql import Writer
 from tests.builders.sla_engine import Engine, a_promise, some_terms
+from tests.unit.sla_engine.test_pausing import HOLIDAY, Desk
 from tests.unit.sla_engine.test_reviewed_years import handoffs
 
 HOUR = timedelta(hours=1)
@@ -83,3 +86,37 @@ async def test_the_same_rules_move_nothing_and_new_ones_do_so_once(engine: Engin
     moved = engine.clocks()
     assert await started(engine) == 0
     assert engine.clocks() == moved
+
+
+async def test_a_clock_that_stood_still_for_a_while_is_not_moved_for_that() -> None:
+    desk = Desk()
+    desk.agree(some_terms(a_promise(), pause_reasons=(HOLIDAY,)))
+    desk.submit()
+    desk.assign()
+    desk.now += HOUR
+    desk.say()
+    desk.now += HOUR
+    desk.say(resumes=True)
+    paused = desk.clock()
+    with desk.database.writer_engine.begin() as connection:
+        connection.execute(update(schema.calendar_version).values(tzdata_version="2020a"))
+    desk.restart()
+    await started(desk)
+
+    assert desk.clock() == paused
+    assert "ClockReassessed" not in desk.said()
+
+
+async def test_a_clock_of_other_days_than_the_newest_version_keeps_them(engine: Engine) -> None:
+    before = engine.clocks()
+    due_days = frozenset(clock.due_time.date() for clock in before)
+    with engine.database.writer_engine.begin() as connection:
+        [first] = calendars_of_older_editions(connection, "none yet", limit=9)
+        closed_then = replace(first.calendar, holidays=first.calendar.holidays | due_days)
+        add_calendar(connection, replace(first, number=2, calendar=closed_then))
+        connection.execute(update(schema.calendar_version).values(tzdata_version="2020a"))
+    engine.restart()
+    await started(engine)
+
+    assert editions(engine) == ["2020a", "2020a", tzdata_version()]
+    assert engine.clocks() == before
