@@ -33,7 +33,7 @@ class EventDamaged(StorageCorrupt):
 
 
 def checksum_of(kept: Sequence[Any]) -> int:
-    """Return the CRC-32 of all that is kept of an event; one changed bit always changes it.
+    """Return the CRC-32 of all that is kept of an event; a changed one almost surely has another.
 
     `kept` are the values of `COLUMNS`, instants in microseconds, and the payload.
     """

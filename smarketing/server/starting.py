@@ -156,6 +156,7 @@ async def started(
                     opened = await asyncio.to_thread(store.open)
                     own.enter_context(opened.database)
                     await room.aclose()
+                    waiting.go_on()
                     built = await build(own, opened)
                 except StorageError as error:
                     waited_for = waiting.worth_it(error)
@@ -208,6 +209,11 @@ class _Waiting:
         with suppress(TimeoutError):
             async with asyncio.timeout(_TRIES_AGAIN_SECONDS):
                 await self._stop.wait()
+            raise _ToldToStop
+
+    def go_on(self) -> None:
+        """Start, unless it was told to stop while the store was being opened."""
+        if self._stop.is_set():
             raise _ToldToStop
 
     def _left(self) -> None:

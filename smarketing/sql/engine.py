@@ -124,6 +124,11 @@ class Database:
         except Exception as error:
             raise storage_error_of(error) or error from error
 
+    def let_take(self, driver_connection: object, longest: timedelta) -> None:
+        """Let a statement take so long on a connection of the driver's that is thrown away afterwards."""
+        if self._server is not None:
+            self._server.let_take(driver_connection, longest)
+
     def forget_connections(self) -> None:
         """Let go of every pooled connection: the server they led to was away, the next ones are new."""
         if self.is_remote:

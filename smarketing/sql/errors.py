@@ -152,6 +152,8 @@ def storage_error_of(error: BaseException) -> StorageError | None:
     code = getattr(driver_error, "sqlstate", None)
     if isinstance(code, str):
         return _postgres_error(code)
+    if str(driver_error).startswith("Could not decode to UTF-8"):
+        return StorageCorrupt("a text in the database is none")
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     if lost or (driver_error is not None and _is_lost_connection(driver_error)):
         return StorageUnavailable(StorageFault.UNREACHABLE)

@@ -120,6 +120,10 @@ class Server:
                 protect(connection)
             self._silence.be_patient(driver_connection, self._patience)
 
+    def let_take(self, driver_connection: object, longest: timedelta) -> None:
+        """Let a statement take so long on one of our connections, which is thrown away afterwards."""
+        self._silence.be_patient(driver_connection, 2 * longest)
+
     def _turn(self, purpose: str) -> str:
         return f"SELECT pg_advisory_xact_lock({lock_key(purpose, self._schema)})"
 
@@ -247,8 +251,8 @@ def refusal_in(error: BaseException | None) -> str:
         seen.add(id(error))
         driver_error = getattr(error, "orig", None)
         if driver_error is not None and getattr(driver_error, "sqlstate", None) is None:
-            said = str(driver_error).strip().rpartition("\n")[2]
-            if any(words in said for words in _REFUSALS):
-                return said.rpartition("FATAL:")[2].strip()
+            for said in reversed(str(driver_error).strip().splitlines()):
+                if any(words in said for words in _REFUSALS):
+                    return said.rpartition("FATAL:")[2].strip()
         error = error.__cause__
     return ""

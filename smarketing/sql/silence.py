@@ -45,6 +45,7 @@ class SilenceWatch:
         self._patience = patience
         self._watched: dict[int, _Watched] = {}
         self._changing = threading.Lock()
+        self._looking = False
 
     def over(self, engine: Engine) -> None:
         """Watch the connections that an engine makes from now on, until it closes them."""
@@ -67,7 +68,8 @@ class SilenceWatch:
             return
         with self._changing:
             self._watched[id(connection)] = _Watched(duplicate, self._patience)
-            if len(self._watched) == 1:
+            if not self._looking:
+                self._looking = True
                 threading.Thread(target=self._look, name="silence", daemon=True).start()
 
     def _dismiss(self, connection: Any, _record: object) -> None:
@@ -83,6 +85,7 @@ class SilenceWatch:
             pause.wait(min(_LOOKS_EVERY_SECONDS, self._patience.total_seconds() / 2))
             with self._changing:
                 if not self._watched:
+                    self._looking = False
                     return
                 for watched in self._watched.values():
                     self._end_if_silent(watched)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,8 @@ _log = structlog.get_logger(__name__)
 
 _LOCK_SECONDS: Final = 0.05
 """How long the write-ahead file's end is waited for: writers wait behind it."""
-_LONGEST: Final = "10min"
+_LONGEST: Final = timedelta(minutes=10)
+"""How long one table may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def _rewrite_tables(database: Database) -> bool:
         with closing(database.writer_engine.raw_connection()) as raw:
             connection: Any = raw.driver_connection
             try:
-                connection.execute(f"SET statement_timeout TO '{_LONGEST}'")
+                database.let_take(connection, _LONGEST)
+                connection.execute(f"SET statement_timeout TO '{_LONGEST // timedelta(seconds=1)}s'")
                 for name in _tables():
                     connection.execute(f'VACUUM (FULL) "{name}"')
             finally:
