@@ -28,7 +28,7 @@ def listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text()[-2000:]) from None
-            time.sleep(0.01)
+            time.sleep(0.01)  # another process begins to listen, and tells nobody
         else:
             return
 

@@ -237,4 +237,4 @@ async def until(
         if holds(answer):
             return answer
         assert wallclock.monotonic() < deadline, f"not within {seconds} s; last: {answer!r}"[:_SHOWN]
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)  # another process answers, and tells nobody when it will

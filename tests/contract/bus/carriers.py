@@ -150,7 +150,7 @@ class Carried:
                 with suppress(*BUS_REFUSALS):
                     if await ask():
                         return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # a server is asked, or a task looked at, that tells nobody
 
     def start_relay(self, **settings: Any) -> Relay:
         """Publish the log from now on."""

@@ -4,12 +4,14 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 
 import grpc
 import pytest
 
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.link import stream_of
+from smarketing.eventlog.relay import Relay
 from smarketing.sql import Database
 from tests.builders.nats_servers import NatsServer, cluster
 from tests.contract.bus.carriers import ABus, Carried
@@ -137,6 +139,10 @@ async def test_a_server_that_lost_its_store_is_filled_again_and_nobody_notices( 
     assert seen(follower) == [(1, "a"), (2, "b"), (3, "c")]
 
 
+def _has_published(relay: Relay, position: int) -> bool:
+    return relay.position == position
+
+
 @pytest.mark.skipif(not _FULL, reason="long: FAULTS=full")
 async def test_a_leader_that_sleeps_and_wakes_divides_nothing(  # noqa: PLR0917 -- fixtures
     log: ServedLog,
@@ -160,7 +166,7 @@ async def test_a_leader_that_sleeps_and_wakes_divides_nothing(  # noqa: PLR0917 
                 await log.record(*(str(recorded + number) for number in range(20)))
                 recorded += 20
                 await consumer.wait_until(recorded)
-            await carried.when(lambda at=recorded: relay.position == at)  # type: ignore[misc]
+            await carried.when(partial(_has_published, relay, recorded))
             leader.resume()
 
     assert seen(follower) == [(number + 1, str(number)) for number in range(recorded)]

@@ -125,7 +125,7 @@ class GroundNemesis:
         await asyncio.to_thread(self.ground.database.start)
         await self._until(self._is_served, "nobody serves")
         self._note("pg_ctl stop -m immediate", "PostgreSQL", began)
-        # A service ends when the database goes away while it starts: struck at once, none would ever come.
+        # A service that starts waits for its database: struck at once again, none would ever be up.
         await self._until(
             lambda: all(replica.is_ready("leads") for replica in self.replicas), "leads is not ready"
         )
