@@ -364,7 +364,7 @@ class _Composition:
         )
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
-            Servicer(add_LeadServiceServicer_to_server, leads),
+            Servicer(add_LeadServiceServicer_to_server, leads, apart=("SubmitLead",)),
             Servicer(add_LeadSearchServiceServicer_to_server, search),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
             Servicer(add_IdentityServiceServicer_to_server, IdentityServicer(self._store, self._pages)),

@@ -11,7 +11,7 @@ import grpc
 from smarketing import wallclock
 from smarketing.server.errors import Refusal
 
-__all__ = ["Admission", "AdmissionLimits", "TenantLimits"]
+__all__ = ["Admission", "AdmissionLimits", "Overflow", "TenantLimits", "server_busy"]
 
 _PUSHBACK: Final = timedelta(milliseconds=250)
 _NOTHING: Final = 1e-9
@@ -41,6 +41,17 @@ class TenantLimits:
 _AS_EVERYBODY: Final = TenantLimits()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """What an engine may turn away by itself, from any thread, before a handler hears of it."""
+
+    most: int
+    """Unary calls in flight."""
+    refusal: Refusal
+    note: Callable[[str], None]
+    """Told `/package.Service/Method` of each call that was turned away."""
+
+
 class Admission:
     """Counts what is in flight and refuses at once what is too much; used from one event loop."""
 
@@ -61,6 +72,11 @@ class Admission:
         self.unary_in_flight = 0
         self.streams_in_flight = 0
 
+    @property
+    def unary_limit(self) -> int:
+        """How many unary calls may be in flight."""
+        return self._limits.unary_in_flight
+
     def enter_unary(self) -> None:
         """Count a unary call in.
 
@@ -68,7 +84,7 @@ class Admission:
             Refusal: SERVER_BUSY.
         """
         if self.unary_in_flight >= self._limits.unary_in_flight:
-            raise _refusal("SERVER_BUSY", "The server has all the calls it can take", _PUSHBACK)
+            raise server_busy()
         self.unary_in_flight += 1
 
     def leave_unary(self) -> None:
@@ -170,6 +186,11 @@ class _Bucket:
         self.owed -= paid
         self.tokens = min(burst, filled - paid)
         self.filled_at = at
+
+
+def server_busy() -> Refusal:
+    """Return the refusal of a unary call for which there is no room."""
+    return _refusal("SERVER_BUSY", "The server has all the calls it can take", _PUSHBACK)
 
 
 def _refusal(reason: str, message: str, pushback: timedelta) -> Refusal:

@@ -17,7 +17,7 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from smarketing.server.admission import Admission
+from smarketing.server.admission import Admission, Overflow, server_busy
 from smarketing.server.audit import AuditEntry
 from smarketing.server.auth import Authenticator
 from smarketing.server.calls import CurrentCall, enter_call
@@ -68,6 +68,9 @@ class Edge:
             limits=limits,
             note_denial=note_denial,
         )
+        self._methods: dict[str, Method] = {}
+        self._busy = server_busy()
+        self.overflow = Overflow(most=admission.unary_limit, refusal=self._busy, note=self._turned_away)
 
     def wrap(
         self, descriptor: MethodDescriptor, line: Allow, handler: "grpc.RpcMethodHandler[Any, Any]"
@@ -87,6 +90,7 @@ class Edge:
             serialize=cast("Callable[[Any], bytes]", handler.response_serializer),
             meter=self._telemetry.meter(service, descriptor.name),
         )
+        self._methods[method.name] = method
         serve = _asynchronous(
             method,
             handler.stream_stream or handler.unary_stream or handler.stream_unary or handler.unary_unary,
@@ -98,6 +102,9 @@ class Edge:
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(self._stream_unary(method, serve))
         return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, serve))
+
+    def _turned_away(self, name: str) -> None:
+        self._endings.turned_away(self._busy, self._methods[name])
 
     def _unary_unary(self, method: Method, serve: _Serve) -> _Serve:
         entrance, endings = self._entrance, self._endings

@@ -35,6 +35,11 @@ class Endings:
         if self._access_log:
             _log_call(method, began, "OK", "")
 
+    def turned_away(self, refusal: Refusal, method: Method) -> None:
+        """Note that the engine ended a call before it reached anybody here."""
+        self._telemetry.refused(refusal.reason)
+        self._note(method, method.meter.start(), refusal.code, refusal.reason)
+
     async def fail(
         self,
         error: BaseException,

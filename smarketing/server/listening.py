@@ -1,19 +1,20 @@
 """The gRPC server: its options, its port and its certificates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
 
+from smarketing.server.admission import Overflow
 from smarketing.server.settings import GrpcEngine, ServerConfig, TlsFiles, is_loopback
 
 if TYPE_CHECKING:
     from smarketing.server.native import NativeServer
 
-__all__ = ["GrpcServer", "StartRefused", "listen", "new_server", "read_pem"]
+__all__ = ["GrpcServer", "StartRefused", "listen", "new_server", "read_pem", "register"]
 
 _MIB: Final = 1024 * 1024
 _MESSAGE_BYTES: Final = 4 * _MIB
@@ -48,8 +49,10 @@ class StartRefused(Exception):
     """The server does not start; the message is one sentence that says what to do."""
 
 
-def new_server(config: ServerConfig) -> GrpcServer:
+def new_server(config: ServerConfig, overflow: Overflow) -> GrpcServer:
     """Return a server with the options of this product, before any service or port is added.
+
+    The native engine turns away by itself what `overflow` has no room for; on grpcio the edge does.
 
     Raises:
         StartRefused: the native engine is not installed.
@@ -75,7 +78,22 @@ def new_server(config: ServerConfig) -> GrpcServer:
         calls_per_connection=_CALLS_PER_CONNECTION,
         keepalive_milliseconds=_KEEPALIVE_MILLISECONDS,
         keepalive_timeout_milliseconds=_KEEPALIVE_TIMEOUT_MILLISECONDS,
+        overflow=overflow,
     )
+
+
+def register(
+    server: GrpcServer,
+    service: str,
+    handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]",
+    apart: Collection[str],
+) -> None:
+    """Have the methods of a service served, those named in `apart` from a line of their own."""
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, dict(handlers)),))
+    if isinstance(server, grpc.aio.Server):
+        # grpcio waits for every registered method by itself, and begins so anew at each call (ADR 0050).
+        handlers = {name: handler for name, handler in handlers.items() if name in apart}
+    server.add_registered_method_handlers(service, dict(handlers))
 
 
 def _milliseconds(duration: timedelta) -> int:

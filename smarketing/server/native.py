@@ -20,6 +20,7 @@ from pygrpc_native import EVENT_CANCEL, STREAM_CLOSED, STREAM_FULL, NativeGrpcFr
 
 from smarketing import wallclock
 from smarketing.logs import get_log
+from smarketing.server.admission import Overflow
 from smarketing.server.draining import server_draining
 from smarketing.server.errors import internal, trailers_of
 
@@ -36,6 +37,8 @@ _SHORTEST_PAUSE_SECONDS: Final = 0.0005
 _LONGEST_PAUSE_SECONDS: Final = 0.02
 # The engine closes without waiting for what it was given to send, and does not say when that is sent.
 _LAST_WORDS_SECONDS: Final = 0.25
+_LAST_WORDS_OF_CALLS_SECONDS: Final = 1.0
+"""Where calls were under way when it was told to stop: a busy machine took longer than the other."""
 _NOTHING_MORE: Final[_Metadata] = ()
 _STATUS_TRAILER: Final = "grpc-status-details-bin"
 
@@ -57,9 +60,16 @@ class NativeServer:
         calls_per_connection: int,
         keepalive_milliseconds: int,
         keepalive_timeout_milliseconds: int,
+        overflow: Overflow,
     ) -> None:
         self._message_bytes = message_bytes
         self._metadata_bytes = metadata_bytes
+        self._overflow = overflow
+        self._turned_away = (
+            overflow.refusal.code.value[0],
+            overflow.refusal.message,
+            _sendable(trailers_of(overflow.refusal)),
+        )
         self._front_options: dict[str, Any] = {
             "call_details": True,
             "delay_stream_headers": True,
@@ -80,7 +90,9 @@ class NativeServer:
         )
         self._folder = ""
         self._methods: dict[str, _Handler] = {}
-        self._served: list[_Handler] = []
+        self._served: list[tuple[str, _Handler]] = []
+        # Unary calls: the one is counted by the receiving thread alone, the other by the event loop.
+        self._begun = self._over = 0
         self._front: NativeGrpcFront | None = None
         self._calls: dict[int, _Call] = {}
         self._stopping: asyncio.Task[None] | None = None
@@ -91,7 +103,6 @@ class NativeServer:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, _Handler]) -> None:
         """Serve the methods of a service."""
-        self._behind.add_registered_method_handlers(service, dict(handlers))
         for name, handler in handlers.items():
             if not handler.request_streaming and handler.request_deserializer is None:
                 self._methods[f"/{service}/{name}"] = handler
@@ -121,7 +132,7 @@ class NativeServer:
         await self._behind.start()
         front.set_fallback(behind)
         front.add_methods([(path, bool(each.response_streaming)) for path, each in self._methods.items()])
-        self._served = list(self._methods.values())
+        self._served = list(self._methods.items())
         front.start()
         receiving = partial(self._receive, front, asyncio.get_running_loop())
         threading.Thread(target=receiving, name="grpc-native", daemon=True).start()
@@ -148,7 +159,7 @@ class NativeServer:
             await asyncio.wait(running)
         await behind
         if self._front is not None:
-            await asyncio.sleep(_LAST_WORDS_SECONDS)
+            await asyncio.sleep(_LAST_WORDS_OF_CALLS_SECONDS if running else _LAST_WORDS_SECONDS)
             await asyncio.to_thread(self._front.close)
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -156,11 +167,28 @@ class NativeServer:
     def _receive(self, front: NativeGrpcFront, loop: asyncio.AbstractEventLoop) -> None:
         while (events := front.recv_batch_details(_EVENTS_AT_ONCE)) is not None:
             try:
-                loop.call_soon_threadsafe(self._take, front, loop, events)
+                # On this thread, because the loop is what has no time: see ADR 0050.
+                if taken := [each for each in events if self._has_room(front, each)]:
+                    loop.call_soon_threadsafe(self._take, front, loop, taken)
             except RuntimeError:
                 # The loop ended without stopping us.
                 front.close()
                 return
+
+    def _has_room(self, front: NativeGrpcFront, event: Any) -> bool:
+        """Count a unary call in, or turn it away; whatever else came is let through."""
+        kind, call_id, method, *_ = event
+        if kind == EVENT_CANCEL:
+            return True
+        name, handler = self._served[method]
+        if handler.response_streaming:
+            return True
+        if self._begun - self._over < self._overflow.most or self._stopping is not None:
+            self._begun += 1
+            return True
+        front.fail(call_id, *self._turned_away)
+        self._overflow.note(name)
+        return False
 
     def _take(self, front: NativeGrpcFront, loop: asyncio.AbstractEventLoop, events: Iterable[Any]) -> None:
         for kind, call_id, method, raw, _, details in events:
@@ -169,15 +197,18 @@ class NativeServer:
                 if call is not None:
                     call.give_up()
                 continue
-            handler = self._served[method]
+            _, handler = self._served[method]
             call = _Call(front, call_id, details, message_bytes=self._message_bytes)
             if self._refused(call, raw):
+                self._over += not handler.response_streaming
                 continue
             serve = handler.unary_stream if handler.response_streaming else handler.unary_unary
             self._calls[call_id] = call
             call.task = loop.create_task(serve(raw, call))
             call.task.add_done_callback(
-                partial(self._ended, call, call.end_stream if handler.response_streaming else call.answer)
+                partial(self._stream_ended, call)
+                if handler.response_streaming
+                else partial(self._unary_ended, call)
             )
 
     def _refused(self, call: "_Call", raw: bytes) -> bool:
@@ -192,6 +223,13 @@ class NativeServer:
             call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request is larger than this server takes.")
             return True
         return False
+
+    def _unary_ended(self, call: "_Call", task: "asyncio.Task[Any]") -> None:
+        self._over += 1
+        self._ended(call, call.answer, task)
+
+    def _stream_ended(self, call: "_Call", task: "asyncio.Task[Any]") -> None:
+        self._ended(call, call.end_stream, task)
 
     def _ended(self, call: "_Call", succeed: Any, task: "asyncio.Task[Any]") -> None:
         del self._calls[call.call_id]
@@ -319,12 +357,18 @@ class _Call:
 
     def refuse(self, code: grpc.StatusCode, details: str, trailing: _Metadata = _NOTHING_MORE) -> None:
         """End the call with a status other than OK."""
-        # The engine keeps the prefix for itself and takes only the one; a delay then stands in `RetryInfo`.
-        allowed = [each for each in trailing if each[0] == _STATUS_TRAILER or not each[0].startswith("grpc-")]
-        self._front.fail(self.call_id, code.value[0], details, allowed or None)
+        self._front.fail(self.call_id, code.value[0], details, _sendable(trailing))
 
     def _too_large(self, raw: bytes) -> bool:
         return len(raw) > self._message_bytes
+
+
+def _sendable(trailing: _Metadata) -> list[tuple[str, str | bytes]] | None:
+    """Return what the engine takes of the trailers: it keeps their prefix for itself, but for the one."""
+    # A delay then stands in `RetryInfo`.
+    return [
+        each for each in trailing if each[0] == _STATUS_TRAILER or not each[0].startswith("grpc-")
+    ] or None
 
 
 _ANSWER_TOO_LARGE: Final = (

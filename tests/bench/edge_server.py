@@ -16,7 +16,7 @@ import grpc
 from services.leads.rpc.policy import POLICY
 from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import leads_pb2_grpc
-from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.admission import Admission, AdmissionLimits, Overflow, server_busy
 from smarketing.server.auth import (
     Authenticator,
     Caller,
@@ -29,7 +29,7 @@ from smarketing.server.auth import (
 from smarketing.server.bootstrap import Servicer, start_server
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
-from smarketing.server.listening import listen, new_server
+from smarketing.server.listening import listen, new_server, register
 from smarketing.server.settings import GrpcEngine, ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
@@ -37,6 +37,8 @@ from tests.bench.floor_and_rival import Echo
 
 _SERVICE: Final = "smarketing.api.leads.v1.LeadService"
 _PRINCIPAL: Final = "tenants/default/systems/bench"
+_ENOUGH: Final = 100_000
+"""Calls in flight, more than any load has."""
 
 
 async def _absent(_self: object, _request: object, _context: object) -> None:
@@ -56,7 +58,8 @@ for _name in _METHODS:
 
 
 async def _bare(engine: GrpcEngine) -> tuple[int, str, Any]:
-    server: Any = new_server(ServerConfig(grpc_engine=engine))
+    room = Overflow(most=_ENOUGH, refusal=server_busy(), note=lambda _: None)
+    server: Any = new_server(ServerConfig(grpc_engine=engine), room)
     servicer = Echo()
 
     async def call(raw: bytes, context: Any) -> bytes:
@@ -65,8 +68,7 @@ async def _bare(engine: GrpcEngine) -> tuple[int, str, Any]:
 
     # The messages are read and written all the same, as in the generated code.
     handlers = {"SubmitLead": grpc.unary_unary_rpc_method_handler(call)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
-    server.add_registered_method_handlers(_SERVICE, handlers)
+    register(server, _SERVICE, handlers, apart=handlers)
     port = listen(server, "127.0.0.1:0", None)
     await server.start()
     return port, "", server
@@ -95,7 +97,9 @@ async def _edge(engine: GrpcEngine) -> tuple[int, str, Any]:
         edge=edge,
         draining=Draining(),
         policy={name: line for name, line in POLICY.items() if name.startswith(f"/{_SERVICE}/")},
-        servicers=[Servicer(leads_pb2_grpc.add_LeadServiceServicer_to_server, _Whole())],
+        servicers=[
+            Servicer(leads_pb2_grpc.add_LeadServiceServicer_to_server, _Whole(), apart=["SubmitLead"])
+        ],
     )
     return server.port, issued.text, server
 

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, ti
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from smarketing.server.admission import Admission, AdmissionLimits
+from smarketing.server.admission import Admission, AdmissionLimits, Overflow, server_busy
 from smarketing.server.audit import AuditEntry
 from smarketing.server.auth import (
     Authenticator,
@@ -42,6 +42,7 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SECRET = "s" * 64
 TEAM = "tenants/default/teams/inside"
 REQUEST_ID = "7d1f8a52-6f0e-4a56-9f5b-1b8f4a1d2c3e"
+ROOM = Overflow(most=1, refusal=server_busy(), note=lambda _: None)
 
 
 def _declare() -> None:
@@ -359,7 +360,7 @@ async def serving(
         edge=edge,
         draining=draining,
         policy=ECHO_POLICY,
-        servicers=[Servicer(add_echo, servicer or EchoServicer())],
+        servicers=[Servicer(add_echo, servicer or EchoServicer(), apart=("Say",))],
     )
     # Left to itself the window grows with what loopback carries, and a reader that sleeps is told megabytes.
     window = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024))

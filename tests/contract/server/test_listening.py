@@ -8,7 +8,7 @@ from smarketing.server.http import HttpHost
 from smarketing.server.listening import StartRefused, listen, new_server
 from smarketing.server.settings import ServerConfig
 from tests.contract.server.certificates import Authority
-from tests.contract.server.echo import SERVICE, EchoResponse, a_request, bearer, serving
+from tests.contract.server.echo import ROOM, SERVICE, EchoResponse, a_request, bearer, serving
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_plain_text_where_others_can_reach_it_is_refused(address):
 
 async def test_the_port_itself_refuses_plain_text_off_loopback_whatever_the_settings_said():
     with pytest.raises(StartRefused, match="configure TLS"):
-        listen(new_server(ServerConfig()), "0.0.0.0:0", None)
+        listen(new_server(ServerConfig(), ROOM), "0.0.0.0:0", None)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0", "unix:/run/leads.sock"])
@@ -92,7 +92,7 @@ def test_loopback_and_unix_sockets_need_no_tls(address):
 async def test_a_taken_port_is_not_shared():
     async with serving() as rig:
         with pytest.raises(StartRefused, match="taken"):
-            listen(new_server(ServerConfig()), f"127.0.0.1:{rig.running.port}", None)
+            listen(new_server(ServerConfig(), ROOM), f"127.0.0.1:{rig.running.port}", None)
         with pytest.raises(StartRefused, match="taken"):
             HttpHost(ServerConfig(http_listen=f"127.0.0.1:{rig.running.port}"), app=None)
 
@@ -101,4 +101,4 @@ async def test_a_certificate_that_cannot_be_read_is_named(tmp_path):
     missing = tmp_path / "missing.pem"
     config = ServerConfig(tls_certificate=missing, tls_key=missing)
     with pytest.raises(StartRefused, match=r"missing\.pem"):
-        listen(new_server(config), "127.0.0.1:0", config.tls)
+        listen(new_server(config, ROOM), "127.0.0.1:0", config.tls)

@@ -20,6 +20,7 @@ from smarketing.server.settings import GrpcEngine, ServerConfig
 from tests.builders.engines import ENGINE_VARIABLE
 from tests.contract.server.echo import (
     MINA,
+    ROOM,
     SERVICE,
     EchoResponse,
     EchoServicer,
@@ -159,6 +160,40 @@ async def test_while_it_drains_the_native_engine_refuses_new_calls_with_a_reason
         await drained
 
 
+async def test_the_native_engine_turns_calls_away_while_the_event_loop_has_no_time():
+    refused = []
+
+    def call_from_elsewhere(port):
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            say = channel.unary_unary(f"/{SERVICE}/Say")
+            with pytest.raises(grpc.RpcError) as caught:
+                say(b"", metadata=MINA, timeout=10)
+            refused.append(caught.value)
+
+    class Busy(EchoServicer):
+        async def Say(self, request, context):
+            if not refused:
+                # The loop stands still until the other call is answered.
+                other = threading.Thread(target=call_from_elsewhere, args=[rig.running.port])
+                other.start()
+                other.join()
+            return EchoResponse(word=request.word)
+
+    async with serving(Busy(), admission=AdmissionLimits(unary_in_flight=1), config=NATIVE) as rig:
+        assert (await rig.say(timeout=30)).word == "hello"
+        assert (await rig.say()).word == "hello"
+
+        assert (told(refused[0]).code, told(refused[0]).reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "SERVER_BUSY",
+        )
+        assert told(refused[0]).retry_milliseconds > 0
+        value = rig.telemetry.registry.get_sample_value
+        labels = {"grpc_service": SERVICE, "grpc_method": "Say", "grpc_code": "RESOURCE_EXHAUSTED"}
+        assert value("grpc_server_handled_total", labels) == 1
+        assert value("smarketing_server_rejected_total", {"reason": "concurrency"}) == 1
+
+
 async def test_the_native_engine_takes_its_folder_away(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with serving(config=NATIVE) as rig:
@@ -173,7 +208,9 @@ async def test_a_taken_port_is_not_shared_by_the_native_engine():
     async with serving(config=NATIVE) as rig:
         for engine in GrpcEngine:
             with pytest.raises(StartRefused, match="taken"):
-                listen(new_server(ServerConfig(grpc_engine=engine)), f"127.0.0.1:{rig.running.port}", None)
+                listen(
+                    new_server(ServerConfig(grpc_engine=engine), ROOM), f"127.0.0.1:{rig.running.port}", None
+                )
 
 
 def test_the_native_engine_is_refused_with_tls_in_one_sentence():
@@ -188,14 +225,14 @@ def test_the_native_engine_is_refused_with_tls_in_one_sentence():
 
 async def test_the_native_engine_is_refused_where_others_can_reach_it():
     with pytest.raises(StartRefused, match="configure TLS"):
-        listen(new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE)), "0.0.0.0:0", None)
+        listen(new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE), ROOM), "0.0.0.0:0", None)
 
 
 def test_a_native_engine_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "smarketing.server.native", raising=False)
     monkeypatch.setitem(sys.modules, "pygrpc_native", None)
     with pytest.raises(StartRefused, match=r"install smarketing\[native\], or set it to grpcio"):
-        new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE))
+        new_server(ServerConfig(grpc_engine=GrpcEngine.NATIVE), ROOM)
 
 
 async def test_a_unix_socket_is_served_by_the_native_engine(tmp_path: Path):
