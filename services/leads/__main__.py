@@ -104,6 +104,8 @@ _MIGRATIONS: Final = "services.leads.store.migrations"
 _FOLLOWED: Final = {sla_events.CONSUMER: "sla"}
 _FOLLOWER: Final = "leads.sla"
 """What the consumer is called on the bus, where services share the names."""
+_BUSY: Final = ("SubmitLead", "AcceptOffer", "ClaimOffer", "LogFollowUp", "GetHandoff", "ListHandoffs")
+"""What machines and every rep call all day long."""
 _SHIPPED_MAPPINGS: Final = Path(__file__).parent / "web" / "mappings"
 
 
@@ -364,7 +366,7 @@ class _Composition:
         )
         audit = AuditServicer(SCHEMA.commands.audit, self._writer, self._pages)
         return [
-            Servicer(add_LeadServiceServicer_to_server, leads, apart=("SubmitLead",)),
+            Servicer(add_LeadServiceServicer_to_server, leads, busy=_BUSY),
             Servicer(add_LeadSearchServiceServicer_to_server, search),
             Servicer(add_DirectoryServiceServicer_to_server, directory),
             Servicer(add_IdentityServiceServicer_to_server, IdentityServicer(self._store, self._pages)),

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from smarketing.logs import get_log
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
-from smarketing.server.listening import GrpcServer, listen, new_server, register
+from smarketing.server.listening import GrpcServer, listen, new_server
 from smarketing.server.policy import Policy, check_policy
 from smarketing.server.settings import ServerConfig
 from smarketing.sql import ReadersBusy, StorageFull, StorageUnavailable, WriterBusy
@@ -35,10 +35,10 @@ class Servicer:
 
     add: Callable[[Any, Any], None]
     servicer: object
-    apart: Collection[str] = ()
-    """Methods that may come as a flood: their calls wait in a line of their own until they are begun.
+    busy: Collection[str] = ()
+    """Methods that are called most: their calls are taken in many at a time, and wait in lines of their own.
 
-    All others share one. A line costs every call of the process a microsecond, so they are few.
+    All others share one line. Each busy method costs a call of the others a microsecond, so they are few.
     """
 
 
@@ -104,10 +104,10 @@ async def start_server(
         StartRefused: the address or the certificates cannot be used.
     """
     recorder = _Recorder()
-    apart: set[str] = set()
+    busy: set[str] = set()
     for each in servicers:
         each.add(each.servicer, recorder)
-        apart.update(each.apart)
+        busy.update(each.busy)
     methods = check_policy(policy, recorder.services)
     server = new_server(config, edge.overflow)
     for service, handlers in recorder.services.items():
@@ -115,7 +115,7 @@ async def start_server(
             name: edge.wrap(methods[f"/{service}/{name}"], policy[f"/{service}/{name}"], handler)
             for name, handler in handlers.items()
         }
-        register(server, service, wrapped, apart)
+        server.serve(service, wrapped, busy=busy)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if config.reflection:

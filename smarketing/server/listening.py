@@ -1,20 +1,20 @@
 """The gRPC server: its options, its port and its certificates."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import grpc
-import grpc.aio
 
 from smarketing.server.admission import Overflow
+from smarketing.server.grpcio import GrpcioServer
 from smarketing.server.settings import GrpcEngine, ServerConfig, TlsFiles, is_loopback
 
 if TYPE_CHECKING:
     from smarketing.server.native import NativeServer
 
-__all__ = ["GrpcServer", "StartRefused", "listen", "new_server", "read_pem", "register"]
+__all__ = ["GrpcServer", "StartRefused", "listen", "new_server", "read_pem"]
 
 _MIB: Final = 1024 * 1024
 _MESSAGE_BYTES: Final = 4 * _MIB
@@ -42,7 +42,7 @@ _OPTIONS: Sequence[tuple[str, int]] = (
 )
 
 
-GrpcServer: TypeAlias = "grpc.aio.Server | NativeServer"
+GrpcServer: TypeAlias = "GrpcioServer | NativeServer"
 
 
 class StartRefused(Exception):
@@ -63,7 +63,7 @@ def new_server(config: ServerConfig, overflow: Overflow) -> GrpcServer:
             ("grpc.max_connection_age_ms", _milliseconds(config.connection_age)),
             ("grpc.max_connection_age_grace_ms", _milliseconds(config.connection_age_grace)),
         )
-        return grpc.aio.server(options=[*_OPTIONS, *ages])
+        return GrpcioServer([*_OPTIONS, *ages])
     try:
         from smarketing.server.native import NativeServer
     except ModuleNotFoundError as error:
@@ -82,25 +82,11 @@ def new_server(config: ServerConfig, overflow: Overflow) -> GrpcServer:
     )
 
 
-def register(
-    server: GrpcServer,
-    service: str,
-    handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]",
-    apart: Collection[str],
-) -> None:
-    """Have the methods of a service served, those named in `apart` from a line of their own."""
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, dict(handlers)),))
-    if isinstance(server, grpc.aio.Server):
-        # grpcio waits for every registered method by itself, and begins so anew at each call (ADR 0050).
-        handlers = {name: handler for name, handler in handlers.items() if name in apart}
-    server.add_registered_method_handlers(service, dict(handlers))
-
-
 def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
-def listen(server: GrpcServer, address: str, tls: TlsFiles | None) -> int:
+def listen(server: "GrpcServer | grpc.aio.Server", address: str, tls: TlsFiles | None) -> int:
     """Open the address and return its port.
 
     Raises:

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
@@ -97,15 +97,19 @@ class NativeServer:
         self._calls: dict[int, _Call] = {}
         self._stopping: asyncio.Task[None] | None = None
 
+    def serve(self, service: str, handlers: Mapping[str, _Handler], *, busy: Collection[str]) -> None:  # noqa: ARG002 -- here all are served alike
+        """Serve the methods of a service."""
+        self.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, dict(handlers)),))
+        for name, handler in handlers.items():
+            if not handler.request_streaming and handler.request_deserializer is None:
+                self._methods[f"/{service}/{name}"] = handler
+
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Pass on what has no fast way."""
         self._behind.add_generic_rpc_handlers(handlers)
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, _Handler]) -> None:
-        """Serve the methods of a service."""
-        for name, handler in handlers.items():
-            if not handler.request_streaming and handler.request_deserializer is None:
-                self._methods[f"/{service}/{name}"] = handler
+        """Pass over: the same handlers come as generic ones."""
 
     def add_insecure_port(self, address: str) -> int:
         """Take the address and return its port.

@@ -29,7 +29,7 @@ from smarketing.server.auth import (
 from smarketing.server.bootstrap import Servicer, start_server
 from smarketing.server.draining import Draining
 from smarketing.server.edge import Edge
-from smarketing.server.listening import listen, new_server, register
+from smarketing.server.listening import listen, new_server
 from smarketing.server.settings import GrpcEngine, ServerConfig
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
@@ -68,7 +68,7 @@ async def _bare(engine: GrpcEngine) -> tuple[int, str, Any]:
 
     # The messages are read and written all the same, as in the generated code.
     handlers = {"SubmitLead": grpc.unary_unary_rpc_method_handler(call)}
-    register(server, _SERVICE, handlers, apart=handlers)
+    server.serve(_SERVICE, handlers, busy=handlers)
     port = listen(server, "127.0.0.1:0", None)
     await server.start()
     return port, "", server
@@ -97,9 +97,7 @@ async def _edge(engine: GrpcEngine) -> tuple[int, str, Any]:
         edge=edge,
         draining=Draining(),
         policy={name: line for name, line in POLICY.items() if name.startswith(f"/{_SERVICE}/")},
-        servicers=[
-            Servicer(leads_pb2_grpc.add_LeadServiceServicer_to_server, _Whole(), apart=["SubmitLead"])
-        ],
+        servicers=[Servicer(leads_pb2_grpc.add_LeadServiceServicer_to_server, _Whole(), busy=["SubmitLead"])],
     )
     return server.port, issued.text, server
 

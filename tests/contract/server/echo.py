@@ -360,7 +360,7 @@ async def serving(
         edge=edge,
         draining=draining,
         policy=ECHO_POLICY,
-        servicers=[Servicer(add_echo, servicer or EchoServicer(), apart=("Say",))],
+        servicers=[Servicer(add_echo, servicer or EchoServicer(), busy=("Say", "Talk"))],
     )
     # Left to itself the window grows with what loopback carries, and a reader that sleeps is told megabytes.
     window = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024))

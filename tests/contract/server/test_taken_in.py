@@ -1,0 +1,49 @@
+# ruff: noqa: N802, ARG002 -- gRPC chooses the names and the arguments of a servicer
+"""How grpcio's calls are taken in: those of a busy method many at a time, if its edition allows."""
+
+import asyncio
+from collections import Counter
+
+from smarketing.server import grpcio
+from smarketing.server.settings import GrpcEngine, ServerConfig
+from tests.contract.server.echo import EchoResponse, EchoServicer, outcome_of, serving
+
+CALLS = 200
+GRPCIO = ServerConfig(grpc_engine=GrpcEngine.GRPCIO)
+
+
+class Counting(EchoServicer):
+    """Notes in which turn of the event loop each call began."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = Counter()
+        self._turn = 0
+
+    def next_turn(self):
+        self._turn += 1
+        asyncio.get_running_loop().call_soon(self.next_turn)
+
+    async def Say(self, request, context):
+        self.begun[self._turn] += 1
+        return EchoResponse(word=request.word)
+
+
+async def begun_at_once():
+    """Return how many of many calls at most began in one turn of the loop."""
+    servicer = Counting()
+    async with serving(servicer, config=GRPCIO) as rig:
+        servicer.next_turn()
+        answers = await asyncio.gather(*[outcome_of(rig.say(timeout=30)) for _ in range(CALLS)])
+    assert answers == ["hello"] * CALLS
+    return max(servicer.begun.values())
+
+
+async def test_several_calls_of_a_busy_method_begin_in_one_turn_of_the_event_loop():
+    assert await begun_at_once() > 1
+
+
+async def test_an_edition_of_grpcio_without_the_names_serves_its_calls_one_by_one(monkeypatch):
+    monkeypatch.setattr(grpcio, "_NEEDED", ("_of_another_edition",))
+
+    assert await begun_at_once() == 1
