@@ -25,7 +25,7 @@ _library: Any = import_module("grpc._cython.cygrpc")
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _AT_ONCE: Final = 64
-"""Calls of one method that are asked for ahead, at some 3 KiB each."""
+"""Calls of one method that are asked for ahead, at some 2 KiB each."""
 _NEEDED: Final = ("_MethodResolver", "_RequestCallError", "_handle_rpc", "_schedule_rpc_coro")
 
 

@@ -120,7 +120,7 @@ def _line(row: Row) -> str:
         _bound(row.injected),
         percentiles(row.recovery),
         percentiles(row.lateness),
-        "failed" if row.failed else row.note or "passed",
+        f"failed {row.note}".strip() if row.failed else row.note or "passed",
     ]
     return f"| {' | '.join(map(str, cells))} |\n"
 
