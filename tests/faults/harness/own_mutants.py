@@ -349,4 +349,185 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N29",
+        what="an event counts as published, whatever the bus said of it",
+        test="tests/contract/bus/test_cluster.py::test_a_log_outlives_its_leaders",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/relay.py",
+                old="            if answer is not None:\n                ack = _outcome(answer)\n",
+                new="            if answer is not None and not (answer.cancelled() or answer.exception()):\n"
+                "                ack = _outcome(answer)\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N30",
+        what="an acknowledgement that the bus owes is waited for without end",
+        test="tests/contract/bus/test_parted.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/relay.py",
+                old="        while waiting and not client.is_closed and self._loop_time() < deadline:\n",
+                new="        while waiting and not client.is_closed and deadline:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N31",
+        what="a stream that the bus has lost is taken for a bus that is away",
+        test="tests/contract/bus/test_cluster.py::"
+        "test_a_stream_of_which_every_server_lost_its_store_is_made_anew",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/relay.py",
+                old="        except NotFoundError:\n",
+                new="        except NotFoundError:\n            if self._position:\n                raise\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N32",
+        what="whoever publishes gives up for good when the bus refuses instead of being away",
+        test="tests/contract/bus/test_cluster.py::"
+        "test_without_a_majority_writers_and_followers_go_on_and_the_relay_catches_up_later",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/relay.py",
+                old="except (StorageError, ReadersBusy, *BUS_REFUSALS) as error:",
+                new="except (StorageError, ReadersBusy, BusAway) as error:",
+            )
+        ],
+    ),
+    Mutant(
+        id="N33",
+        what="a message is known by its place in the stream, not by its event's in the log",
+        test="tests/contract/bus/test_relay.py::"
+        "test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/relay.py",
+                old='"Nats-Msg-Id": f"{event.log_id}:{event.position}",',
+                new='"Nats-Msg-Id": f"{event.log_id}:{sent}",',
+            )
+        ],
+    ),
+    Mutant(
+        id="N34",
+        what="of two bodies of one position the first is taken, and its owner is not asked",
+        test="tests/contract/bus/test_jetstream.py::test_of_two_bodies_of_one_position_the_owners_is_taken",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/jetstream.py",
+                old="            if place.contradicts(event) or fresh.get(event.position, event) != event:\n",
+                new="            event = fresh.get(event.position, event)\n"
+                "            if place.contradicts(event):\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N35",
+        what="clocks that became known before their handoff stay counted without it",
+        test="tests/property/test_reports_fold.py::"
+        "test_tables_do_not_depend_on_batches_or_on_which_log_is_ahead",
+        edits=[
+            Edit(
+                path="services/reports/store/fold.py",
+                old="            if known != seen:\n",
+                new="            if before is not None and known != seen:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N36",
+        what="a subscription is made anew only when its connection is closed",
+        test="tests/contract/bus/test_jetstream.py::test_a_subscription_that_the_bus_forgot_is_made_anew",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/jetstream.py",
+                old="(self._lost or self._patience() <= 0 or self._client.is_closed)",
+                new="self._client.is_closed",
+            )
+        ],
+    ),
+    Mutant(
+        id="N37",
+        what="of two pauses at once the one that ends first lets the clock run on",
+        test="tests/faults/test_pause_storm.py",
+        edits=[
+            Edit(
+                path="services/sla/domain/course.py",
+                old="            self._held.pop(mark.key, None)\n        if not self._held:\n",
+                new="            self._held.pop(mark.key, None)\n        if self._pause_start is not None:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N38",
+        what="a clock is missed at the very instant at which it is due",
+        test="tests/unit/sla/test_offline.py::"
+        "test_at_due_the_clock_still_runs_and_at_any_later_instant_it_is_breached",
+        edits=[
+            Edit(
+                path="services/sla/domain/course.py",
+                old="        return Outcome.BREACHED if now > self._due else Outcome.RUNNING\n",
+                new="        return Outcome.BREACHED if now >= self._due else Outcome.RUNNING\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N39",
+        what="a sweep reads every open clock, and keeps those that are due",
+        test="tests/unit/sla_engine/test_sweep_cost.py",
+        edits=[
+            Edit(
+                path="services/sla/store/due.py",
+                old="    return [(clock, handoff) for clock, handoff in"
+                ' connection.execute(DUE, {"now": now, "limit": limit})]\n',
+                new="    every = select(_clock.c.id, _clock.c.handoff, _clock.c.next_time)"
+                ".where(_clock.c.next_time.is_not(None))\n"
+                "    found = connection.execute(every.order_by(_clock.c.next_time)).all()\n"
+                "    return [(clock, handoff) for clock, handoff, at in found if at <= now][:limit]\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N40",
+        what="replicas that start together migrate beside one another",
+        test="tests/contract/store/test_postgres.py::"
+        "test_of_twenty_replicas_that_start_together_one_migrates_and_all_are_ready",
+        edits=[
+            Edit(
+                path="smarketing/sql/postgres.py",
+                old="""            self._turn("schema"),\n            self._turn("writer"),\n""",
+                new="",
+            )
+        ],
+    ),
+    Mutant(
+        id="N41",
+        what="of all migrations that an older build does not know the last one says whether it may run",
+        test="tests/contract/store/test_older_builds.py::"
+        "test_one_migration_that_takes_away_shuts_out_whatever_the_others_promise",
+        edits=[
+            Edit(
+                path="smarketing/sql/migrate.py",
+                old="    return max(declared, key=known.index)\n",
+                new="    return next(declared, known[-1])\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N42",
+        what="a text may hold NUL",
+        test="tests/contract/api/test_bad_input.py::test_the_usual_mistakes_have_their_reasons",
+        edits=[
+            Edit(
+                path="smarketing/server/validation.py",
+                old=r'_LINE_BAD = re.compile("[\x00-\x1f',
+                new=r'_LINE_BAD = re.compile("[\x01-\x1f',
+            )
+        ],
+    ),
 )

@@ -202,6 +202,7 @@ ROWS: Final = (
         id="F20",
         fault="SIGKILL a node of NATS",
         tests=[SECOND_SHAPE, f"{_CLUSTER}::test_a_log_outlives_its_leaders"],
+        mutants=["N29"],
     ),
     Planned(
         id="F21",
@@ -211,6 +212,7 @@ ROWS: Final = (
             f"{_CLUSTER}::test_a_leader_that_sleeps_and_wakes_divides_nothing",
             f"{_BUS}/test_parted.py",
         ],
+        mutants=["N30"],
     ),
     Planned(
         id="F22",
@@ -219,6 +221,7 @@ ROWS: Final = (
             f"{_CLUSTER}::test_a_server_that_lost_its_store_is_filled_again_and_nobody_notices",
             f"{_CLUSTER}::test_a_stream_of_which_every_server_lost_its_store_is_made_anew",
         ],
+        mutants=["N31"],
     ),
     Planned(
         id="F23",
@@ -226,6 +229,7 @@ ROWS: Final = (
         tests=[
             f"{_CLUSTER}::test_without_a_majority_writers_and_followers_go_on_and_the_relay_catches_up_later"
         ],
+        mutants=["N32"],
     ),
     Planned(
         id="F24",
@@ -233,6 +237,7 @@ ROWS: Final = (
         tests=[
             f"{_RELAY}::test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer"
         ],
+        mutants=["N33"],
     ),
     Planned(
         id="F25",
@@ -241,6 +246,7 @@ ROWS: Final = (
             f"{_RELAY}::test_what_is_published_again_soon_is_dropped_by_the_bus_and_later_by_the_consumer",
             f"{_BUS}/test_jetstream.py::test_of_two_bodies_of_one_position_the_owners_is_taken",
         ],
+        mutants=["N34"],
     ),
     Planned(
         id="F26",
@@ -252,6 +258,7 @@ ROWS: Final = (
         id="F27",
         fault="one log is ahead of the other",
         tests=["tests/property/test_reports_fold.py", f"{_ENGINE}/test_batches.py"],
+        mutants=["N35"],
     ),
     Planned(
         id="F28",
@@ -281,6 +288,7 @@ ROWS: Final = (
             f"{_RELAY}::test_a_bus_that_dies_among_many_messages_has_them_all_in_order_afterwards",
             f"{_BUS}/test_jetstream.py::test_a_subscription_that_the_bus_forgot_is_made_anew",
         ],
+        mutants=["N36"],
     ),
     Planned(
         id="F31",
@@ -337,16 +345,19 @@ ROWS: Final = (
             "tests/property/test_months_relived.py",
             f"{_ENGINE}/test_sweeping.py",
         ],
+        mutants=["N37"],
     ),
     Planned(
         id="F45",
         fault="due now, in the past, at once, never; the last year there is",
         tests=["tests/unit/sla/test_offline.py", "tests/unit/smarketing/test_businesstime.py"],
+        mutants=["N38"],
     ),
     Planned(
         id="F46",
         fault="a million open clocks, ten thousand due in one second",
         tests=[f"{_ENGINE}/test_sweep_cost.py"],
+        mutants=["N39"],
         missing="the million itself is measured by `make bench ONLY=sweep`",
     ),
     Planned(
@@ -381,6 +392,7 @@ ROWS: Final = (
         tests=[
             f"{_SERVER_TESTS}::test_of_twenty_replicas_that_start_together_one_migrates_and_all_are_ready"
         ],
+        mutants=["N40"],
     ),
     Planned(
         id="F55",
@@ -392,6 +404,7 @@ ROWS: Final = (
         id="F56",
         fault="the release before and this one together",
         tests=["tests/faults/test_two_builds.py", f"{_STORE}/test_older_builds.py"],
+        mutants=["N41"],
         missing="there is no release yet: the other build is this one with a migration more; not under kills",
     ),
     Planned(
@@ -426,6 +439,7 @@ ROWS: Final = (
         id="F60",
         fault="any bytes to every RPC, webhook and page",
         tests=["tests/contract/api/test_bad_input.py"],
+        mutants=["N42"],
     ),
     Planned(
         id="F61",
