@@ -7,8 +7,9 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 import pytest
-from nats.js.api import ConsumerInfo, StreamInfo
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, StreamInfo
 
+from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.consumer import EventSource
 from smarketing.eventlog.jetstream import BusObserver, JetStream, Pace
 from smarketing.eventlog.link import BUS_REFUSALS, Link, LinkSettings, durable_of, stream_of
@@ -182,6 +183,29 @@ class Carried:
             pass
         await self.link.close()
         await self.owners_link.close()
+
+
+async def witnessed(carried: Carried) -> None:
+    """Make the stream, and keep on it whatever is published from now on; there is no relay yet."""
+    carried.start_relay()
+    await carried.ready()
+    await carried.stop_relay()
+    client = await carried.owners_link.client()
+    config = ConsumerConfig(durable_name="witness", ack_policy=AckPolicy.NONE)
+    await client.jetstream().add_consumer(stream_of(carried.name), config)
+
+
+async def told(carried: Carried) -> list[tuple[str, int]]:
+    """Return the id and position of each message on the stream, in the stream's order."""
+    client = await carried.link.client()
+    stream = client.jetstream()
+    info = await stream.stream_info(stream_of(carried.name))
+    found = []
+    for number in range(info.state.first_seq, info.state.last_seq + 1):
+        message = await stream.get_msg(stream_of(carried.name), number)
+        event = eventlogpb.Event.FromString(message.data or b"")
+        found.append(((message.headers or {})["Nats-Msg-Id"], event.position))
+    return found
 
 
 ABus = Callable[..., Carried]

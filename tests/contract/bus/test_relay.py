@@ -8,15 +8,13 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from nats.js.api import AckPolicy, ConsumerConfig
 
-from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import find_checkpoint, relay_name
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.link import stream_of
 from smarketing.sql import Database
 from tests.builders.nats_servers import NatsServer
-from tests.contract.bus.carriers import ABus, Carried
+from tests.contract.bus.carriers import ABus, Carried, told, witnessed
 from tests.contract.bus.followers import Make, Noted, running, told_the_head
 from tests.contract.bus.served_log import LOG_ID, ServedLog, seen
 
@@ -31,15 +29,6 @@ async def carried(a_bus: ABus, nats_server: NatsServer) -> Carried:
     return carried
 
 
-async def witnessed(carried: Carried) -> None:
-    carried.start_relay()
-    await carried.ready()
-    await carried.stop_relay()
-    client = await carried.owners_link.client()
-    config = ConsumerConfig(durable_name="witness", ack_policy=AckPolicy.NONE)
-    await client.jetstream().add_consumer(stream_of(carried.name), config)
-
-
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A server that the test may ill-treat."""
@@ -47,19 +36,6 @@ def own_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
-
-
-async def told(carried: Carried) -> list[tuple[str, int]]:
-    """Return the id and position of each message on the stream, in the stream's order."""
-    client = await carried.link.client()
-    stream = client.jetstream()
-    info = await stream.stream_info(stream_of(carried.name))
-    found = []
-    for number in range(info.state.first_seq, info.state.last_seq + 1):
-        message = await stream.get_msg(stream_of(carried.name), number)
-        event = eventlogpb.Event.FromString(message.data or b"")
-        found.append(((message.headers or {})["Nats-Msg-Id"], event.position))
-    return found
 
 
 def place(log: ServedLog, carried: Carried) -> int:
