@@ -429,8 +429,8 @@ OWN: Final = (
     Mutant(
         id="N35",
         what="clocks that became known before their handoff stay counted without it",
-        test="tests/property/test_reports_fold.py::"
-        "test_tables_do_not_depend_on_batches_or_on_which_log_is_ahead",
+        test="tests/unit/reports/test_clock_figures.py::"
+        "test_a_clock_is_grouped_by_its_handoff_even_if_it_was_heard_of_first",
         edits=[
             Edit(
                 path="services/reports/store/fold.py",
