@@ -36,10 +36,7 @@ class Servicer:
     add: Callable[[Any, Any], None]
     servicer: object
     busy: Collection[str] = ()
-    """Methods that are called most: their calls are taken in many at a time, and wait in lines of their own.
-
-    All others share one line. Each busy method costs a call of the others a microsecond, so they are few.
-    """
+    """Methods that are called most: grpcio takes in many of their calls at a time, of the others a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +98,16 @@ async def start_server(
 
     Raises:
         PolicyMissing: an RPC has no policy line, or the other way round.
+        ValueError: a busy method is none of its service's.
         StartRefused: the address or the certificates cannot be used.
     """
     recorder = _Recorder()
-    busy: set[str] = set()
+    busy: dict[str, Collection[str]] = {}
     for each in servicers:
+        known = set(recorder.services)
         each.add(each.servicer, recorder)
-        busy.update(each.busy)
+        for service in recorder.services.keys() - known:
+            busy[service] = _named(each.busy, recorder.services[service])
     methods = check_policy(policy, recorder.services)
     server = new_server(config, edge.overflow)
     for service, handlers in recorder.services.items():
@@ -115,7 +115,7 @@ async def start_server(
             name: edge.wrap(methods[f"/{service}/{name}"], policy[f"/{service}/{name}"], handler)
             for name, handler in handlers.items()
         }
-        server.serve(service, wrapped, busy=busy)
+        server.serve(service, wrapped, busy=busy[service])
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if config.reflection:
@@ -209,6 +209,13 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
         # Only the main thread may, and an embedded server has no business with signals.
         with suppress(RuntimeError, ValueError, NotImplementedError):
             loop.add_signal_handler(number, stopping.set)
+
+
+def _named(names: Collection[str], handlers: Mapping[str, Any]) -> Collection[str]:
+    unknown = sorted(set(names) - handlers.keys())
+    if unknown:
+        raise ValueError(f"there is no method {', '.join(unknown)} to be busy")
+    return names
 
 
 @dataclass

@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ _log = get_log(__name__)
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Metadata = Sequence[tuple[str, str | bytes]]
+_Refusal: TypeAlias = "tuple[grpc.StatusCode, str, _Metadata]"
 _CallDetails = tuple[_Metadata, str, float | None]
 
 _EVENTS_AT_ONCE: Final = 64
@@ -37,8 +39,8 @@ _SHORTEST_PAUSE_SECONDS: Final = 0.0005
 _LONGEST_PAUSE_SECONDS: Final = 0.02
 # The engine closes without waiting for what it was given to send, and does not say when that is sent.
 _LAST_WORDS_SECONDS: Final = 0.25
+# Where calls were under way when it was told to stop: under load their answers took longer than that.
 _LAST_WORDS_OF_CALLS_SECONDS: Final = 1.0
-"""Where calls were under way when it was told to stop: a busy machine took longer than the other."""
 _NOTHING_MORE: Final[_Metadata] = ()
 _STATUS_TRAILER: Final = "grpc-status-details-bin"
 
@@ -64,12 +66,7 @@ class NativeServer:
     ) -> None:
         self._message_bytes = message_bytes
         self._metadata_bytes = metadata_bytes
-        self._overflow = overflow
-        self._turned_away = (
-            overflow.refusal.code.value[0],
-            overflow.refusal.message,
-            _sendable(trailers_of(overflow.refusal)),
-        )
+        self._gate = _Gate(overflow)
         self._front_options: dict[str, Any] = {
             "call_details": True,
             "delay_stream_headers": True,
@@ -91,8 +88,6 @@ class NativeServer:
         self._folder = ""
         self._methods: dict[str, _Handler] = {}
         self._served: list[tuple[str, _Handler]] = []
-        # Unary calls: the one is counted by the receiving thread alone, the other by the event loop.
-        self._begun = self._over = 0
         self._front: NativeGrpcFront | None = None
         self._calls: dict[int, _Call] = {}
         self._stopping: asyncio.Task[None] | None = None
@@ -171,27 +166,30 @@ class NativeServer:
     def _receive(self, front: NativeGrpcFront, loop: asyncio.AbstractEventLoop) -> None:
         while (events := front.recv_batch_details(_EVENTS_AT_ONCE)) is not None:
             try:
-                # On this thread, because the loop is what has no time: see ADR 0050.
-                if taken := [each for each in events if self._has_room(front, each)]:
-                    loop.call_soon_threadsafe(self._take, front, loop, taken)
+                # On this thread, because the loop is what has no time when there is no room: see ADR 0050.
+                let_in = [each for each in events if self._let_in(front, each)]
+            except Exception:
+                _log.exception("calls_not_received")
+                front.close()
+                raise
+            try:
+                loop.call_soon_threadsafe(self._take, front, loop, let_in)
             except RuntimeError:
                 # The loop ended without stopping us.
                 front.close()
                 return
 
-    def _has_room(self, front: NativeGrpcFront, event: Any) -> bool:
-        """Count a unary call in, or turn it away; whatever else came is let through."""
-        kind, call_id, method, *_ = event
+    def _let_in(self, front: NativeGrpcFront, event: Any) -> bool:
+        kind, call_id, method, _, _, details = event
         if kind == EVENT_CANCEL:
             return True
         name, handler = self._served[method]
-        if handler.response_streaming:
+        # While it stops, the loop says so to every call.
+        if handler.response_streaming or self._gate.enter(
+            details[1], at_all_costs=self._stopping is not None
+        ):
             return True
-        if self._begun - self._over < self._overflow.most or self._stopping is not None:
-            self._begun += 1
-            return True
-        front.fail(call_id, *self._turned_away)
-        self._overflow.note(name)
+        self._gate.turn_away(front, call_id, name)
         return False
 
     def _take(self, front: NativeGrpcFront, loop: asyncio.AbstractEventLoop, events: Iterable[Any]) -> None:
@@ -203,8 +201,12 @@ class NativeServer:
                 continue
             _, handler = self._served[method]
             call = _Call(front, call_id, details, message_bytes=self._message_bytes)
-            if self._refused(call, raw):
-                self._over += not handler.response_streaming
+            if not handler.response_streaming:
+                self._gate.begin(call.peer())
+            if (refusal := self._refusal(call, raw)) is not None:
+                if not handler.response_streaming:
+                    self._gate.leave()
+                call.refuse(*refusal)
                 continue
             serve = handler.unary_stream if handler.response_streaming else handler.unary_unary
             self._calls[call_id] = call
@@ -215,21 +217,18 @@ class NativeServer:
                 else partial(self._unary_ended, call)
             )
 
-    def _refused(self, call: "_Call", raw: bytes) -> bool:
+    def _refusal(self, call: "_Call", raw: bytes) -> "_Refusal | None":
         if self._stopping is not None:
             refusal = server_draining()
-            call.refuse(refusal.code, refusal.message, trailers_of(refusal))
-            return True
+            return refusal.code, refusal.message, trailers_of(refusal)
         if call.metadata_bytes() > self._metadata_bytes:
-            call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "The call's metadata is larger than allowed.")
-            return True
+            return _METADATA_TOO_LARGE
         if len(raw) > self._message_bytes:
-            call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "The request is larger than this server takes.")
-            return True
-        return False
+            return _REQUEST_TOO_LARGE
+        return None
 
     def _unary_ended(self, call: "_Call", task: "asyncio.Task[Any]") -> None:
-        self._over += 1
+        self._gate.leave()
         self._ended(call, call.answer, task)
 
     def _stream_ended(self, call: "_Call", task: "asyncio.Task[Any]") -> None:
@@ -251,6 +250,51 @@ class NativeServer:
             _log.error("call_lost", error_id=error_id, error_type=type(error).__qualname__)
             refusal = internal(error_id)
             call.refuse(refusal.code, refusal.message, trailers_of(refusal))
+
+
+class _Gate:
+    """Counts the unary calls that wait for the event loop or run; the loop and the receiving thread use it.
+
+    Of the places no connection takes more than half by calls at which nobody has looked yet, so that calls
+    without a token, or beyond a quota, leave room for others.
+    """
+
+    def __init__(self, overflow: Overflow) -> None:
+        refusal = overflow.refusal
+        self._most = overflow.most
+        self._most_waiting = max(1, overflow.most // 2)
+        self._note = overflow.note
+        self._answer = (refusal.code.value[0], refusal.message, _sendable(trailers_of(refusal)))
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._waiting_of: Counter[str] = Counter()
+
+    def enter(self, peer: str, *, at_all_costs: bool) -> bool:
+        """Count a call of a connection in, unless there is no room for it."""
+        with self._lock:
+            full = self._inside >= self._most or self._waiting_of[peer] >= self._most_waiting
+            if full and not at_all_costs:
+                return False
+            self._inside += 1
+            self._waiting_of[peer] += 1
+            return True
+
+    def begin(self, peer: str) -> None:
+        """Note that the event loop looks at a call."""
+        with self._lock:
+            self._waiting_of[peer] -= 1
+            if not self._waiting_of[peer]:
+                del self._waiting_of[peer]
+
+    def leave(self) -> None:
+        """Count a call out."""
+        with self._lock:
+            self._inside -= 1
+
+    def turn_away(self, front: NativeGrpcFront, call_id: int, name: str) -> None:
+        """Refuse a call, and note it."""
+        front.fail(call_id, *self._answer)
+        self._note(name)
 
 
 class _Call:
@@ -375,6 +419,16 @@ def _sendable(trailing: _Metadata) -> list[tuple[str, str | bytes]] | None:
     ] or None
 
 
+_METADATA_TOO_LARGE: Final[_Refusal] = (
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "The call's metadata is larger than allowed.",
+    _NOTHING_MORE,
+)
+_REQUEST_TOO_LARGE: Final[_Refusal] = (
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "The request is larger than this server takes.",
+    _NOTHING_MORE,
+)
 _ANSWER_TOO_LARGE: Final = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     "The answer is larger than this server sends; ask for less.",

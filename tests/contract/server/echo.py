@@ -2,7 +2,7 @@
 """A service with all four arities, made at run time, and the rig that serves it on a real port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -339,6 +339,7 @@ async def serving(
     config: ServerConfig | None = None,
     refusal_of: Callable[[Exception], Any] = lambda _: None,
     directory: Directory | None = DIRECTORY,
+    busy: Sequence[str] = ("Say", "Talk"),
 ) -> AsyncIterator[Rig]:
     authenticator = Authenticator(now=lambda: NOW)
     if directory is not None:
@@ -360,7 +361,7 @@ async def serving(
         edge=edge,
         draining=draining,
         policy=ECHO_POLICY,
-        servicers=[Servicer(add_echo, servicer or EchoServicer(), busy=("Say", "Talk"))],
+        servicers=[Servicer(add_echo, servicer or EchoServicer(), busy=busy)],
     )
     # Left to itself the window grows with what loopback carries, and a reader that sleeps is told megabytes.
     window = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024))

@@ -4,12 +4,31 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from smarketing.server import grpcio
+from smarketing.server.admission import AdmissionLimits
 from smarketing.server.settings import GrpcEngine, ServerConfig
 from tests.contract.server.echo import EchoResponse, EchoServicer, outcome_of, serving
 
 CALLS = 200
 GRPCIO = ServerConfig(grpc_engine=GrpcEngine.GRPCIO)
+
+
+class InOrder(EchoServicer):
+    """Notes in which order calls began."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+
+    async def Say(self, request, context):
+        self.begun.append("Say")
+        return EchoResponse(word=request.word)
+
+    async def Tell(self, request, context):
+        self.begun.append("Tell")
+        yield EchoResponse(word=request.word)
 
 
 class Counting(EchoServicer):
@@ -44,6 +63,25 @@ async def test_several_calls_of_a_busy_method_begin_in_one_turn_of_the_event_loo
 
 
 async def test_an_edition_of_grpcio_without_the_names_serves_its_calls_one_by_one(monkeypatch):
-    monkeypatch.setattr(grpcio, "_NEEDED", ("_of_another_edition",))
+    monkeypatch.setitem(grpcio._NEEDED, "_handle_rpc", "of, another, edition")
 
     assert await begun_at_once() == 1
+
+
+async def test_a_flood_of_a_busy_method_stands_before_no_other():
+    servicer, few = InOrder(), 10
+    limits = AdmissionLimits(unary_in_flight=2 * CALLS, streams_per_principal=few)
+    async with serving(servicer, config=GRPCIO, admission=limits) as rig:
+        told = [rig.tell(timeout=30) for _ in range(few)]
+        said = [outcome_of(rig.say(timeout=30)) for _ in range(2 * CALLS)]
+        assert [[each.word async for each in call] for call in told] == [["hello"]] * few
+        await asyncio.gather(*said)
+
+    last = len(servicer.begun) - servicer.begun[::-1].index("Tell")
+    assert last < 0.9 * len(servicer.begun)
+
+
+async def test_a_busy_method_that_nobody_serves_is_refused():
+    with pytest.raises(ValueError, match="no method Shout"):
+        async with serving(busy=("Say", "Shout")):
+            """It does not start."""

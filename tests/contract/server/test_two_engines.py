@@ -24,6 +24,7 @@ from tests.contract.server.echo import (
     SERVICE,
     EchoResponse,
     EchoServicer,
+    a_request,
     bearer,
     outcome_of,
     serving,
@@ -109,7 +110,8 @@ async def test_a_method_that_nobody_serves_is_unimplemented():
 
 @pytest.mark.parametrize("kilobytes", [20, 60])
 async def test_metadata_that_is_too_much_gets_a_status_from_the_native_engine_too(kilobytes):
-    async with serving(config=NATIVE) as rig:
+    # With one place, so that it must be free again.
+    async with serving(config=NATIVE, admission=AdmissionLimits(unary_in_flight=1)) as rig:
         refused = await outcome_of(rig.say(metadata=(*bearer(), ("x-filler", "x" * kilobytes * 1000))))
 
         assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -192,6 +194,57 @@ async def test_the_native_engine_turns_calls_away_while_the_event_loop_has_no_ti
         labels = {"grpc_service": SERVICE, "grpc_method": "Say", "grpc_code": "RESOURCE_EXHAUSTED"}
         assert value("grpc_server_handled_total", labels) == 1
         assert value("smarketing_server_rejected_total", {"reason": "concurrency"}) == 1
+
+
+async def test_calls_of_one_connection_that_wait_leave_the_native_engine_room_for_others():
+    answers = []
+
+    def call_from_elsewhere(port):
+        with (
+            grpc.insecure_channel(
+                f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
+            ) as one,
+            grpc.insecure_channel(
+                f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
+            ) as other,
+        ):
+            saying = [channel.unary_unary(f"/{SERVICE}/Say") for channel in (one, other)]
+            # Two of the three that are left are for one connection; whether it has them says the third.
+            mine = [saying[0].future(raw, metadata=MINA, timeout=20) for _ in range(3)]
+            refused = next(call for call in wait_for_one(mine) if call.done())
+            theirs = [saying[1].future(raw, metadata=MINA, timeout=20) for _ in range(2)]
+            full = next(call for call in wait_for_one(theirs) if call.done())
+            answers.extend([refused.code(), full.code()])
+            go.set()
+            answers.extend(sorted(call.code().name for call in (*mine, *theirs)))
+
+    raw = a_request().SerializeToString()
+    go = threading.Event()
+
+    class Busy(EchoServicer):
+        async def Say(self, request, context):
+            if not go.is_set():
+                # The loop stands still until the others have found out.
+                elsewhere.start()
+                go.wait(20)
+            return EchoResponse(word=request.word)
+
+    async with serving(Busy(), admission=AdmissionLimits(unary_in_flight=4), config=NATIVE) as rig:
+        elsewhere = threading.Thread(target=call_from_elsewhere, args=[rig.running.port])
+        assert (await rig.say(timeout=30)).word == "hello"
+        await asyncio.to_thread(elsewhere.join)
+
+    exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert answers == [exhausted, exhausted, "OK", "OK", "OK", exhausted.name, exhausted.name]
+
+
+def wait_for_one(calls):
+    """Return the calls once one of them is done."""
+    done = threading.Event()
+    for call in calls:
+        call.add_done_callback(lambda _: done.set())
+    assert done.wait(20)
+    return calls
 
 
 async def test_the_native_engine_takes_its_folder_away(tmp_path, monkeypatch):
