@@ -530,4 +530,16 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N50",
+        what="each replica decides by its own clock what is due, also where a server has one for all",
+        test="tests/faults/test_drifting_replicas.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/engine.py",
+                old="        return now if self._server is None else self._server.clock.instead_of(now)\n",
+                new="        return now\n",
+            )
+        ],
+    ),
 )

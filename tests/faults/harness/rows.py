@@ -318,9 +318,12 @@ ROWS: Final = (
     Planned(
         id="F40",
         fault="the wall clock is set forwards or back",
-        tests=["tests/faults/test_clock_steps.py", f"{_ENGINE}/test_sweeping.py"],
-        mutants=["N8"],
-        missing="drift between replicas needs replicas",
+        tests=[
+            "tests/faults/test_clock_steps.py",
+            f"{_ENGINE}/test_sweeping.py",
+            "tests/faults/test_drifting_replicas.py",
+        ],
+        mutants=["N8", "N50"],
     ),
     Planned(
         id="F41",
