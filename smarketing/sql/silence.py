@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,20 +22,30 @@ _LOOKS_EVERY_SECONDS: Final = 1.0
 _INFO: Final = struct.Struct("=8B12I")
 _LAST_SENT: Final = 8 + 9
 _LAST_RECEIVED: Final = 8 + 11
+_WAITS: Final = "ACTIVE"
+"""What the driver calls a connection on which something was asked and not answered to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
     """A second handle of a connection's socket, so that its number is nobody else's meanwhile."""
 
+    connection: Any
+    """The driver's."""
     socket: socket.socket
     patience: timedelta
 
     def is_silent(self) -> bool:
-        """Whether something was sent after whatever was received last, and long ago."""
+        """Whether an answer is waited for, and nothing was sent or received for long.
+
+        Which of the two was last does not tell: a question that follows an answer at once went out, by the
+        system's clock, in the moment in which that came in.
+        """
+        if self.connection.info.transaction_status.name != _WAITS:
+            return False
         info = _INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
-        sent_ago, received_ago = info[_LAST_SENT], info[_LAST_RECEIVED]
-        return bool(received_ago > sent_ago > self.patience / timedelta(milliseconds=1))
+        quiet = min(info[_LAST_SENT], info[_LAST_RECEIVED])
+        return bool(quiet > self.patience / timedelta(milliseconds=1))
 
 
 class SilenceWatch:
@@ -57,7 +67,7 @@ class SilenceWatch:
         with self._changing:
             watched = self._watched.get(id(connection))
             if watched is not None:
-                self._watched[id(connection)] = _Watched(watched.socket, patience)
+                self._watched[id(connection)] = replace(watched, patience=patience)
 
     def _attend(self, connection: Any, _record: object) -> None:
         if not hasattr(socket, "TCP_INFO"):
@@ -67,7 +77,7 @@ class SilenceWatch:
             duplicate.close()  # no road lies between
             return
         with self._changing:
-            self._watched[id(connection)] = _Watched(duplicate, self._patience)
+            self._watched[id(connection)] = _Watched(connection, duplicate, self._patience)
             if not self._looking:
                 self._looking = True
                 threading.Thread(target=self._look, name="silence", daemon=True).start()
