@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -27,7 +28,7 @@ from services.sla.rpc.policy import POLICY
 from smarketing import wallclock
 from smarketing.client.errors import error_of
 from smarketing.server.settings import ServerConfig
-from smarketing.server.starting import Opened, StartGivenUp, Store, started
+from smarketing.server.starting import Opened, StartGivenUp, Store, started, status_of
 from smarketing.sql import DatabaseUnsupported, SchemaTooNew, StorageError, Writer, open_database
 from smarketing.sql.local_server import OWNER, LocalServer
 from tests.builders import postgres
@@ -268,3 +269,32 @@ async def test_a_process_that_waits_ends_in_order_when_it_is_told_to(
     finally:
         if process.returncode is None:
             process.kill()
+
+
+def test_a_stop_that_is_heard_while_the_store_is_opened_ends_the_start(config: ServerConfig) -> None:
+    tries: list[int] = []
+    built: list[Opened] = []
+
+    async def serving() -> None:
+        loop = asyncio.get_running_loop()
+
+        def prepare(connection: Connection) -> None:
+            tries.append(len(tries))
+            if len(tries) == 1:
+                # From here on there is somebody who hears a stop, as long as storage is waited for.
+                connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+            signal.raise_signal(signal.SIGTERM)
+            heard = threading.Event()
+            # Behind whatever the loop does about the signal.
+            loop.call_soon_threadsafe(loop.call_soon, loop.call_soon, heard.set)
+            assert heard.wait(30)
+
+        async def build(_stack: AsyncExitStack, opened: Opened) -> None:
+            built.append(opened)
+
+        async with AsyncExitStack() as stack:
+            await begun(config, build, stack, prepare)
+
+    assert status_of("sla", serving()) == 0
+    assert tries == [0, 1]
+    assert built == []
