@@ -28,7 +28,7 @@ from tests.faults.harness.ground_nemesis import GroundNemesis, Replica
 from tests.faults.harness.ledger import operations
 from tests.faults.harness.shapes import SECOND, SECOND_GROUNDS
 from tests.faults.harness.stage import Stage, a_stage
-from tests.faults.test_second_shape_under_load import SEED, Field, judged, known_by_both
+from tests.faults.test_second_shape_under_load import SEED, Field, judged, known_by_all
 
 ROUNDS: Final = 3 if FULL_FAULTS else 1
 SHARE: Final = 0.4
@@ -115,7 +115,7 @@ async def test_no_call_fails_while_each_replica_is_restarted_in_turn(
     stops: list[float] = []
     with replica.running(*SERVICES):
         await replica.ready(*SERVICES)
-        stage.company = known_by_both(stage, replica)
+        stage.company = known_by_all(stage, [replica])
         nemesis = GroundNemesis(ground, (stage.fleet, replica), stage.ledger, random.Random(SEED), blows=[])
         stock = {"retries": RetryPolicy(), "call": timedelta(seconds=10)}
         async with (
@@ -130,7 +130,7 @@ async def test_no_call_fails_while_each_replica_is_restarted_in_turn(
         await stage.quiet()
         held = ground.connections()
         assert await replica.stop_all() == dict.fromkeys(SERVICES, 0)
-    await judged(Field(stage, replica, nemesis, load), "F58 rolling", held, capsys)
+    await judged(Field(stage, [replica], nemesis, load), "F58 rolling", held, capsys)
 
     asked = operations(stage.ledger_path)
     assert Counter(reason for each in asked.values() for reason in each.unknown) == Counter()

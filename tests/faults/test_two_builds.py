@@ -1,12 +1,14 @@
-"""A rolling upgrade: this build and the next one on one database, the older one restarted in the middle.
+"""A rolling upgrade (F56): this build and the next one on one database, restarted and killed meanwhile.
 
 The next build is this one with a migration more in each service: in the database this one then meets a
 schema that it does not know.
 """
 
+import asyncio
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -23,17 +25,17 @@ from smarketing.client import LeadsClient, ReportsClient
 from smarketing.sql import open_database, schema_revision
 from tests.builders import postgres
 from tests.builders.processes import ROOT, SERVICES, Installation, an_installation, until
+from tests.builders.thorough import FULL_FAULTS, takes_minutes
 from tests.e2e.company import Company, settled_in
+from tests.faults.harness.shapes import SECOND, SECOND_GROUNDS
+from tests.faults.harness.stage import Stage, a_stage
+from tests.faults.test_second_shape_under_load import SEED, Field, played
 
-pytestmark = [
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        os.environ.get("FAULTS") != "full",
-        reason="starts the services three times: FAULTS=full runs it; test_older_builds is its short form",
-    ),
-]
+pytestmark = pytest.mark.timeout(600)
 
 TENANT: Final = "rolled"
+KILLS: Final = 24
+LONGEST_SECONDS: Final = float(os.environ.get("FAULTS_SECONDS", "120"))
 NEXT: Final = """
     from alembic import op
     from sqlalchemy import Column, Text
@@ -108,6 +110,10 @@ def at_least(count: int) -> Callable[[int], bool]:
     return lambda found: found >= count
 
 
+@pytest.mark.skipif(
+    not FULL_FAULTS,
+    reason="starts the services three times: FAULTS=full runs it; test_older_builds is its short form",
+)
 async def test_a_build_serves_beside_the_next_one_and_starts_again_on_its_schema(tmp_path: Path) -> None:
     after = the_build_after(tmp_path / "after")
     with ExitStack() as running:
@@ -130,3 +136,33 @@ async def test_a_build_serves_beside_the_next_one_and_starts_again_on_its_schema
         for each in (again, newer):
             found = await until(partial(breached, company, each), at_least(5), seconds=60)
             assert found == 5
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with a_stage(tmp_path, SECOND, SEED) as stage:
+        yield stage
+
+
+@takes_minutes
+@pytest.mark.skipif(sys.platform != "linux", reason="measures processes in /proc")
+async def test_two_builds_whose_processes_are_killed_again_and_again_lose_nothing_and_double_nothing(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    after = the_build_after(tmp_path / "after")
+
+    async def struck(field: Field) -> None:
+        ends, chance = wallclock.monotonic() + LONGEST_SECONDS, field.nemesis.chance
+        # Each service of each build once, and whoever it hits from then on.
+        for number in range(len(field.nemesis.replicas)):
+            for service in SERVICES:
+                await asyncio.sleep(chance.uniform(0.2, 1.0))
+                await field.nemesis.kill(service, number)
+        while FULL_FAULTS and len(field.nemesis.blows) < KILLS and wallclock.monotonic() < ends:
+            await asyncio.sleep(chance.uniform(0.2, 2.0))
+            await field.nemesis.kill_any()
+
+    await played(stage, "F56 kills", struck, [tuple(SERVICES)], capsys, build=after)
+    # The older one started again, and more than once, on a schema that it does not know.
+    url = SECOND_GROUNDS.under(stage.fleet.data_dir).url("leads")
+    assert revisions(url) == heads(after) != heads(ROOT)

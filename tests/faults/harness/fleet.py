@@ -41,11 +41,17 @@ class Vitals:
 
 
 class Fleet(Installation):
-    """What `Installation` is, without a supervisor: who dies stays dead until it is started."""
+    """What `Installation` is, without a supervisor: who dies stays dead until it is started.
 
-    def __init__(self, data_dir: Path, shape: Shape, environ: Mapping[str, str]) -> None:
+    `build` is the folder that the package `services` lies in.
+    """
+
+    def __init__(
+        self, data_dir: Path, shape: Shape, environ: Mapping[str, str], *, build: Path = ROOT
+    ) -> None:
         ports = addresses_from(0)
         self.shape = shape
+        self._build = build
         self._addresses = ports
         self._environ = dict(environ)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -71,12 +77,17 @@ class Fleet(Installation):
         with self.log.open("ab") as said:
             self._processes[service] = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self._build,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
             )
+
+    @property
+    def started(self) -> int:
+        """How many services were started here."""
+        return len(self._processes)
 
     def process_id(self, service: str) -> int | None:
         """Return the process id of a service that runs; None of one that does not."""

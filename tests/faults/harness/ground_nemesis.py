@@ -7,10 +7,11 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from smarketing import wallclock
-from tests.builders.processes import SERVICES
+from tests.builders.processes import ROOT, SERVICES
 from tests.faults.harness.fleet import Fleet
 from tests.faults.harness.ground import Ground, is_well, leader_of
 from tests.faults.harness.ledger import Ledger
@@ -23,8 +24,8 @@ _POLL_SECONDS: Final = 0.05
 class Replica(Fleet):
     """More processes beside those of a fleet, on the same ground and with the same keys."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        super().__init__(fleet.data_dir, fleet.shape, fleet._environ)
+    def __init__(self, fleet: Fleet, *, build: Path = ROOT) -> None:
+        super().__init__(fleet.data_dir, fleet.shape, fleet._environ, build=build)
         self._beside = fleet._addresses
 
     @contextmanager
@@ -51,14 +52,14 @@ class GroundNemesis:
 
     async def kill_leads(self) -> None:
         """Kill one of the replicas of `leads` and start it again, as often as it takes."""
-        await self._kill_one("leads")
+        await self.kill("leads", self.chance.randrange(len(self.replicas)))
 
     async def kill_any(self) -> None:
         """Likewise, of any service."""
-        await self._kill_one(self.chance.choice(list(SERVICES)))
+        await self.kill(self.chance.choice(list(SERVICES)), self.chance.randrange(len(self.replicas)))
 
-    async def _kill_one(self, service: str) -> None:
-        number = self.chance.randrange(len(self.replicas))
+    async def kill(self, service: str, number: int) -> None:
+        """Kill a service of one of the replicas, and start it again as often as it takes."""
         victim = self.replicas[number]
         began = self._now()
         victim.kill(service)
