@@ -542,4 +542,48 @@ OWN: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N51",
+        what="a build runs on no schema newer than its own, whatever that was promised to leave to it",
+        test="tests/contract/store/test_older_builds.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/migrate.py",
+                old="    if promise not in known:\n",
+                new="    if current not in known:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N52",
+        what="what was asked in the moment in which an answer came is waited for without end",
+        test="tests/contract/store/test_postgres_roads.py::"
+        "test_a_question_that_follows_an_answer_at_once_is_not_waited_for_without_end_either",
+        edits=[
+            Edit(
+                path="smarketing/sql/silence.py",
+                old="        if self.connection.info.transaction_status.name != _WAITS:\n"
+                "            return False\n",
+                new="",
+            ),
+            Edit(
+                path="smarketing/sql/silence.py",
+                old="        return bool(quiet > ",
+                new="        return bool(info[_LAST_RECEIVED] > info[_LAST_SENT] and quiet > ",
+            ),
+        ],
+    ),
+    Mutant(
+        id="N53",
+        what="a service that is told to stop while it opens its database starts all the same",
+        test="tests/contract/store/test_starting_without_storage.py::"
+        "test_a_stop_that_is_heard_while_the_store_is_opened_ends_the_start",
+        edits=[
+            Edit(
+                path="smarketing/server/starting.py",
+                old="                    waiting.go_on()\n",
+                new="",
+            )
+        ],
+    ),
 )
