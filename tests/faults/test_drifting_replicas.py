@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from sqlalchemy import Connection, select, text
 
+from services.sla.__main__ import a_process
+from services.sla.config import SlaConfig
 from services.sla.domain.agreement import TimeBasis
 from services.sla.store import schema
 from services.sla.store.archive import Archive
@@ -29,6 +32,9 @@ from smarketing.eventlog.reading import last_record_time
 from smarketing.sql import Database, Writer, open_database
 from tests.builders.sla_engine import AN_HOUR_AFTER, AT_DUE, REP, SALES, TENANT, Engine, a_promise, some_terms
 from tests.builders.stores import STORE_VARIABLE, Store, a_url
+from tests.contract.sla.yard import Yard, run_beside, serve_log
+
+true_now: Final = wallclock.utc_now
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -58,7 +64,7 @@ class DriftingClock:
 
     def __call__(self) -> datetime:
         self.off *= 1 + self.chance.random() / 1000
-        return wallclock.utc_now() + self.off
+        return true_now() + self.off
 
 
 @dataclass
@@ -173,6 +179,35 @@ async def test_a_replica_whose_clock_is_wrong_fires_what_is_due_by_the_server_an
             before = house.servers_time()
             swept = await replica.sweeper.sweep()
             assert swept == OVERDUE
+        assert_fired(house, OVERDUE)
+        assert all(recorded >= before for *_, recorded in house.fired())
+
+
+@pytest.mark.parametrize("off", WRONG.values(), ids=WRONG.keys())
+async def test_the_process_as_it_is_put_together_has_the_servers_clock_decide(
+    url: str, off: timedelta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one place that reads this machine's clock.
+    monkeypatch.setattr(wallclock, "utc_now", DriftingClock(off))
+    with a_house(url, soon=0) as house:
+        async with AsyncExitStack() as stack:
+            yard = Yard(now=house.servers_time())
+            port = await serve_log(stack, yard)
+            nowhere = "127.0.0.1:0"
+            config = SlaConfig(
+                listen=nowhere,
+                http_listen=nowhere,
+                data_dir=tmp_path,
+                database_url=url,
+                leads_address=f"127.0.0.1:{port}",
+            )
+            yard.process = await stack.enter_async_context(a_process(config))
+            for task in yard.process.background:
+                if task.name in ("lease", "leads", "directory", "http"):
+                    run_beside(stack, task.run())
+            await yard.tell((SALES, leadeventspb.TeamChanged(team=SALES)))
+            before = house.servers_time()
+            assert await yard.process.sweeper.sweep() == OVERDUE
         assert_fired(house, OVERDUE)
         assert all(recorded >= before for *_, recorded in house.fired())
 

@@ -62,7 +62,7 @@ class Yard:
         self.process = await self._running.enter_async_context(a_process(self.config, now=lambda: self.now))
         for task in self.process.background:
             if task.name in ("lease", "leads", "directory", "http"):
-                _run_beside(self._running, task.run())
+                run_beside(self._running, task.run())
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{self.process.running.port}")
         self.stub = SlaServiceStub(await self._running.enter_async_context(channel))
 
@@ -132,7 +132,7 @@ async def a_yard(folder: Path, **settings: Any) -> AsyncIterator[Yard]:
     """Start everything on free ports."""
     yard = Yard()
     async with AsyncExitStack() as stack:
-        port = await _serve_log(stack, yard)
+        port = await serve_log(stack, yard)
         yard.config = SlaConfig(
             listen="127.0.0.1:0",
             http_listen="127.0.0.1:0",
@@ -151,7 +151,8 @@ async def a_yard(folder: Path, **settings: Any) -> AsyncIterator[Yard]:
         yield yard
 
 
-def _run_beside(stack: AsyncExitStack, running: Coroutine[Any, Any, None]) -> None:
+def run_beside(stack: AsyncExitStack, running: Coroutine[Any, Any, None]) -> None:
+    """Run something until the stack ends."""
     task = asyncio.ensure_future(running)
 
     async def end() -> None:
@@ -161,7 +162,8 @@ def _run_beside(stack: AsyncExitStack, running: Coroutine[Any, Any, None]) -> No
     stack.push_async_callback(end)
 
 
-async def _serve_log(stack: AsyncExitStack, yard: Yard) -> int:
+async def serve_log(stack: AsyncExitStack, yard: Yard) -> int:
+    """Serve a leads log that the yard writes to; return the port."""
     database = stack.enter_context(Database.in_memory())
     metadata = MetaData()
     define_tables(metadata)
