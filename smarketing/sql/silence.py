@@ -41,11 +41,19 @@ class _Watched:
         Which of the two was last does not tell: a question that follows an answer at once went out, by the
         system's clock, in the moment in which that came in.
         """
-        if self.connection.info.transaction_status.name != _WAITS:
+        if self.connection.info.transaction_status.name != _WAITS or self._is_unread():
             return False
         info = _INFO.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
         quiet = min(info[_LAST_SENT], info[_LAST_RECEIVED])
         return bool(quiet > self.patience / timedelta(milliseconds=1))
+
+    def _is_unread(self) -> bool:
+        """Whether something came in that nobody looked at yet, as where this process was stopped."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        return True
 
 
 class SilenceWatch:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -114,6 +114,23 @@ async def test_a_question_that_follows_an_answer_at_once_is_not_waited_for_witho
                         asked_without_end(connection)
                     # Not the server's own patience with locks, which is longer.
                     assert cut.value.fault is StorageFault.UNREACHABLE
+
+
+async def test_an_answer_that_nobody_has_read_yet_is_no_silence() -> None:
+    with a_server() as (direct, port, password), psycopg.connect(direct) as holder:
+        holder.execute("SELECT pg_advisory_lock(1)")
+        url = f"postgresql://kim:{password}@127.0.0.1:{port}/postgres"
+        database = await asyncio.to_thread(open_database, url, statement_timeout=STATEMENT)
+        with database, closing(database.reader_engine.raw_connection()) as raw:
+            driver: Any = raw.driver_connection
+            # As whoever is stopped between a question and its answer.
+            driver.pgconn.send_query(b"SELECT 1")
+            with pytest.raises(StorageUnavailable) as cut, database.reading() as connection:
+                asked_without_end(connection)
+            assert cut.value.fault is StorageFault.UNREACHABLE
+            assert driver.pgconn.get_result().get_value(0, 0) == b"1"
+            assert driver.pgconn.get_result() is None
+            assert driver.execute("SELECT 2").fetchone() == (2,)
 
 
 def asked_without_end(connection: Connection) -> None:

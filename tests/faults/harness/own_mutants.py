@@ -562,8 +562,8 @@ OWN: Final = (
         edits=[
             Edit(
                 path="smarketing/sql/silence.py",
-                old="        if self.connection.info.transaction_status.name != _WAITS:\n"
-                "            return False\n",
+                old="        if self.connection.info.transaction_status.name != _WAITS"
+                " or self._is_unread():\n            return False\n",
                 new="",
             ),
             Edit(
