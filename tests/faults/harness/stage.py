@@ -17,7 +17,17 @@ from tests.builders.processes import SERVICES
 from tests.builders.webhooks import Receiver
 from tests.e2e.company import Company, settled_in
 from tests.faults.harness.checker import lateness, violations
-from tests.faults.harness.evidence import Evidence, Log, Samples, Unsent, both_logs, files_of, scraped, total
+from tests.faults.harness.evidence import (
+    Evidence,
+    Log,
+    Samples,
+    Unsent,
+    both_logs,
+    files_of,
+    heads_of_logs,
+    scraped,
+    total,
+)
 from tests.faults.harness.fleet import Fleet, Vitals, a_fleet
 from tests.faults.harness.ledger import Ledger, operations
 from tests.faults.harness.load import CANARY, Load
@@ -91,20 +101,20 @@ class Stage:
     async def quiet(self) -> tuple[Log, Log]:
         """Return both logs once everybody has read them, told what is to be told, and shown all of it."""
         give_up = wallclock.monotonic() + _QUIET_SECONDS
-        last: tuple[list[str], int, int] | None = None
+        last: tuple[list[str], dict[str, int]] | None = None
         while True:
-            leads, sla = await both_logs(self.company)
-            owed = await self._owed({"leads": leads.head, "sla": sla.head})
-            found = (owed, leads.head, sla.head)
+            heads = await heads_of_logs(self.company)
+            owed = await self._owed(heads)
+            found = (owed, heads)
             if found != last:
                 # Slow machines are slow: whoever makes progress is waited for.
                 give_up = wallclock.monotonic() + _QUIET_SECONDS
             elif not owed:
-                return leads, sla
+                return await both_logs(self.company)
             elif wallclock.monotonic() > give_up:
                 # What was refused by its receiver waits for its next attempt; the judge looks at it.
                 assert all("webhook_pending" in each for each in owed), f"not quiet: {found}"
-                return leads, sla
+                return await both_logs(self.company)
             last = found
             # Due instants pass and figures are refreshed by time alone.
             await asyncio.sleep(1.5)
