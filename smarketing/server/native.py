@@ -47,6 +47,8 @@ _STATUS_TRAILER: Final = "grpc-status-details-bin"
 # Above its limit the engine answers HTTP 431, which says nothing to a gRPC client: so that most of what
 # is too much gets a status, the engine's limit is this many times ours.
 _METADATA_ROOM: Final = 4
+_FEW: Final = 16
+"""Calls of one connection for which there may be room however small the budget is."""
 # As HTTP/2 counts a header list.
 _BYTES_A_HEADER: Final = 32
 
@@ -255,14 +257,14 @@ class NativeServer:
 class _Gate:
     """Counts the unary calls that wait for the event loop or run; the loop and the receiving thread use it.
 
-    Of the places no connection takes more than half by calls at which nobody has looked yet, so that calls
-    without a token, or beyond a quota, leave room for others.
+    Of the places no connection takes more than half, or a few, by calls at which nobody has looked yet, so
+    that calls without a token, or beyond a quota, leave room for others.
     """
 
     def __init__(self, overflow: Overflow) -> None:
         refusal = overflow.refusal
         self._most = overflow.most
-        self._most_waiting = max(1, overflow.most // 2)
+        self._most_waiting = max(_FEW, overflow.most // 2)
         self._note = overflow.note
         self._answer = (refusal.code.value[0], refusal.message, _sendable(trailers_of(refusal)))
         self._lock = threading.Lock()
