@@ -170,8 +170,8 @@ class NativeServer:
             try:
                 # On this thread, because the loop is what has no time when there is no room: see ADR 0050.
                 let_in = [each for each in events if self._let_in(front, each)]
-            except Exception:
-                _log.exception("calls_not_received")
+            except Exception as error:
+                _log.error("calls_not_received", error_type=type(error).__qualname__)
                 front.close()
                 raise
             try:

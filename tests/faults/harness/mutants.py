@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.faults.harness.bus_mutants import ON_THE_BUS
 from tests.faults.harness.own_mutants import OWN
 from tests.faults.harness.seeding import Edit, Mutant
 
@@ -241,4 +242,4 @@ EIGHTEEN: Final = (
     ),
 )
 
-MUTANTS: Final = (*EIGHTEEN, *OWN)
+MUTANTS: Final = (*EIGHTEEN, *sorted((*OWN, *ON_THE_BUS), key=lambda mutant: int(mutant.id[1:])))

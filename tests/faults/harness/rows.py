@@ -3,9 +3,11 @@
 `docs/faults.md` is written from here; a test holds each name to a test that exists.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from tests.faults.harness.planned import SECOND_SHAPE, Planned
+
+__all__ = ["IMPORT", "ROLLING", "ROWS", "SECOND_SHAPE", "Planned"]
 
 _STORE: Final = "tests/contract/store"
 _BUS: Final = "tests/contract/bus"
@@ -13,31 +15,6 @@ _SERVER: Final = "tests/contract/server"
 _ENGINE: Final = "tests/unit/sla_engine"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """One row of the plan."""
-
-    id: str
-    fault: str
-    tests: Sequence[str] = ()
-    """Files, or single tests of one."""
-    mutants: Sequence[str] = ()
-    """Which of the seeded faults its tests have caught."""
-    missing: str = ""
-    """What no test shows yet, and why."""
-
-    @property
-    def is_killing(self) -> bool:
-        """Whether it runs in parts of its own."""
-        return self.id in ("F1", "F2", "F3", "F4")
-
-    @property
-    def is_on_the_second_shape(self) -> bool:
-        """Whether it runs under load on PostgreSQL and NATS, in a part of its own."""
-        return SECOND_SHAPE in self.tests
-
-
-SECOND_SHAPE: Final = "tests/faults/test_second_shape_under_load.py"
 ROLLING: Final = "tests/faults/test_rolling_restart.py"
 IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
 _SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
