@@ -69,6 +69,7 @@ from smarketing.eventlog.bus import EventBus, open_bus
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
+from smarketing.eventlog.group import ConsumerGroup
 from smarketing.eventlog.reading import ensure_identity, last_record_time
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.eventlog.telemetry import ConsumerTelemetry, read_places
@@ -448,12 +449,12 @@ class _Composition:
                 "limits", partial(follow_limits, self._directories, self._limits, self._writer)
             )
 
-    async def _consumer(self, bus: EventBus) -> Consumer:
+    async def _consumer(self, bus: EventBus) -> ConsumerGroup:
         config = self._config
         channel = await self._stack.enter_async_context(peer_channel(config, config.sla_address))
         token = token_file(config.data_dir, "leads")
         feed = Feed(channel, name="leads", metadata=lambda: _credentials(token))
-        return Consumer(
+        consumer = Consumer(
             sla_events.CONSUMER,
             feed=bus.source(feed, log="sla", consumer=_FOLLOWER),
             writer=self._writer,
@@ -462,6 +463,7 @@ class _Composition:
             now=self._now,
             observer=ConsumerTelemetry(self._telemetry.registry, _FOLLOWED),
         )
+        return ConsumerGroup(sla_events.CONSUMER, lambda _whole: consumer, writer=self._writer)
 
     async def _purge(self) -> None:
         records = SCHEMA.commands.idempotency

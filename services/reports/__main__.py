@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,9 +43,11 @@ from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.bus import EventBus, open_bus
-from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.consumer import Apply, Consumer
 from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
+from smarketing.eventlog.group import ConsumerGroup, Make, folding_writer
+from smarketing.eventlog.partitions import Partition, partitions
 from smarketing.eventlog.reading import ensure_identity, last_record_time
 from smarketing.eventlog.servicer import EventLogServicer
 from smarketing.eventlog.telemetry import read_places
@@ -90,8 +92,8 @@ class Process:
     writer: Writer
     figures: Figures
     metrics: ReportMetrics
-    leads: Consumer
-    sla: Consumer
+    leads: ConsumerGroup
+    sla: ConsumerGroup
     authenticator: Authenticator
     snapshots: SnapshotKeeper
     month_ends: MonthEndKeeper
@@ -101,10 +103,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The database, its writer, and the revision of its schema."""
+    """The database, its writer, the one that consumers fold with, and the revision of the schema."""
 
     database: Database
     writer: Writer
+    folding: Writer
     schema: str
 
 
@@ -141,7 +144,11 @@ async def _stored(
         tzdata=tzdata_version(),
         sqlite=engine_version(database),
     )
-    return await _built(config, stack, telemetry, Stored(database, writer, opened.schema), now)
+    folding = await folding_writer(
+        stack, writer, config.partitions, now=now, observer=observer, not_before=last_record_time
+    )
+    stored = Stored(database, writer, folding, opened.schema)
+    return await _built(config, stack, telemetry, stored, now)
 
 
 async def _built(
@@ -154,17 +161,24 @@ async def _built(
     writer = stored.writer
     authenticator = Authenticator(now=now)
     keeper = DirectoryKeeper(SCHEMA.directory, writer, authenticator, consumer=_CONSUMER_OF_LEADS)
-    replicas = Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic)
+    replicas = Replicas(
+        writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic, partitions=config.partitions
+    )
     model = ReadModel(SCHEMA.reports)
     figures = Figures(Queries(SCHEMA.reports))
     observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
+    members = {
+        part.member_of(consumer): log
+        for consumer, log in _FOLLOWED.items()
+        for part in partitions(config.partitions)
+    }
     bus = await open_bus(
-        config.event_bus, stack, service="reports", registry=telemetry.registry, followed=_FOLLOWED
+        config.event_bus, stack, service="reports", registry=telemetry.registry, followed=members
     )
     leads, sla = await _consumers(
         config,
         stack,
-        writer,
+        stored,
         bus=bus,
         model=model,
         keeper=keeper,
@@ -269,7 +283,7 @@ async def _built(
 async def _consumers(
     config: ReportsConfig,
     stack: AsyncExitStack,
-    writer: Writer,
+    stored: Stored,
     *,
     bus: EventBus,
     model: ReadModel,
@@ -277,34 +291,41 @@ async def _consumers(
     observer: FoldObserver,
     freshness: Freshness,
     now: Callable[[], datetime],
-) -> tuple[Consumer, Consumer]:
-    leads_feed = await _feed(config, stack, _CONSUMER_OF_LEADS, config.leads_address)
-    sla_feed = await _feed(config, stack, _CONSUMER_OF_SLA, config.sla_address)
-    of_leads = lead_events.LeadEvents(model, keeper.fold)
-    of_sla = sla_events.SlaEvents(model, MarketingQuotas(SCHEMA.reports))
-    leads = Consumer(
-        _CONSUMER_OF_LEADS,
-        feed=HeardSource(
-            bus.source(leads_feed, log="leads", consumer=_CONSUMER_OF_LEADS), "leads", freshness
-        ),
-        writer=writer,
-        apply=of_leads.apply,
-        payload_types=lead_events.PAYLOAD_TYPES,
-        now=now,
-        batch_events=config.fold_batch_events,
-        observer=observer,
-    )
-    sla = Consumer(
-        _CONSUMER_OF_SLA,
-        feed=HeardSource(bus.source(sla_feed, log="sla", consumer=_CONSUMER_OF_SLA), "sla", freshness),
-        writer=writer,
-        apply=of_sla.apply,
-        payload_types=sla_events.PAYLOAD_TYPES,
-        now=now,
-        batch_events=config.fold_batch_events,
-        observer=observer,
-    )
-    return leads, sla
+) -> tuple[ConsumerGroup, ConsumerGroup]:
+    channels = {
+        "leads": await _channel(config, stack, config.leads_address),
+        "sla": await _channel(config, stack, config.sla_address),
+    }
+
+    def consumer(name: str, partition: Partition, apply: Apply, payload_types: Collection[str]) -> Consumer:
+        member, log = partition.member_of(name), _FOLLOWED[name]
+        feed = Feed(channels[log], name=member, metadata=lambda: _credentials(config))
+        heard = HeardSource(bus.source(feed, log=log, consumer=member), partition.member_of(log), freshness)
+        return Consumer(
+            name,
+            feed=heard,
+            writer=stored.folding,
+            apply=apply,
+            payload_types=payload_types,
+            now=now,
+            batch_events=config.fold_batch_events,
+            observer=observer,
+            partition=partition,
+        )
+
+    def of_leads(partition: Partition) -> Consumer:
+        events = lead_events.LeadEvents(model, keeper.fold, partition)
+        return consumer(_CONSUMER_OF_LEADS, partition, events.apply, lead_events.PAYLOAD_TYPES)
+
+    def of_sla(partition: Partition) -> Consumer:
+        events = sla_events.SlaEvents(model, MarketingQuotas(SCHEMA.reports), partition)
+        return consumer(_CONSUMER_OF_SLA, partition, events.apply, sla_events.PAYLOAD_TYPES)
+
+    def group(name: str, make: Make) -> ConsumerGroup:
+        divided = partial(model.forget_members, service=_FOLLOWED[name])
+        return ConsumerGroup(name, make, writer=stored.writer, count=config.partitions, divided=divided)
+
+    return group(_CONSUMER_OF_LEADS, of_leads), group(_CONSUMER_OF_SLA, of_sla)
 
 
 def _snapshots(config: ReportsConfig, stored: Stored) -> Snapshots:
@@ -336,11 +357,6 @@ def _views(config: ReportsConfig, channel: grpc.aio.Channel, service: str) -> Ca
     return lambda view: Feed(
         channel, name=f"reports.past.{service}", view=view, metadata=lambda: _credentials(config)
     )
-
-
-async def _feed(config: ReportsConfig, stack: AsyncExitStack, name: str, address: str) -> Feed:
-    channel = await _channel(config, stack, address)
-    return Feed(channel, name=name, metadata=lambda: _credentials(config))
 
 
 async def _channel(config: ReportsConfig, stack: AsyncExitStack, address: str) -> grpc.aio.Channel:

@@ -16,7 +16,6 @@ from smarketing import wallclock
 
 if TYPE_CHECKING:
     from services.sla.config import SlaConfig
-    from services.sla.consumers.leads_log import LeadsLog
     from services.sla.store.archive import Archive
     from services.sla.usecases.notices import Notifier
     from services.sla.usecases.promptly import Promptly
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from services.sla.usecases.sweep import Sweeper
     from services.sla.web.metrics import SlaMetrics, TimerMetrics
     from smarketing.delivery import Sealer, Sender
-    from smarketing.eventlog.consumer import Apply, Consumer
+    from smarketing.eventlog.consumer import Apply
     from smarketing.eventlog.directory import DirectoryKeeper
+    from smarketing.eventlog.group import ConsumerGroup
     from smarketing.server.auth import Authenticator
     from smarketing.server.bootstrap import BackgroundTask, RunningServer
     from smarketing.server.gauges import DatabaseGauges
@@ -85,7 +85,7 @@ class Process:
     http: "HttpHost"
     writer: "Writer"
     archive: "Archive"
-    leads: "Consumer"
+    leads: "ConsumerGroup"
     sweeper: "Sweeper"
     replayer: "Replayer"
     metrics: "SlaMetrics"
@@ -131,6 +131,7 @@ async def _stored(
     from importlib.metadata import version
 
     from smarketing.businesstime import tzdata_version
+    from smarketing.eventlog.group import folding_writer
     from smarketing.eventlog.reading import last_record_time
     from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
     from smarketing.server.telemetry import Telemetry
@@ -150,7 +151,10 @@ async def _stored(
         tzdata=tzdata_version(),
         sqlite=engine_version(database),
     )
-    return await _built(config, stack, telemetry, writer, now)
+    folding = await folding_writer(
+        stack, writer, config.partitions, now=now, observer=observer, not_before=last_record_time
+    )
+    return await _built(config, stack, telemetry, writer, folding=folding, now=now)
 
 
 async def _built(
@@ -158,6 +162,8 @@ async def _built(
     stack: AsyncExitStack,
     telemetry: "Telemetry",
     writer: "Writer",
+    *,
+    folding: "Writer",
     now: Callable[[], datetime],
 ) -> Process:
     from services.sla.consumers.leads_log import CONSUMER, LeadsLog
@@ -178,13 +184,15 @@ async def _built(
     def told(task: str) -> Callable[[], None]:
         return lambda: telemetry.task_succeeded(task)
 
-    replicas = _replicas(writer)
+    replicas = _replicas(writer, config.partitions)
     archive, authenticator = Archive(), Authenticator(now=now)
     keeper = DirectoryKeeper(directory_tables, writer, authenticator, consumer=CONSUMER)
     timers = TimerMetrics(telemetry.registry, succeeded=told("sla_sweep"))
     log = LeadsLog(archive, keeper, observe=timers.timer_fired)
-    leads, relaying = await _following(config, stack, telemetry, writer, apply=log.apply, now=now)
-    sweeper = _sweeper(config, writer, archive, leads=leads, log=log, timers=timers, now=now)
+    leads, relaying = await _following(
+        config, stack, telemetry, writer, folding=folding, apply=log.apply, now=now
+    )
+    sweeper = _sweeper(config, writer, archive, leads=leads, timers=timers, now=now)
     replayer = Replayer(writer, archive, succeeded=told("sla_replay"))
     metrics = SlaMetrics(
         telemetry.registry, writer, tenants=config.metric_tenants, now=now, succeeded=told("metrics")
@@ -226,7 +234,7 @@ async def _built(
                 BackgroundTask("sla_sweep", sweeper.run),
                 BackgroundTask("sla_replay", replayer.run),
                 BackgroundTask(
-                    "sla_promptly", _promptly(telemetry, writer, archive, leads=leads, log=log, now=now).run
+                    "sla_promptly", _promptly(telemetry, writer, archive, leads=leads, now=now).run
                 ),
                 BackgroundTask("notices", _notifier(config, telemetry, writer, archive, now).run),
                 BackgroundTask("webhooks", _sender(config, telemetry, writer, sealer, now).run),
@@ -241,14 +249,15 @@ async def _built(
     )
 
 
-def _replicas(writer: "Writer") -> "Replicas":
+def _replicas(writer: "Writer", partitions: int) -> "Replicas":
     from smarketing.server.replicas import Replicas
 
-    return Replicas(writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic)
+    holder = wallclock.new_uuid()
+    return Replicas(writer, holder=holder, monotonic=wallclock.monotonic, partitions=partitions)
 
 
 def _ready(
-    writer: "Writer", keeper: "DirectoryKeeper", leads: "Consumer", authenticator: "Authenticator"
+    writer: "Writer", keeper: "DirectoryKeeper", leads: "ConsumerGroup", authenticator: "Authenticator"
 ) -> "StorageReadiness":
     from smarketing.eventlog.directory import DirectoryReadiness
     from smarketing.server.readiness import StorageReadiness
@@ -273,20 +282,25 @@ async def _following(
     telemetry: "Telemetry",
     writer: "Writer",
     *,
+    folding: "Writer",
     apply: "Apply",
     now: Callable[[], datetime],
-) -> "tuple[Consumer, Sequence[BackgroundTask]]":
+) -> "tuple[ConsumerGroup, Sequence[BackgroundTask]]":
     from services.sla.consumers.following import follow_leads
     from services.sla.consumers.leads_log import CONSUMER
     from smarketing.eventlog.bus import open_bus
+    from smarketing.eventlog.partitions import partitions
     from smarketing.eventlog.telemetry import ConsumerTelemetry
 
     followed = {CONSUMER: "leads"}
+    members = {part.member_of(CONSUMER): "leads" for part in partitions(config.partitions)}
     observer = ConsumerTelemetry(telemetry.registry, followed)
     bus = await open_bus(
-        config.event_bus, stack, service="sla", registry=telemetry.registry, followed=followed
+        config.event_bus, stack, service="sla", registry=telemetry.registry, followed=members
     )
-    consumer = await follow_leads(config, stack, writer, apply, bus=bus, now=now, observer=observer)
+    consumer = await follow_leads(
+        config, stack, writer, apply, folding=folding, bus=bus, now=now, observer=observer
+    )
     return consumer, bus.publishing(writer, log="sla")
 
 
@@ -323,8 +337,7 @@ def _sweeper(
     writer: "Writer",
     archive: "Archive",
     *,
-    leads: "Consumer",
-    log: "LeadsLog",
+    leads: "ConsumerGroup",
     timers: "TimerMetrics",
     now: Callable[[], datetime],
 ) -> "Sweeper":
@@ -338,7 +351,7 @@ def _sweeper(
         archive,
         guard=WallGuard(now=now, monotonic=monotonic),
         now=now,
-        may_fire=CaughtUp(leads, now=now, monotonic=monotonic, read_until=lambda: log.read_until),
+        may_fire=CaughtUp(leads, now=now, monotonic=monotonic),
         observer=timers,
         batch_clocks=config.sweep_batch_clocks,
         foresight=Foresight(archive),
@@ -358,8 +371,7 @@ def _promptly(
     writer: "Writer",
     archive: "Archive",
     *,
-    leads: "Consumer",
-    log: "LeadsLog",
+    leads: "ConsumerGroup",
     now: Callable[[], datetime],
 ) -> "Promptly":
     from services.sla.consumers.leads_log import CaughtUp
@@ -370,7 +382,7 @@ def _promptly(
         writer,
         archive,
         now=now,
-        may_act=CaughtUp(leads, now=now, monotonic=monotonic, read_until=lambda: log.read_until),
+        may_act=CaughtUp(leads, now=now, monotonic=monotonic),
         succeeded=lambda: telemetry.task_succeeded("sla_promptly"),
     )
 

@@ -1,10 +1,11 @@
 """How far each consumer is: rows that are written together with what the consumer did."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, MetaData, select
+from sqlalchemy import Connection, MetaData, delete, select
 
 from smarketing.eventlog.tables import define_tables
 from smarketing.sql import UpsertRows
@@ -43,8 +44,37 @@ def find_checkpoint(connection: Connection, consumer: str, *, to_move: bool = Fa
     """
     query = select(_table).where(_table.c.consumer == consumer)
     row = connection.execute(query.with_for_update() if to_move else query).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _checkpoint_of(row)
+
+
+def list_group(connection: Connection, group: str) -> list[Checkpoint]:
+    """Return the checkpoints of a group: of its one consumer, or of the members that divide its log."""
+    found = list_checkpoints(connection)
+    return [each for each in found if each.consumer == group or _is_member(each.consumer, group)]
+
+
+def find_place(connection: Connection, group: str) -> Checkpoint | None:
+    """Return the checkpoint up to which all of a group have done everything; None before its first."""
+    return min(list_group(connection, group), key=lambda each: each.position, default=None)
+
+
+def forget_checkpoints(connection: Connection, consumers: Sequence[str]) -> None:
+    """Delete checkpoints."""
+    connection.execute(delete(_table).where(_table.c.consumer.in_(consumers)))
+
+
+def _is_member(consumer: str, group: str) -> bool:
+    number, of, count = consumer.removeprefix(f"{group}.").partition("of")
+    return consumer.startswith(f"{group}.") and of == "of" and number.isdigit() and count.isdigit()
+
+
+def list_checkpoints(connection: Connection) -> list[Checkpoint]:
+    """Return every consumer's checkpoint, for metrics."""
+    rows = connection.execute(select(_table).order_by(_table.c.consumer))
+    return [_checkpoint_of(row) for row in rows]
+
+
+def _checkpoint_of(row: Any) -> Checkpoint:
     return Checkpoint(
         consumer=row.consumer,
         log_id=row.log_id,
@@ -53,13 +83,6 @@ def find_checkpoint(connection: Connection, consumer: str, *, to_move: bool = Fa
         attempts=row.attempts,
         record_time=row.record_time,
     )
-
-
-def list_checkpoints(connection: Connection) -> list[Checkpoint]:
-    """Return every consumer's checkpoint, for metrics."""
-    names = connection.execute(select(_table.c.consumer).order_by(_table.c.consumer)).scalars().all()
-    found = (find_checkpoint(connection, name) for name in names)
-    return [checkpoint for checkpoint in found if checkpoint is not None]
 
 
 def put_checkpoint(connection: Connection, checkpoint: Checkpoint) -> None:

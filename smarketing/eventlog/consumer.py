@@ -9,11 +9,10 @@ in stays true, which it would not with one subject set aside (docs/adr/0048).
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import grpc
@@ -22,12 +21,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection
 
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.eventlog.checkpoints import Checkpoint, find_checkpoint, put_checkpoint
+from smarketing.eventlog.checkpoints import Checkpoint
 from smarketing.eventlog.feed import EventSource, FeedBatch, backoff_seconds
+from smarketing.eventlog.partitions import WHOLE, Partition
+from smarketing.eventlog.place import Place
 from smarketing.eventlog.reading import LogRegressed
 from smarketing.eventlog.stopping import ConsumerStopped, PoisonEvent, UnfillableGap, UnknownPayload
 from smarketing.failpoints import failpoint
-from smarketing.sql import ReadersBusy, StorageCorrupt, StorageError, Writer, WriterClosed, from_micros
+from smarketing.sql import ReadersBusy, StorageError, Writer, from_micros
 
 __all__ = [
     "Apply",
@@ -50,13 +51,14 @@ _WHOLE_BATCHES: Final = 2
 """Attempts with full batches; after these each event goes alone, so that the failing one is known."""
 
 _LOOKS_AGAIN_SECONDS: Final = 1.0
+_STORES_PASSED_SECONDS: Final = 0.25
 
 
 class ConsumerObserver(Protocol):
     """Is told what a consumer does, on the event loop."""
 
     def events_handled(self, consumer: str, outcome: str, count: int) -> None:
-        """So many events were `applied` or met again as `duplicate`."""
+        """So many events were `applied`, met again as `duplicate`, or another partition's: `passed_over`."""
 
     def batch_applied(self, consumer: str, delay_seconds: float) -> None:
         """A batch was committed, so long after its oldest event had been recorded."""
@@ -88,7 +90,8 @@ class Consumer:
     """Applies one log to this service's database.
 
     `payload_types` are the full names of the messages that `apply` knows; a skippable event of any
-    other is passed over. `name` is the consumer's own for ever: its checkpoint is kept under it.
+    other is passed over. `name` is the consumer's own for ever: its checkpoint is kept under it. Of a
+    `partition` the consumer is a member of that name's group, and takes in the events of its tenants alone.
 
     At an event that it cannot take in it rests for `rest_seconds` and tries again, and whatever else the
     process does goes on; with None it stops there.
@@ -107,8 +110,10 @@ class Consumer:
         max_attempts: int = 8,
         rest_seconds: float | None = 30.0,
         observer: ConsumerObserver | None = None,
+        partition: Partition = WHOLE,
     ) -> None:
         self._name = name
+        self._partition = partition
         self._feed = feed
         self._writer = writer
         self._apply = apply
@@ -118,7 +123,14 @@ class Consumer:
         self._max_attempts = max_attempts
         self._rest_seconds = rest_seconds
         self._observer: ConsumerObserver = observer or UnobservedConsumer()
-        self._checkpoint = Checkpoint(consumer=name, log_id="", position=0, progress_time=now(), attempts=0)
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._place = Place(
+            writer,
+            partition.member_of(name),
+            now=now(),
+            reached=self._advance_waiting,
+            has_row=partition != WHOLE,
+        )
         self._head = 0
         self._first_head: int | None = None
         self._fetched: Sequence[eventlogpb.Event] = ()
@@ -126,22 +138,21 @@ class Consumer:
         self._begun = False
         self._lagging_at: int | None = None
         self._failure: Exception | None = None
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
     def name(self) -> str:
-        """Under which the checkpoint is kept."""
+        """Under which the checkpoint is kept; of a member of a group, the group's."""
         return self._name
 
     @property
     def position(self) -> int:
         """The last position that is applied and committed."""
-        return self._checkpoint.position
+        return self._place.checkpoint.position
 
     @property
     def log_id(self) -> str:
         """The log that is followed; empty before the first word from it."""
-        return self._checkpoint.log_id
+        return self._place.checkpoint.log_id
 
     @property
     def head_position(self) -> int:
@@ -156,7 +167,12 @@ class Consumer:
     @property
     def progress_time(self) -> datetime:
         """When `position` was reached."""
-        return self._checkpoint.progress_time
+        return self._place.checkpoint.progress_time
+
+    @property
+    def read_until(self) -> datetime | None:
+        """When the newest event taken in was recorded; None before the log was heard from in this run."""
+        return None if self._first_head is None else self._place.checkpoint.record_time
 
     async def wait_until(self, position: int) -> None:
         """Return when everything up to `position` is applied and committed.
@@ -195,9 +211,12 @@ class Consumer:
     async def _follow(self) -> None:
         self._failure, self._begun, self._first_head, self._lagging_at = None, False, None, None
         try:
-            await self._begin()
+            await self._place.learn()
             await self._check_place()
-            async with aclosing(self._feed.follow(log_id=self.log_id, after=self.position)) as batches:
+            async with (
+                self._storing_what_is_passed(),
+                aclosing(self._feed.follow(log_id=self.log_id, after=self.position)) as batches,
+            ):
                 async for batch in batches:
                     await self._take(batch)
         except Exception as error:
@@ -208,6 +227,35 @@ class Consumer:
         finally:
             self._fail(ConsumerStopped(self._name, self.position, "it was told to"))
 
+    async def level(self, position: int) -> None:
+        """Apply what the log holds up to `position`, and no more.
+
+        Raises:
+            as `run`.
+        """
+        await self._place.learn()
+        await self._check_place()
+        await self._fill_to(position)
+        await self._place.store_passed()
+
+    @asynccontextmanager
+    async def _storing_what_is_passed(self) -> AsyncIterator[None]:
+        """Meanwhile store, four times a second, how far events of other partitions were passed over."""
+        if self._partition == WHOLE:
+            yield
+            return
+        storing = asyncio.create_task(self._store_what_is_passed())
+        try:
+            yield
+        finally:
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)
+
+    async def _store_what_is_passed(self) -> None:
+        while True:
+            await asyncio.sleep(_STORES_PASSED_SECONDS)
+            await self._place.store_passed()
+
     async def look_on(self) -> None:
         """Know how far another replica follows the log, and how far it reaches, until cancelled.
 
@@ -216,9 +264,7 @@ class Consumer:
         self._failure, self._first_head = None, None
         while True:
             try:
-                found = await self._writer.read(partial(find_checkpoint, consumer=self._name))
-                self._checkpoint = found or self._checkpoint
-                self._advance_waiting()
+                await self._place.look()
                 page = await self._feed.read(log_id=self.log_id, after=self.position, limit=1)
                 self._head = page.head_position
                 if self._first_head is None:
@@ -227,20 +273,13 @@ class Consumer:
                 _log.debug("not_looked_on", consumer=self._name, error=repr(error))
             await asyncio.sleep(_LOOKS_AGAIN_SECONDS)
 
-    async def _begin(self) -> None:
-        """Learn the place of the last run."""
-        self._checkpoint = await self._write(
-            lambda connection, _now: find_checkpoint(connection, self._name) or self._checkpoint
-        )
-        self._advance_waiting()
-
     async def _check_place(self) -> None:
         """Refuse a log that no longer holds, at this position, the event that was applied last.
 
         Its identity and its head do not tell: a log restored from an older copy keeps the one, and
         grows beyond the other while nobody looks.
         """
-        remembered = self._checkpoint.record_time
+        remembered = self._place.checkpoint.record_time
         if remembered is None or not self.position:
             return
         page = await self._read(after=self.position - 1, limit=1)
@@ -315,7 +354,7 @@ class Consumer:
     def _check_log(self, batch: FeedBatch) -> None:
         """Refuse a delivery of another log, or of one that ends before what was applied."""
         if not self.log_id:
-            self._checkpoint = replace(self._checkpoint, log_id=batch.log_id)
+            self._place.follow(batch.log_id)
         if batch.log_id != self.log_id:
             raise LogRegressed(
                 wanted_log_id=self.log_id,
@@ -332,16 +371,26 @@ class Consumer:
         unknown = ""
         for event in events:
             name = event.payload.type_url.rpartition("/")[2]
-            if name in self._payload_types:
+            if not self._partition.has(event.tenant):
+                pass
+            elif name in self._payload_types:
                 known.append(event)
             elif not event.skippable:
                 unknown = name
                 break
             last += 1
-        if last > self.position:
+        if known or self._partition == WHOLE:
             await self._apply_until_done(known, last)
+        elif last > self.position:
+            self._pass_over(events[last - self.position - 1])
         if unknown:
             raise UnknownPayload(self._name, self.position, f"{unknown} is unknown to this build")
+
+    def _pass_over(self, newest: eventlogpb.Event) -> None:
+        """Be behind events of other partitions; a transaction for each delivery would cost more."""
+        before = self.position
+        self._place.pass_over(newest.position, _instant(newest.record_time), self._now())
+        self._observer.events_handled(self._name, "passed_over", self.position - before)
 
     async def _apply_until_done(self, events: Sequence[eventlogpb.Event], last: int) -> None:
         """Apply events in one transaction and be at position `last`; from the third attempt on one by one."""
@@ -350,9 +399,9 @@ class Consumer:
             if self.position >= last:
                 # A replica went beyond it meanwhile: to end at `last` would be to set everybody back.
                 return
-            if self._checkpoint.attempts > self._max_attempts:
+            if self._place.checkpoint.attempts > self._max_attempts:
                 raise PoisonEvent(self._name, self.position, "handling the next event ended the process")
-            alone = self._checkpoint.attempts + self._tries > _WHOLE_BATCHES
+            alone = self._place.checkpoint.attempts + self._tries > _WHOLE_BATCHES
             part = [event for event in events if event.position > self.position][: 1 if alone else None]
             end = part[0].position if alone and part else last
             try:
@@ -370,7 +419,7 @@ class Consumer:
 
         def there(now: datetime) -> Checkpoint:
             return replace(
-                self._checkpoint,
+                self._place.checkpoint,
                 position=position,
                 progress_time=now,
                 attempts=0,
@@ -379,39 +428,12 @@ class Consumer:
 
         before = self.position
         at = next(event for event in self._fetched if event.position == position)
-        if not await self._move(there, apply):
+        if not await self._place.move(there, apply):
             return
         self._tries = 0
         self._observer.events_handled(self._name, "applied", position - before)
         if events:
             self._observer.batch_applied(self._name, _seconds_since(events[0], self._now()))
-
-    async def _move(
-        self, to: Callable[[datetime], Checkpoint], effect: Callable[[Connection, datetime], None]
-    ) -> bool:
-        """Commit an effect together with the place it leads to, unless a replica of this service went first.
-
-        Either way `position` is what is committed. Returns whether it was us who moved.
-        """
-        ours = False
-
-        def step(connection: Connection, now: datetime) -> Checkpoint:
-            nonlocal ours
-            found = find_checkpoint(connection, self._name, to_move=True)
-            ours = found is None or (found.position == self.position and found.log_id in ("", self.log_id))
-            if found is not None and not ours:
-                return found
-            effect(connection, now)
-            checkpoint = to(now)
-            put_checkpoint(connection, checkpoint)
-            return checkpoint
-
-        after = await self._write(step)
-        if not ours and (after.log_id != self.log_id or after.position < self.position):
-            raise ConsumerStopped(self._name, self.position, "somebody set its place back")
-        self._checkpoint = after
-        self._advance_waiting()
-        return ours
 
     async def _count_first_attempt(self) -> None:
         """Note, before the first event of this process is handled, that its handling was begun.
@@ -419,7 +441,9 @@ class Consumer:
         Committing the event takes the note back: it stays only if the process does not live so long.
         """
         if not self._begun:
-            await self._store(replace(self._checkpoint, attempts=self._checkpoint.attempts + 1))
+            await self._place.store(
+                replace(self._place.checkpoint, attempts=self._place.checkpoint.attempts + 1)
+            )
             self._begun = True
 
     async def _count_failure(self, error: Exception, events: Sequence[eventlogpb.Event]) -> None:
@@ -427,28 +451,10 @@ class Consumer:
         _log.error("events_not_applied", consumer=self._name, position=self.position, exc_info=error)
         if self._tries >= self._max_attempts:
             # The process survived, so the next one may try again at once, with its handling mended.
-            await self._store(replace(self._checkpoint, attempts=0))
+            await self._place.store(replace(self._place.checkpoint, attempts=0))
             subject = events[0].subject if events else "nothing"
             raise PoisonEvent(self._name, self.position, f"{subject} failed at every attempt") from error
         await asyncio.sleep(backoff_seconds(self._name, self._tries))
-
-    async def _store(self, checkpoint: Checkpoint) -> None:
-        await self._move(lambda _now: checkpoint, lambda _connection, _now: None)
-
-    async def _write(self, step: Callable[[Connection, datetime], Checkpoint]) -> Checkpoint:
-        """Run one step as a unit of the writer; wait out faults of storage, which are not the events'."""
-        attempt = 0
-        while True:
-            try:
-                (checkpoint,) = await self._writer.run(_run_steps, [step])
-            except (WriterClosed, StorageCorrupt):
-                raise
-            except StorageError as error:
-                _log.warning("storage_refused", consumer=self._name, error=str(error))
-                await asyncio.sleep(backoff_seconds(self._name, attempt))
-                attempt += 1
-                continue
-            return checkpoint
 
     def _advance_waiting(self) -> None:
         if not self._waiting:
@@ -464,13 +470,6 @@ class Consumer:
             if not reached.done():
                 reached.set_exception(self._failure)
         self._waiting = []
-
-
-def _run_steps(
-    connection: Connection, steps: Sequence[Callable[[Connection, datetime], Checkpoint]], now: datetime
-) -> list[Checkpoint]:
-    """Run the steps of consumers that wait together; each is of another consumer."""
-    return [step(connection, now) for step in steps]
 
 
 def _contiguous(events: Sequence[eventlogpb.Event], *, behind: int) -> Sequence[eventlogpb.Event]:

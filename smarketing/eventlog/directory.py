@@ -18,8 +18,8 @@ from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import directory_pb2 as directorypb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
-from smarketing.eventlog.checkpoints import find_checkpoint
-from smarketing.eventlog.consumer import Consumer
+from smarketing.eventlog.checkpoints import find_place
+from smarketing.eventlog.group import Progress
 from smarketing.server.auth import Authenticator, Directory, PrincipalKind, Role
 from smarketing.server.directory import (
     DirectoryTables,
@@ -108,7 +108,7 @@ class DirectoryKeeper:
     def fold(self, connection: Connection, events: Sequence[eventlogpb.Event]) -> None:
         """Write what events of the leads log say of who may call, in the consumer's transaction."""
         if fold_events(self._tables, connection, events):
-            self._folded = events[-1].position
+            self._folded = max(self._folded, events[-1].position)
 
     async def load(self) -> bool:
         """Judge calls by the mirror as it is now; return whether there is one.
@@ -154,7 +154,7 @@ class DirectoryKeeper:
             self._wake.set()
 
     def _read(self, connection: Connection) -> tuple[int, Directory | None]:
-        checkpoint = find_checkpoint(connection, self._consumer) if self._consumer else None
+        checkpoint = find_place(connection, self._consumer) if self._consumer else None
         position = checkpoint.position if checkpoint is not None else 0
         principal = self._tables.principal
         if connection.execute(select(principal.c.tenant).limit(1)).first() is None:
@@ -173,7 +173,7 @@ class DirectoryReadiness:
     def __init__(
         self,
         keeper: DirectoryKeeper,
-        consumer: Consumer,
+        consumer: Progress,
         authenticator: Authenticator,
         *,
         monotonic: Callable[[], float],

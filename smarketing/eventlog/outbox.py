@@ -11,13 +11,15 @@ from sqlalchemy import Connection, MetaData
 from smarketing.eventlog.checksums import checksum_of
 from smarketing.eventlog.tables import WHOLE_LOG, define_tables
 from smarketing.failpoints import failpoint
-from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows, to_micros
+from smarketing.sql import FindRows, InsertRows, KeyedStatement, UpsertRows, has_turn_alone, to_micros
 from smarketing.values import value
 
 _tables = define_tables(MetaData())
 _event_log = _tables.event_log.columns
 _insert_events: Final = InsertRows(_tables.event_log)
-_find_heads: Final = FindRows(_tables.log_head, key=["view"], columns=["view", "position", "record_time"])
+_HEAD: Final = ["view", "position", "record_time"]
+_find_heads: Final = FindRows(_tables.log_head, key=["view"], columns=_HEAD)
+_lock_heads: Final = FindRows(_tables.log_head, key=["view"], columns=_HEAD, locked=True)
 _put_heads: Final = UpsertRows(_tables.log_head, key=["view"], replace=["position", "record_time"])
 _latest_versions: Final = KeyedStatement(
     [_event_log.tenant, _event_log.subject],
@@ -71,6 +73,12 @@ class NewEvent:
     traceparent: str = ""
 
 
+def begin_log(connection: Connection, *, now: datetime) -> None:
+    """Make the row by which transactions that share their turn wait for one another, where there is none."""
+    if not _find_heads.find(connection, [(WHOLE_LOG,)]):
+        _put_heads.upsert(connection, [(WHOLE_LOG, 0, now)])
+
+
 def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime) -> None:
     """Record the events, adjacent and in this order, with the next positions and subject versions.
 
@@ -79,7 +87,8 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
     call rather than per event. The caller's connection must hold the write lock, as the writer's does.
 
     On PostgreSQL that is the lock which every writing transaction begins with, so positions are given out in
-    the order of commits there too.
+    the order of commits there too. Transactions that share it have their turn one after the other from here
+    on, by the rows of the heads, which they keep until they have committed.
 
     Raises:
         EventTooLarge: when a payload is too large to be followed.
@@ -87,7 +96,8 @@ def append(connection: Connection, events: Sequence[NewEvent], *, now: datetime)
     if not events:
         return
     views = dict.fromkeys([WHOLE_LOG, *(event.tenant for event in events)])
-    found = _find_heads.find(connection, [(view,) for view in views])
+    find_heads = _find_heads if has_turn_alone(connection) else _lock_heads
+    found = find_heads.find(connection, [(view,) for view in views])
     heads: dict[str, int] = {view: position for view, position, _ in found}
     record_time = max([now, *(recorded for _, _, recorded in found)])
     versions = _versions(connection, events)

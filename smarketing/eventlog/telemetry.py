@@ -7,14 +7,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from smarketing.eventlog.checkpoints import find_checkpoint, relay_name
+from smarketing.eventlog.checkpoints import find_checkpoint, find_place, relay_name
 from smarketing.eventlog.reading import head
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Connection
 
 __all__ = ["ConsumerTelemetry", "read_places"]
 
-_OUTCOMES: Final = ("applied", "duplicate")
+_OUTCOMES: Final = ("applied", "duplicate", "passed_over")
 # From the same machine in health to a consumer that was away overnight.
 _DELAY_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 43200)
 
@@ -93,7 +93,7 @@ def read_places(connection: Connection, *, log: str, followed: Mapping[str, str]
         labels=["consumer", "log"],
     )
     for consumer, source in followed.items():
-        checkpoint = find_checkpoint(connection, consumer)
+        checkpoint = find_place(connection, consumer)
         reached.add_metric([consumer, source], checkpoint.position if checkpoint else 0)
         if checkpoint is not None and checkpoint.position:
             progress.add_metric([consumer, source], checkpoint.progress_time.timestamp())

@@ -80,6 +80,11 @@ class Database:
         return cls(**_memory_engines())
 
     @property
+    def sharing_engine(self) -> Engine:
+        """What begins transactions that write beside others of their kind; `writer_engine` where none can."""
+        return self.writer_engine if self._server is None else self._server.sharing_engine
+
+    @property
     def dialect_name(self) -> str:
         """`sqlite` or `postgresql`."""
         return self.writer_engine.dialect.name
@@ -133,6 +138,7 @@ class Database:
         """Let go of every pooled connection: the server they led to was away, the next ones are new."""
         if self.is_remote:
             self.writer_engine.dispose()
+            self.sharing_engine.dispose()
             self.reader_engine.dispose()
 
     @contextmanager
@@ -190,6 +196,7 @@ class Database:
         """Close every connection and give up the ownership. The writer must be closed before."""
         # Readers first, so that the connection which checkpoints at the end is the writer's.
         self.reader_engine.dispose()
+        self.sharing_engine.dispose()
         self.writer_engine.dispose()
         if self._ownership is not None:
             self._ownership.give_up()

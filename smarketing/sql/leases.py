@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import structlog
-from sqlalchemy import Column, Connection, MetaData, Table, Text, select, update
+from sqlalchemy import Column, Connection, MetaData, Table, Text, delete, select, update
 
 from smarketing.sql.errors import StorageError
 from smarketing.sql.rows import UpsertRows
 from smarketing.sql.types import BigInt, UtcMicros
 from smarketing.sql.writer import Writer
 
-__all__ = ["Lease", "LeaseLost", "define_leases"]
+__all__ = ["Lease", "LeaseLost", "appear", "define_leases"]
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +40,15 @@ _put: Final = UpsertRows(_table, key=["task"], replace=["holder", "token", "unti
 
 class LeaseLost(Exception):
     """Somebody else holds the lease by now: what depends on it must not be written."""
+
+
+def appear(connection: Connection, group: str, holder: str, *, until: datetime, now: datetime) -> list[str]:
+    """Say that a replica is there until an instant, and return the holders that are, in their order."""
+    _put.upsert(connection, [(f"{group}/{holder}", holder, 0, until)])
+    ours = _table.c.task.startswith(f"{group}/", autoescape=True)
+    connection.execute(delete(_table).where(ours, _table.c.until_time <= now))
+    found = connection.execute(select(_table.c.holder).where(ours).order_by(_table.c.holder))
+    return list(found.scalars())
 
 
 def define_leases(metadata: MetaData) -> Table:
@@ -73,6 +82,7 @@ class Lease:
         self._token = 0
         self._trusted_until = 0.0
         self._gained = asyncio.Event()
+        self._working: set[asyncio.Future[None]] = set()
 
     def held(self) -> bool:
         """Whether this replica is the one, by what it knows."""
@@ -131,16 +141,28 @@ class Lease:
         while True:
             await self._until_held(meanwhile)
             working = asyncio.ensure_future(work())
+            self._working.add(working)
             try:
                 while self.held() and not working.done():
                     rest = self._trusted_until - self._monotonic() if self._is_shared else None
                     await asyncio.wait([working], timeout=rest)
-                if working.done():
+                if working.done() and not (working.cancelled() and not self.held()):
                     return working.result()
                 _log.warning("lease_lost", lease=self._name)
             finally:
+                self._working.discard(working)
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
+
+    async def give_up(self) -> None:
+        """End the work that is done by it, and let another replica have it at once."""
+        was_held, self._trusted_until = self.held(), 0.0
+        working = tuple(self._working)
+        for each in working:
+            each.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        if was_held:
+            await self._end_it()
 
     async def _until_held(self, meanwhile: Work | None) -> None:
         while not self.held():
@@ -160,10 +182,13 @@ class Lease:
     async def _give_back(self) -> None:
         if self.held():
             self._trusted_until = 0.0
-            try:
-                await self._writer.run(self._end, [None])
-            except StorageError as error:
-                _log.info("lease_not_given_back", lease=self._name, fault=str(error))
+            await self._end_it()
+
+    async def _end_it(self) -> None:
+        try:
+            await self._writer.run(self._end, [None])
+        except StorageError as error:
+            _log.info("lease_not_given_back", lease=self._name, fault=str(error))
 
     def _take(self, connection: Connection, requests: Sequence[None], now: datetime) -> list[int | None]:
         """Return the token under which this replica has the lease; None while another one has it."""

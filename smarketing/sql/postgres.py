@@ -3,10 +3,13 @@
 Our use cases assume that transactions which write take turns, as they do in SQLite. Here the first
 statement of each takes an advisory lock of its service, in READ COMMITTED: whoever gets it sees all that
 was committed before, on whatever replica. Readers see one state, and cannot write.
+
+Those that say of themselves that they write nothing which another such transaction reads or writes share
+the turn with one another, and with nobody else.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -27,6 +30,8 @@ _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _MIGRATION_PATIENCE: Final = timedelta(minutes=10)
 _TABLE_PATIENCE: Final = "5s"
 _BEGINS: Final = "smarketing_begins"
+_SHARING: Final = "smarketing_sharing"
+"""In a connection's `info`, that its transactions share their turn."""
 _MOST_PREPARED: Final = 400
 """Statements that a connection keeps prepared; a wide one takes the server about a megabyte."""
 
@@ -44,7 +49,10 @@ _OLDEST: Final = 150_000
 
 
 class Server:
-    """Two ways into one database: a writing engine, whose transactions take turns, and a reading one."""
+    """Ways into one database: a writing engine, whose transactions take turns, and a reading one.
+
+    Transactions of the third engine, `sharing_engine`, write too, and have their turn together.
+    """
 
     def __init__(
         self,
@@ -65,13 +73,15 @@ class Server:
         self.writer_engine = _engine(url, size=2, name="writer", session=session)
         # A statement of its own, so that the next one's snapshot is taken behind the lock.
         _begin_with(self.writer_engine, f"BEGIN; {self._turn('writer')}", self.clock)
+        self.sharing_engine = _engine(url, size=1, name="sharing", session=session, info={_SHARING: True})
+        _begin_with(self.sharing_engine, f"BEGIN; {self._turn('writer', shared=True)}", self.clock)
         # Two spare connections serve metrics and checks.
         self.reader_engine = _engine(url, size=reader_count + 2, name="reader", session=session)
         _begin_with(self.reader_engine, _BEGIN_READING, self.clock)
         # The server ends a statement after half of this, and says so.
         self._patience = 2 * statement_timeout
         self._silence = SilenceWatch(self._patience)
-        for engine in (self.writer_engine, self.reader_engine):
+        for engine in (self.writer_engine, self.sharing_engine, self.reader_engine):
             self._silence.over(engine)
 
     def check(self) -> None:
@@ -124,8 +134,14 @@ class Server:
         """Let a statement take so long on one of our connections, which is thrown away afterwards."""
         self._silence.be_patient(driver_connection, 2 * longest)
 
-    def _turn(self, purpose: str) -> str:
-        return f"SELECT pg_advisory_xact_lock({lock_key(purpose, self._schema)})"
+    def _turn(self, purpose: str, *, shared: bool = False) -> str:
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        return f"SELECT {function}({lock_key(purpose, self._schema)})"
+
+
+def has_turn_alone(connection: Connection) -> bool:
+    """Whether no other transaction writes while this one does; the opposite of one that shares its turn."""
+    return not connection.info.get(_SHARING, False)
 
 
 def lock_key(purpose: str, schema: str) -> int:
@@ -158,7 +174,9 @@ def _milliseconds(duration: timedelta) -> str:
     return str(duration // timedelta(milliseconds=1))
 
 
-def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
+def _engine(
+    url: URL, *, size: int, name: str, session: str, info: Mapping[str, object] | None = None
+) -> Engine:
     try:
         from psycopg.adapt import Loader
         from psycopg.types.numeric import Int8Dumper
@@ -191,7 +209,8 @@ def _engine(url: URL, *, size: int, name: str, session: str) -> Engine:
         },
     )
 
-    def prepare(connection: Any, _record: object) -> None:
+    def prepare(connection: Any, record: Any) -> None:
+        record.info.update(info or {})
         # Each width of integer would be a type, and each mix of types a prepared statement, of its own.
         connection.adapters.register_dumper(int, Int8Dumper)
         connection.adapters.register_loader("numeric", NumberLoader)

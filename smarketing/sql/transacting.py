@@ -137,8 +137,10 @@ class Transactor:
         now: Callable[[], datetime],
         observer: StorageObserver,
         not_before: NotBefore | None = None,
+        sharing: bool = False,
     ) -> None:
         self._database = database
+        self._engine = database.sharing_engine if sharing else database.writer_engine
         self._now = now
         self._not_before = not_before
         self._observer = observer
@@ -154,7 +156,7 @@ class Transactor:
         began = time.perf_counter()
         connection: Connection | None = None
         try:
-            connection = self._database.writer_engine.connect()
+            connection = self._engine.connect()
             work = _by_unit(jobs)
             scopes = [together(job.scope for job in its_jobs) for its_jobs in work.values()]
             asked = time.perf_counter()

@@ -80,6 +80,9 @@ class Writer:
     `on_death` is called, on the writer's thread, when that thread cannot go on.
     `not_before` finds the latest instant that the database remembers: no transaction's `now` lies before
     it, whichever process wrote it.
+
+    With `sharing`, where a server holds the database, its transactions have their turn together with those
+    of other writers that share theirs: no two of these may touch the same rows, but for what they lock.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Writer:
         observer: StorageObserver | None = None,
         on_death: Callable[[BaseException], None] = end_process,
         not_before: NotBefore | None = None,
+        sharing: bool = False,
     ) -> None:
         self._database = database
         self._max_waiting = max_waiting
@@ -102,7 +106,9 @@ class Writer:
         self._on_death = on_death
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        self._transactor = Transactor(database, now=now, observer=self._observer, not_before=not_before)
+        self._transactor = Transactor(
+            database, now=now, observer=self._observer, not_before=not_before, sharing=sharing
+        )
         self._gathered: deque[AnyJob] = deque()
         self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
         self._pacing = False

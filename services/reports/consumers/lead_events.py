@@ -49,6 +49,7 @@ from smarketing.api.leads.v1 import leads_pb2 as leadspb
 from smarketing.api.leads.v1 import work_pb2 as workpb
 from smarketing.api.terms.v1 import terms_pb2 as termspb
 from smarketing.eventlog.directory import DIRECTORY_TYPES
+from smarketing.eventlog.partitions import WHOLE, Partition
 from smarketing.eventlog.reading import view_log_id
 from smarketing.eventlog.tables import WHOLE_LOG
 
@@ -101,11 +102,15 @@ class LeadEvents:
     """Folds batches of the leads log, and the directory in it, in the consumer's transaction."""
 
     def __init__(
-        self, model: ReadModel, fold_directory: Callable[[Any, Sequence[eventlogpb.Event]], object]
+        self,
+        model: ReadModel,
+        fold_directory: Callable[[Any, Sequence[eventlogpb.Event]], object],
+        partition: Partition = WHOLE,
     ) -> None:
         self._model = model
         self._fold_directory = fold_directory
-        self._recent = model.recent_facts(_LOG)
+        self._folded = partition.member_of(_LOG)
+        self._recent = model.recent_facts(self._folded)
 
     def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take contiguous events into the read model."""
@@ -113,7 +118,9 @@ class LeadEvents:
         self._fold_directory(connection, events)
         self._recent.begin(connection)
         self._model.fold_leads(connection, words_of(events), self._recent)
-        self._model.note_progress(connection, progress(_LOG, events[-1]), progress_of_tenants(_LOG, events))
+        self._model.note_progress(
+            connection, progress(self._folded, events[-1]), progress_of_tenants(_LOG, events)
+        )
         self._recent.end(events[-1].log_id, events[-1].position)
 
 

@@ -21,6 +21,7 @@ from smarketing.api.sla.v1 import exceptions_pb2 as exceptionspb
 from smarketing.api.sla.v1 import periods_pb2 as periodspb
 from smarketing.api.sla.v1 import sla_pb2 as slapb
 from smarketing.businesstime import Calendar, Window
+from smarketing.eventlog.partitions import WHOLE, Partition
 
 __all__ = ["HANDLED", "IGNORED", "PAYLOAD_TYPES", "SlaEvents", "quotas_of", "words_of"]
 
@@ -56,10 +57,11 @@ _VERDICTS: Final = {
 class SlaEvents:
     """Folds batches of the sla log in the consumer's transaction."""
 
-    def __init__(self, model: ReadModel, quotas: MarketingQuotas) -> None:
+    def __init__(self, model: ReadModel, quotas: MarketingQuotas, partition: Partition = WHOLE) -> None:
         self._model = model
         self._quotas = quotas
-        self._recent = model.recent_facts(_LOG)
+        self._folded = partition.member_of(_LOG)
+        self._recent = model.recent_facts(self._folded)
 
     def apply(self, connection: Any, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take contiguous events into the read model."""
@@ -67,7 +69,9 @@ class SlaEvents:
         self._recent.begin(connection)
         self._model.fold_sla(connection, words_of(events), self._recent)
         self._quotas.fold(connection, quotas_of(events))
-        self._model.note_progress(connection, progress(_LOG, events[-1]), progress_of_tenants(_LOG, events))
+        self._model.note_progress(
+            connection, progress(self._folded, events[-1]), progress_of_tenants(_LOG, events)
+        )
         self._recent.end(events[-1].log_id, events[-1].position)
 
 

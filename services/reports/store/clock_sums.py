@@ -5,7 +5,7 @@ counted anew, so that it does not matter which of the two logs is ahead.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +20,7 @@ from services.reports.store.calendars import OpenTimes
 from services.reports.store.facts import Change
 from services.reports.store.schema import Tables
 from services.reports.store.sheet import Sheet
+from smarketing.names import tenant_of
 from smarketing.sql.rows import FindRows
 
 __all__ = ["ClockSums", "DaysOf", "Moved", "seen_in_row"]
@@ -97,10 +98,13 @@ class ClockSums:
             sheet.count_missed(tenant, old, due, days, -1)
             sheet.count_missed(tenant, new, due, days, 1)
 
-    def retime(self, connection: Connection, once: OpenTimes, days_of: DaysOf, sheet: Sheet) -> None:
-        """Count missed clocks anew whose open time was `once` another one, or not known."""
+    def retime(
+        self, connection: Connection, once: OpenTimes, tenants: Collection[str], days_of: DaysOf, sheet: Sheet
+    ) -> None:
+        """Count missed clocks of tenants anew whose open time was `once` another one, or not known."""
         times = OpenTimes(connection, self._tables)
-        changed = times.changed_since(once)
+        # Of other tenants' agreements something may have become known meanwhile, by another replica.
+        changed = [version for version in times.changed_since(once) if tenant_of(version) in tenants]
         if not changed:
             return
         clock = self._tables.clock_fact

@@ -33,6 +33,7 @@ from services.reports.store.schema import Tables
 from services.reports.store.sheet import Sheet
 from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
 from smarketing.businesstime import load_zone
+from smarketing.names import tenant_of
 from smarketing.sql.rows import InsertRows, UpsertRows
 
 __all__ = ["DEFAULT_ZONE", "Folded", "FoldedTenant", "LeadWord", "ReadModel", "SlaWord"]
@@ -54,6 +55,7 @@ class Folded(NamedTuple):
     """How far a log was folded in."""
 
     service: str
+    """Whose log it is; of a log that is divided among replicas, with the member's own name behind it."""
     log_id: str
     position: int
     record_time: Micros
@@ -194,10 +196,15 @@ class ReadModel:
             once = OpenTimes(connection, self.tables).read()
             self._keep_agreements(connection, words)
             zones = self._read_zones(connection)
-            self._clock_sums.retime(connection, once, zones.of, recent.sheet)
+            self._clock_sums.retime(connection, once, _tenants_of(words), zones.of, recent.sheet)
             self.post(connection, recent)
         self._side.fold(connection, _side_words(words), recent.deals)
         self._take_clocks(connection, [word for word in words if type(word) is ClockEvent], recent.clocks)
+
+    def forget_members(self, connection: Connection, service: str) -> None:
+        """Forget how far the parts of a log were folded in by themselves, when it is divided otherwise."""
+        log = self.tables.folded_log
+        connection.execute(delete(log).where(log.c.service.startswith(f"{service}.", autoescape=True)))
 
     def note_progress(
         self, connection: Connection, folded: Folded, tenants: Sequence[FoldedTenant] = ()
@@ -356,6 +363,13 @@ class ReadModel:
         for fact in facts:
             count(sheet, fact, days)
         self._post(connection, sheet)
+
+
+def _tenants_of(words: Iterable[SlaWord]) -> frozenset[str]:
+    """Return whose agreements and calendars the words are about."""
+    about = {word.agreement_version for word in words if isinstance(word, AgreementKnown)}
+    about |= {word.calendar_version for word in words if isinstance(word, CalendarKnown)}
+    return frozenset(tenant_of(version) for version in about)
 
 
 def _side_words(words: Iterable[LeadWord | SlaWord]) -> list[SideWord]:

@@ -24,11 +24,12 @@ from sqlalchemy import (
 from services.reports.domain.clocks import DUE, ClockTally
 from services.reports.domain.funnel import FunnelTally, Stage
 from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import LocalDays, Micros, Period, Span
+from services.reports.domain.periods import LocalDays, Micros, Period, Span, micros_of
 from services.reports.store.fold import DEFAULT_ZONE, Folded
 from services.reports.store.prepared import Prepared, PreparedStatements
 from services.reports.store.schema import DAY, MONTH, OFFER_COUNTERS, Tables
 from smarketing.businesstime import load_zone
+from smarketing.eventlog.checkpoints import find_place
 
 __all__ = ["CommitmentTerms", "GroupKey", "Queries", "Question", "month_of"]
 
@@ -77,9 +78,16 @@ class Queries:
     # The model itself.
 
     def folded(self, connection: Connection) -> list[Folded]:
-        """Return how far each log is folded in, by service."""
+        """Return how far each log is folded in, by service; one that is divided, by all its members."""
         table = self.tables.folded_log
-        return [Folded(*row) for row in connection.execute(select(table).order_by(table.c.service))]
+        found = [Folded(*row) for row in connection.execute(select(table).order_by(table.c.service))]
+        whole = {each.service: each for each in found if "." not in each.service}
+        for service in dict.fromkeys(each.service.partition(".")[0] for each in found if "." in each.service):
+            # What a member folded in last says nothing of the others' events that it has behind it.
+            place = find_place(connection, f"reports.{service}")
+            if place is not None and place.record_time is not None:
+                whole[service] = Folded(service, place.log_id, place.position, micros_of(place.record_time))
+        return [whole[service] for service in sorted(whole)]
 
     def folded_of(self, connection: Connection, tenant: str) -> list[Folded]:
         """Return how far the tenant's view of each log is folded in, by service.

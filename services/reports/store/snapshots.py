@@ -53,6 +53,8 @@ class Snapshot:
     logs: Places
     tenants: Mapping[str, Places]
     size: int
+    is_divided: bool = False
+    """Whether the logs were divided among replicas: then what is in it is of no one place of a whole log."""
 
 
 class Snapshots:
@@ -86,8 +88,9 @@ class Snapshots:
             self._copy(database, engine)
             with engine.connect() as connection:
                 logs, tenants = places_in(connection, self._tables)
+                is_divided = _is_divided(connection, self._tables)
             engine.dispose()
-            return self._keep(plain, logs, tenants) if logs else None
+            return self._keep(plain, logs, tenants, is_divided=is_divided) if logs else None
         except Exception as error:
             self._check_given_up()
             # The file is written by SQLite: a disk that is full by now is its error, not the system's.
@@ -192,7 +195,9 @@ class Snapshots:
         size = path.stat().st_size if path is not None else max((each.size for each in self.all()), default=0)
         return shutil.disk_usage(self._folder).free < _FREE_SHARE * size
 
-    def _keep(self, plain: Path, logs: Places, tenants: Mapping[str, Places]) -> Snapshot:
+    def _keep(
+        self, plain: Path, logs: Places, tenants: Mapping[str, Places], *, is_divided: bool
+    ) -> Snapshot:
         time = max(place.record_time for place in logs.values())
         path = self._folder / f"{time:020d}{_PACKED}"
         packing = self._folder / f"{time:020d}.packing"
@@ -210,9 +215,17 @@ class Snapshots:
             "time": time,
             "logs": _plain(logs),
             "tenants": {tenant: _plain(places) for tenant, places in tenants.items()},
+            "divided": is_divided,
         }
         _write_whole(self._folder / f"{time:020d}{_NOTE}", json.dumps(note))
-        return Snapshot(path=path, time=time, logs=logs, tenants=tenants, size=path.stat().st_size)
+        return Snapshot(
+            path=path,
+            time=time,
+            logs=logs,
+            tenants=tenants,
+            size=path.stat().st_size,
+            is_divided=is_divided,
+        )
 
     def _read(self, note: Path) -> Snapshot | None:
         path = note.with_name(note.name.removesuffix(_NOTE) + _PACKED)
@@ -226,20 +239,31 @@ class Snapshots:
                 logs=_places(told["logs"]),
                 tenants={tenant: _places(places) for tenant, places in told["tenants"].items()},
                 size=path.stat().st_size,
+                is_divided=told.get("divided", False),
             )
         return None
 
 
 def places_in(connection: Connection, tables: Tables) -> tuple[Places, Mapping[str, Places]]:
-    """Return how far the logs are folded in, and each tenant's view of them, by service."""
+    """Return how far the logs are folded in, and each tenant's view of them, by service.
+
+    Of a log that is divided among replicas it is the furthest that one of them has come.
+    """
     log, view = tables.folded_log.c, tables.folded_tenant.c
-    rows = connection.execute(select(log.service, log.log_id, log.position, log.record_time))
-    logs = {row[0]: Place(*row[1:]) for row in rows}
+    rows = connection.execute(
+        select(log.service, log.log_id, log.position, log.record_time).order_by(log.position)
+    )
+    logs = {row[0].partition(".")[0]: Place(*row[1:]) for row in rows}
     tenants: dict[str, dict[str, Place]] = {}
     query = select(view.tenant, view.service, view.log_id, view.position, view.record_time)
     for row in connection.execute(query):
         tenants.setdefault(row[0], {})[row[1]] = Place(*row[2:])
     return logs, tenants
+
+
+def _is_divided(connection: Connection, tables: Tables) -> bool:
+    services = connection.execute(select(tables.folded_log.c.service)).scalars()
+    return any("." in service for service in services)
 
 
 def _copied(tables: Tables) -> Sequence[Table]:

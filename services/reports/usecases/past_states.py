@@ -177,6 +177,8 @@ class PastStates:
     async def _base(self, wanted: _Wanted, path: Path) -> tuple[Snapshot | None, Database]:
         """Return the newest copy that holds nothing newer than is wanted, as a database."""
         for snapshot in reversed(await asyncio.to_thread(self._snapshots.all)):
+            if snapshot.is_divided and wanted.view == _WHOLE_LOG:
+                continue
             places = {service: _place_in(snapshot, wanted, service) for service in LOGS}
             if not all(until.allows(places[service]) for service, until in wanted.untils):
                 continue

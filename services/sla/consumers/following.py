@@ -1,4 +1,4 @@
-"""How the leads log is followed: over which channel, with whose credentials."""
+"""How the leads log is followed: over which channel, with whose credentials, in how many parts."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -9,6 +9,8 @@ from services.sla.consumers.leads_log import CONSUMER, PAYLOAD_TYPES
 from smarketing.eventlog.bus import EventBus
 from smarketing.eventlog.consumer import Apply, Consumer, ConsumerObserver
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
+from smarketing.eventlog.group import ConsumerGroup
+from smarketing.eventlog.partitions import Partition
 from smarketing.server.peers import peer_channel
 from smarketing.sql import Writer
 
@@ -19,23 +21,30 @@ async def follow_leads(
     writer: Writer,
     apply: Apply,
     *,
+    folding: Writer,
     bus: EventBus,
     now: Callable[[], datetime],
     observer: ConsumerObserver,
-) -> Consumer:
-    """Return the consumer of the leads log; its channel is closed with `stack`."""
+) -> ConsumerGroup:
+    """Return the consumers of the leads log, which write with `folding`; `stack` closes their channel."""
     channel = peer_channel(config, config.leads_address, options=CHANNEL_OPTIONS)
     await stack.enter_async_context(channel)
-    feed = Feed(channel, name=CONSUMER, metadata=lambda: _credentials(config))
-    return Consumer(
-        CONSUMER,
-        feed=bus.source(feed, log="leads", consumer=CONSUMER),
-        writer=writer,
-        apply=apply,
-        payload_types=PAYLOAD_TYPES,
-        now=now,
-        observer=observer,
-    )
+
+    def make(partition: Partition) -> Consumer:
+        member = partition.member_of(CONSUMER)
+        feed = Feed(channel, name=member, metadata=lambda: _credentials(config))
+        return Consumer(
+            CONSUMER,
+            feed=bus.source(feed, log="leads", consumer=member),
+            writer=folding,
+            apply=apply,
+            payload_types=PAYLOAD_TYPES,
+            now=now,
+            observer=observer,
+            partition=partition,
+        )
+
+    return ConsumerGroup(CONSUMER, make, writer=writer, count=config.partitions)
 
 
 def _credentials(config: SlaConfig) -> tuple[tuple[str, str], ...]:

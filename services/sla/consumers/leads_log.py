@@ -15,8 +15,8 @@ from services.sla.wire.instants import instant
 from services.sla.wire.periods import period_facts_of
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.api.leads.v1 import events_pb2 as leadeventspb
-from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.directory import DIRECTORY_TYPES, DirectoryKeeper
+from smarketing.eventlog.group import Progress
 from smarketing.eventlog.outbox import Cause
 from smarketing.names import tenant_of
 from smarketing.sql import Connection
@@ -110,14 +110,11 @@ class LeadsLog:
         self._archive = archive
         self._keeper = keeper
         self._observe = observe
-        self.read_until: datetime | None = None
-        """When the newest event taken in was recorded; None before the first of this process."""
 
     def apply(self, connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         """Take in a batch; on the writer's thread."""
         self._keeper.fold(connection, events)
         ingest(connection, self._archive, events, now=now, observe=self._observe)
-        self.read_until = instant(events[-1].record_time)
 
 
 class CaughtUp:
@@ -129,17 +126,15 @@ class CaughtUp:
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: Progress,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
-        read_until: Callable[[], datetime | None],
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._consumer = consumer
         self._now = now
         self._monotonic = monotonic
-        self._read_until = read_until
         self._patience_seconds = patience_seconds
         self._position = -1
         self._moved_at = monotonic()
@@ -152,7 +147,7 @@ class CaughtUp:
         if heard and consumer.position >= consumer.head_position:
             self._moved_at, self._position = self._monotonic(), consumer.position
             return True
-        read_until = self._read_until()
+        read_until = consumer.read_until
         if read_until is not None and self._now() - read_until < _A_MOMENT:
             return True
         if consumer.position != self._position:

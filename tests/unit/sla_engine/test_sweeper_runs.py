@@ -67,16 +67,15 @@ class Reader:
 
     def __init__(self) -> None:
         self.position, self.head_position, self.caught_up = 0, 0, False
+        self.read_until: datetime | None = None
 
 
 def test_timers_may_fire_once_the_log_is_read_or_its_owner_was_away_long_enough() -> None:
     reader, seconds = Reader(), [0.0]
-    read_until: list[datetime] = []
     caught_up = CaughtUp(
-        reader,  # type: ignore[arg-type] # the part of a consumer that is read
+        reader,
         now=lambda: MONDAY_NINE + timedelta(seconds=seconds[0]),
         monotonic=lambda: seconds[0],
-        read_until=lambda: read_until[-1] if read_until else None,
         patience_seconds=30,
     )
     assert not caught_up()
@@ -90,7 +89,7 @@ def test_timers_may_fire_once_the_log_is_read_or_its_owner_was_away_long_enough(
     seconds[0] = 31.0
     assert caught_up()
     reader.position, seconds[0] = 7, 40.0
-    read_until.append(MONDAY_NINE + timedelta(seconds=30))
+    reader.read_until = MONDAY_NINE + timedelta(seconds=30)
     assert not caught_up()
-    read_until.append(MONDAY_NINE + timedelta(seconds=39))
+    reader.read_until = MONDAY_NINE + timedelta(seconds=39)
     assert caught_up()
