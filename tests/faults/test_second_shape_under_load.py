@@ -165,17 +165,30 @@ async def played(
     capsys: pytest.CaptureFixture[str],
     *,
     build: Path = ROOT,
+    beside: Sequence[Company] = (),
 ) -> None:
-    """Let replicas of these services, by some build, serve a load beside the fleet while somebody strikes."""
+    """Let replicas of these services, by some build, serve a load beside the fleet while somebody strikes.
+
+    Other companies have a quieter time meanwhile, in which nobody is in a hurry.
+    """
     ground = SECOND_GROUNDS.under(stage.fleet.data_dir)
     replicas = [Replica(stage.fleet, build=build) for _ in further]
     with ExitStack() as running:
         for replica, services in zip(replicas, further, strict=True):
             running.enter_context(replica.running(*services))
             await replica.ready(*services)
-        stage.company = known_by_all(stage, replicas)
+        stage.company = known_by_all(stage, replicas, stage.company)
         nemesis = GroundNemesis(ground, (stage.fleet, *replicas), stage.ledger, random.Random(SEED), blows=[])
-        async with stage.load(row.partition(" ")[0], share=SHARE, peak_seconds=1.0) as load:
+        async with AsyncExitStack() as loads:
+            for company in beside:
+                known = known_by_all(stage, replicas, company)
+                quieter = stage.load(
+                    company.tenant, share=SHARE / 4, peak_seconds=0.5, company=known, hasty_share=0.0
+                )
+                await loads.enter_async_context(quieter)
+            load = await loads.enter_async_context(
+                stage.load(row.partition(" ")[0], share=SHARE / (1 + len(beside)), peak_seconds=1.0)
+            )
             stage.note_vitals()
             field = Field(stage, replicas, nemesis, load)
             await struck(field)
@@ -188,14 +201,14 @@ async def played(
     await judged(field, row, held, capsys)
 
 
-def known_by_all(stage: Stage, replicas: Sequence[Replica]) -> Company:
-    """Return the company as clients see it who know every replica of each service."""
+def known_by_all(stage: Stage, replicas: Sequence[Replica], company: Company) -> Company:
+    """Return a company as clients see it who know every replica of each service."""
     addresses = {}
     for name, own in stage.fleet.addresses.items():
         known = dict.fromkeys([own["grpc"], *(replica._addresses[name].grpc for replica in replicas)])
         addresses[name] = {**own, "grpc": f"ipv4:{','.join(known)}"}
     every = Installation(stage.fleet.data_dir, addresses, process=stage.fleet.process, log=stage.fleet.log)
-    return Company(every, stage.company.tenant, stage.company.tokens)
+    return Company(every, company.tenant, company.tokens)
 
 
 def attempts_seconds(ledger: Path) -> list[float]:

@@ -20,10 +20,9 @@ from services.reports.store.calendars import OpenTimes
 from services.reports.store.facts import Change
 from services.reports.store.schema import Tables
 from services.reports.store.sheet import Sheet
-from smarketing.names import tenant_of
 from smarketing.sql.rows import FindRows
 
-__all__ = ["ClockSums", "DaysOf", "Moved", "seen_in_row"]
+__all__ = ["ClockSums", "DaysOf", "Moved", "seen_in_row", "whose"]
 
 DaysOf: TypeAlias = Callable[[str], LocalDays]
 """A tenant's days."""
@@ -104,7 +103,7 @@ class ClockSums:
         """Count missed clocks of tenants anew whose open time was `once` another one, or not known."""
         times = OpenTimes(connection, self._tables)
         # Of other tenants' agreements something may have become known meanwhile, by another replica.
-        changed = [version for version in times.changed_since(once) if tenant_of(version) in tenants]
+        changed = [version for version in times.changed_since(once) if whose(version) in tenants]
         if not changed:
             return
         clock = self._tables.clock_fact
@@ -146,6 +145,11 @@ class ClockSums:
     def _seen_of(self, connection: Connection, handoffs: Iterable[str]) -> dict[str, SeenHandoff]:
         keys = [(name,) for name in dict.fromkeys(handoffs)]
         return {row[0]: _seen(row[1:]) for row in self._find_seen.find(connection, keys)}
+
+
+def whose(version: str) -> str:
+    """Return the tenant of a version of an agreement or a calendar, as its name says."""
+    return "/".join(version.split("/", 2)[:2])
 
 
 def _seen(values: Sequence[Any]) -> SeenHandoff:

@@ -25,7 +25,7 @@ from services.reports.domain.opportunities import OpportunityFact
 from services.reports.domain.periods import LocalDays, Micros
 from services.reports.domain.words import Follows, HandoffEvent, Merged, Submitted, Unmerged
 from services.reports.store.calendars import OpenTimes, definition_of
-from services.reports.store.clock_sums import ClockSums, seen_in_row
+from services.reports.store.clock_sums import ClockSums, seen_in_row, whose
 from services.reports.store.facts import Facts
 from services.reports.store.recent import RecentFacts, Statements
 from services.reports.store.rollups import Place, Rollup, WaitRollup
@@ -33,7 +33,6 @@ from services.reports.store.schema import Tables
 from services.reports.store.sheet import Sheet
 from services.reports.store.side_facts import SIDE_WORDS, SideFacts, SideWord
 from smarketing.businesstime import load_zone
-from smarketing.names import tenant_of
 from smarketing.sql.rows import InsertRows, UpsertRows
 
 __all__ = ["DEFAULT_ZONE", "Folded", "FoldedTenant", "LeadWord", "ReadModel", "SlaWord"]
@@ -369,7 +368,7 @@ def _tenants_of(words: Iterable[SlaWord]) -> frozenset[str]:
     """Return whose agreements and calendars the words are about."""
     about = {word.agreement_version for word in words if isinstance(word, AgreementKnown)}
     about |= {word.calendar_version for word in words if isinstance(word, CalendarKnown)}
-    return frozenset(tenant_of(version) for version in about)
+    return frozenset(whose(version) for version in about)
 
 
 def _side_words(words: Iterable[LeadWord | SlaWord]) -> list[SideWord]:

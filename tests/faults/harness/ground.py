@@ -17,6 +17,9 @@ from tests.builders.nats_servers import NatsServer, cluster
 from tests.faults.harness.database_keeper import Keeper
 
 _ROLE: Final = "smarketing"
+PARTITIONS: Final = 3
+TENANTS: Final = ("default", "bern", "berlin")
+"""One in each partition, where logs are divided."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,16 @@ class Grounds:
         with standing_ground(data_dir) as ground:
             self._under[data_dir] = ground
             yield ground.told
+
+    @contextmanager
+    def divided_surroundings(self, data_dir: Path) -> Iterator[Mapping[str, str]]:
+        """Start the same, and have followed logs divided in three."""
+        with self.surroundings(data_dir) as told:
+            yield {
+                **told,
+                "SMARKETING_PARTITIONS": str(PARTITIONS),
+                "SMARKETING_METRIC_TENANTS": ",".join(TENANTS),
+            }
 
     def url(self, data_dir: Path, service: str) -> str:
         """Return where the rows of a service of a folder are."""

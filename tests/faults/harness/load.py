@@ -62,6 +62,7 @@ class Load:
     sent: int = 0
     held_back: int = 0
     """Arrivals for which too many calls were under way: the machine was too slow for the rate."""
+    hasty_share: float = HASTY_SHARE
     given_up_share: float = 0.0
     """Of the calls, so many are given up within fifty milliseconds, and asked for again."""
     given_up: int = 0
@@ -135,7 +136,7 @@ class Load:
     async def _submit(self) -> None:
         self.sent += 1
         key = f"{self.name}-{self.sent}"
-        hasty = self.chance.random() < HASTY_SHARE
+        hasty = self.chance.random() < self.hasty_share
         submission = leadspb.Submission(
             source_system=SOURCE,
             external_id=key,

@@ -1,6 +1,6 @@
 """The tables of reports once more, folded from both logs from their beginning."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from services.reports.store.fold import ReadModel
 from services.reports.store.marketing_quotas import MarketingQuotas
 from services.sla.store import schema
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.eventlog.checkpoints import list_checkpoints
+from smarketing.eventlog.checkpoints import Checkpoint, find_place, list_group
+from smarketing.eventlog.partitions import partitions
 from smarketing.eventlog.reading import read
 from smarketing.sql import Database, migrate, open_database
 from tests.faults.harness.evidence import Log, Unsent
@@ -28,25 +29,46 @@ _Apply = Callable[[Connection, Sequence[eventlogpb.Event], datetime], None]
 _Rows = dict[str, set[tuple[Any, ...]]]
 
 
-def unlike_rebuilt(url: str, leads: Log, sla: Log, *, upto: Mapping[str, int]) -> list[str]:
+def unlike_rebuilt(url: str, leads: Log, sla: Log) -> list[str]:
     """Return how the rows of reports, of which nothing runs, differ from a rebuild up to its positions."""
     with open_database(url) as database:
         kept = _rows(database)
+        with database.reading() as connection:
+            upto = {log: _reached(list_group(connection, f"reports.{log}")) for log in ("leads", "sla")}
     with Database.in_memory() as database:
         migrate(database, _MIGRATIONS)
         model = ReadModel(SCHEMA.reports)
         of_leads = LeadEvents(model, lambda _connection, _events: None)
         of_sla = SlaEvents(model, MarketingQuotas(SCHEMA.reports))
-        _fold(database, of_leads.apply, leads.events[: upto["leads"]], LEADS_TYPES)
-        _fold(database, of_sla.apply, sla.events[: upto["sla"]], SLA_TYPES)
+        _fold(database, of_leads.apply, list(filter(upto["leads"], leads.events)), LEADS_TYPES)
+        _fold(database, of_sla.apply, list(filter(upto["sla"], sla.events)), SLA_TYPES)
         made = _rows(database)
     return list(_differences(kept, made))
 
 
-def places(url: str) -> dict[str, tuple[str, int]]:
-    """Return log id and position of each consumer of a service of which nothing runs."""
+def place_of(url: str, service: str, log: str) -> tuple[str, int] | None:
+    """Return log id and position up to which a service, of which nothing runs, has followed a log."""
+    # `leads` calls its consumer by the log alone.
+    name = log if service == "leads" else f"{service}.{log}"
     with open_database(url, check=True) as database, database.reading() as connection:
-        return {each.consumer: (each.log_id, each.position) for each in list_checkpoints(connection)}
+        place = find_place(connection, name)
+    return None if place is None else (place.log_id, place.position)
+
+
+def _reached(members: Sequence[Checkpoint]) -> Callable[[eventlogpb.Event], bool]:
+    """Return whether an event is among those that the consumer of its partition had behind it."""
+    positions = {member.consumer: member.position for member in members}
+    count = len(members)
+    by_number = [
+        positions[next(name for name in positions if name.endswith(f".{number}of{count}"))]
+        for number in (range(count) if count > 1 else ())
+    ] or list(positions.values())
+
+    def is_behind(event: eventlogpb.Event) -> bool:
+        number = next(part.number for part in partitions(count) if part.has(event.tenant))
+        return event.position <= by_number[number]
+
+    return is_behind
 
 
 def stored_log(url: str) -> Log:

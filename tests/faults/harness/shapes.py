@@ -38,7 +38,11 @@ SECOND_GROUNDS: Final = Grounds()
 SECOND: Final = Shape(
     name="postgres", surroundings=SECOND_GROUNDS.surroundings, database_url=SECOND_GROUNDS.url
 )
-SHAPES: Final = {shape.name: shape for shape in (EMBEDDED, SECOND)}
+DIVIDED: Final = Shape(
+    name="divided", surroundings=SECOND_GROUNDS.divided_surroundings, database_url=SECOND_GROUNDS.url
+)
+"""The second one, whose logs are divided among the replicas."""
+SHAPES: Final = {shape.name: shape for shape in (EMBEDDED, SECOND, DIVIDED)}
 
 
 def shape_in_use() -> Shape:

@@ -32,7 +32,7 @@ from tests.faults.harness.fleet import Fleet, Vitals, a_fleet
 from tests.faults.harness.ledger import Ledger, operations
 from tests.faults.harness.load import CANARY, Load
 from tests.faults.harness.nemesis import Nemesis
-from tests.faults.harness.rebuilt import places, stored_log, unlike_rebuilt, unsent
+from tests.faults.harness.rebuilt import place_of, stored_log, unlike_rebuilt, unsent
 from tests.faults.harness.report import Row, commit
 from tests.faults.harness.shapes import Shape
 
@@ -68,10 +68,16 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def load(
-        self, name: str, *, share: float, peak_seconds: float = 2.0, **settings: Any
+        self,
+        name: str,
+        *,
+        share: float,
+        peak_seconds: float = 2.0,
+        company: Company | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Load]:
         """Measure the peak, then keep up a load of so much of it; when it ends every call has an answer."""
-        async with Load(self.company, self.ledger, self.seed, name, **settings) as load:
+        async with Load(company or self.company, self.ledger, self.seed, name, **settings) as load:
             self.loads.append(load)
             peak = await load.peak(peak_seconds)
             load.rate, load.of_peak = max(2.0, share * peak), peak
@@ -174,12 +180,7 @@ class Stage:
             read_before=self.read_before,
             metrics=metrics,
             consumers=consumers,
-            unlike_rebuilt=unlike_rebuilt(
-                self._url("reports"),
-                leads,
-                sla,
-                upto={log: consumers[f"reports.{log}"][1] for log in ("leads", "sla")},
-            ),
+            unlike_rebuilt=unlike_rebuilt(self._url("reports"), leads, sla),
             dead_letters=int(total(metrics.get("sla", {}), "smarketing_webhook_dead_letters")),
             unsent=unsent(self._url("sla")),
             received=self.receiver.received,
@@ -201,9 +202,10 @@ class Stage:
     def _places(self) -> dict[str, tuple[str, int]]:
         found = {}
         for service, followed in _CONSUMERS.items():
-            for consumer, place in places(self._url(service)).items():
-                if consumer.rpartition(".")[2] in followed:
-                    found[f"{service}.{consumer.rpartition('.')[2]}"] = place
+            for log in followed:
+                place = place_of(self._url(service), service, log)
+                if place is not None:
+                    found[f"{service}.{log}"] = place
         return found
 
     def row(
