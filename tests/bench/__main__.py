@@ -33,6 +33,7 @@ BENCHES = {
     "accept": "accept:accept",
     "open-loop": "open_loop:open_loop_load",
     "replicas": "on_postgres:replicas",
+    "partitions": "partitions:partitions",
     "growth": "growth:growth",
     "events": "events:events",
     "routing": "routing:routing",

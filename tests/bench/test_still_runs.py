@@ -137,7 +137,8 @@ def test_copies_of_leads_are_whole_and_the_log_has_no_holes(ours: Ours, folder: 
 
 @takes_minutes
 @pytest.mark.parametrize(
-    "name", ["open-loop", "submit-postgres", "replicas", "interceptors", "accept", "events", "growth"]
+    "name",
+    ["open-loop", "submit-postgres", "replicas", "partitions", "interceptors", "accept", "events", "growth"],
 )
 def test_each_prints_its_figures_and_goals(name: str) -> None:
     command = [sys.executable, "-m", "tests.bench", "--only", name]

@@ -155,4 +155,76 @@ ON_THE_BUS: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N54",
+        what="members of an earlier division are not brought to one place before the log is divided anew",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/group.py",
+                old="for place in known if place.position < furthest]",
+                new="for place in known if place.position > furthest]",
+            )
+        ],
+    ),
+    Mutant(
+        id="N55",
+        what="who follows a part that there is no more goes on as if nobody had been there before",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/place.py",
+                old="            if found is None and self._has_row:\n",
+                new="            if found is None and known.position < 0:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N56",
+        what="transactions that share their turn count positions from a head that is not committed",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/outbox.py",
+                old="_find_heads if has_turn_alone(connection) else _lock_heads",
+                new="_find_heads if has_turn_alone(connection) else _find_heads",
+            )
+        ],
+    ),
+    Mutant(
+        id="N57",
+        what="a member applies the events of other parts as well",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="            if not self._partition.has(event.tenant):\n",
+                new="            if not event.tenant:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N58",
+        what="whoever should have the turn to write alone shares it with folds",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/sql/postgres.py",
+                old="self._turn('writer')}\", self.clock)",
+                new="self._turn('writer', shared=True)}\", self.clock)",
+            )
+        ],
+    ),
+    Mutant(
+        id="N59",
+        what="of two members of one part each trusts its own memory of the place",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/place.py",
+                old="                found.position == known.position and",
+                new="                found.position >= 0 and",
+            )
+        ],
+    ),
 )

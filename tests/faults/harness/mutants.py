@@ -19,7 +19,7 @@ EIGHTEEN: Final = (
         test="tests/faults/test_log_survives_kill.py",
         edits=[
             Edit(
-                path="smarketing/eventlog/consumer.py",
+                path="smarketing/eventlog/place.py",
                 old="            effect(connection, now)\n            checkpoint = to(now)\n"
                 "            put_checkpoint(connection, checkpoint)\n",
                 new="            checkpoint = to(now)\n            put_checkpoint(connection, checkpoint)\n"

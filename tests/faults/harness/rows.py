@@ -68,8 +68,10 @@ ROWS: Final = (
             SECOND_SHAPE,
             f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody",
             f"{_BUS}/test_replicas_of_a_consumer.py",
+            "faults/test_divided_logs.py",
+            f"{_BUS}/test_partitions.py",
         ],
-        mutants=["N21"],
+        mutants=["N21", "N54", "N55", "N56", "N57", "N58", "N59"],
     ),
     Planned(
         id="F6",
