@@ -319,28 +319,42 @@ async def sharing(count: int) -> AsyncIterator[tuple[Writer, list[Writer]]]:
         yield alone, beside
 
 
-async def test_transactions_that_share_their_turn_overlap_and_no_other_does() -> None:
-    met, order = threading.Barrier(2, timeout=20), list[str]()
+async def test_transactions_that_share_their_turn_overlap() -> None:
+    met = threading.Barrier(2, timeout=20)
 
-    def meeting(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
+    def meeting(_connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
         met.wait()
+        return requests
+
+    async with sharing(2) as (_, (one, two)):
+        await asyncio.gather(one.run(meeting, [None]), two.run(meeting, [None]))
+
+
+@pytest.mark.parametrize("first", ["alone", "shared"])
+async def test_nothing_is_written_beside_a_transaction_that_has_its_turn_alone(first: str) -> None:
+    order, began, may_end = list[str](), threading.Event(), threading.Event()
+
+    def slowly(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
+        began.set()
+        assert may_end.wait(20)
         order.extend(requests)
         return requests
 
-    def plain(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
+    def at_once(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
         order.extend(requests)
         return requests
 
-    async with sharing(2) as (alone, (one, two)):
-        first = asyncio.create_task(one.run(meeting, ["shared"]))
-        # Whoever has the turn alone waits for who shares it, and the second of those would wait for it.
-        await until(lambda: met.n_waiting == 1)
-        await two.run(meeting, ["shared"])
-        await first
-        waiting = asyncio.create_task(alone.run(plain, ["alone"]))
-        await waiting
+    async with sharing(1) as (alone, (beside,)):
+        writers = {"alone": alone, "shared": beside}
+        slow = asyncio.create_task(writers.pop(first).run(slowly, ["first"]))
+        await asyncio.to_thread(began.wait, 20)
+        [other] = writers.values()
+        quick = asyncio.create_task(other.run(at_once, ["second"]))
+        await asyncio.wait([quick], timeout=0.3)
+        may_end.set()
+        await asyncio.gather(slow, quick)
 
-    assert order == ["shared", "shared", "alone"]
+    assert order == ["first", "second"]
 
 
 async def test_positions_are_counted_in_the_order_of_commits_also_where_turns_are_shared() -> None:
