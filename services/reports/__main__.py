@@ -168,7 +168,7 @@ async def _built(
     figures = Figures(Queries(SCHEMA.reports))
     observer, freshness = FoldObserver(telemetry.registry, _FOLLOWED), Freshness(now)
     members = {
-        part.member_of(consumer): log
+        part.named_on_the_bus(consumer): log
         for consumer, log in _FOLLOWED.items()
         for part in partitions(config.partitions)
     }
@@ -298,9 +298,11 @@ async def _consumers(
     }
 
     def consumer(name: str, partition: Partition, apply: Apply, payload_types: Collection[str]) -> Consumer:
-        member, log = partition.member_of(name), _FOLLOWED[name]
-        feed = Feed(channels[log], name=member, metadata=lambda: _credentials(config))
-        heard = HeardSource(bus.source(feed, log=log, consumer=member), partition.member_of(log), freshness)
+        log, on_the_bus = _FOLLOWED[name], partition.named_on_the_bus(name)
+        feed = Feed(channels[log], name=partition.member_of(name), metadata=lambda: _credentials(config))
+        heard = HeardSource(
+            bus.source(feed, log=log, consumer=on_the_bus), partition.member_of(log), freshness
+        )
         return Consumer(
             name,
             feed=heard,

@@ -293,7 +293,7 @@ async def _following(
     from smarketing.eventlog.telemetry import ConsumerTelemetry
 
     followed = {CONSUMER: "leads"}
-    members = {part.member_of(CONSUMER): "leads" for part in partitions(config.partitions)}
+    members = {part.named_on_the_bus(CONSUMER): "leads" for part in partitions(config.partitions)}
     observer = ConsumerTelemetry(telemetry.registry, followed)
     bus = await open_bus(
         config.event_bus, stack, service="sla", registry=telemetry.registry, followed=members

@@ -55,6 +55,8 @@ class Pace:
     """After this long without an event the bus says that it is there."""
     ack_wait_seconds: float = 30.0
     """After this long what was delivered and not acknowledged comes again."""
+    forgotten_after_seconds: float = 3600.0
+    """After this long without a word from a reader the bus keeps nothing more for it; its owner has it all."""
 
 
 class BusObserver(Protocol):
@@ -414,6 +416,7 @@ class _Pull:
                 ack_wait=self._pace.ack_wait_seconds,
                 max_deliver=-1,
                 max_ack_pending=4 * self._batch,
+                inactive_threshold=self._pace.forgotten_after_seconds,
             ),
         )
         self._inbox = self._client.new_inbox()

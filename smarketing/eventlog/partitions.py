@@ -23,6 +23,10 @@ class Partition:
         """Return under which name the consumer of this partition keeps its place in a group."""
         return group if self.count == 1 else f"{group}.{self.number}of{self.count}"
 
+    def named_on_the_bus(self, group: str) -> str:
+        """Return what the consumer of this partition is called on the bus: alike in every division."""
+        return group if self.count == 1 else f"{group}.{self.number}"
+
 
 WHOLE: Final = Partition()
 """The log undivided."""

@@ -31,11 +31,10 @@ async def follow_leads(
     await stack.enter_async_context(channel)
 
     def make(partition: Partition) -> Consumer:
-        member = partition.member_of(CONSUMER)
-        feed = Feed(channel, name=member, metadata=lambda: _credentials(config))
+        feed = Feed(channel, name=partition.member_of(CONSUMER), metadata=lambda: _credentials(config))
         return Consumer(
             CONSUMER,
-            feed=bus.source(feed, log="leads", consumer=member),
+            feed=bus.source(feed, log="leads", consumer=partition.named_on_the_bus(CONSUMER)),
             writer=folding,
             apply=apply,
             payload_types=PAYLOAD_TYPES,

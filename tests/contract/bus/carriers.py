@@ -113,6 +113,14 @@ class Carried:
         """Return when the consumer has acknowledged what is up to a number in the stream."""
         await self._until_consumer(lambda info: info.ack_floor.stream_seq >= count)
 
+    async def consumers(self, count: int) -> None:
+        """Return when the stream keeps messages for so many."""
+        await self._until(lambda info: info.state.consumer_count == count)
+
+    async def relayed(self, count: int) -> None:
+        """Return when so many messages were ever on the stream."""
+        await self._until(lambda info: info.state.last_seq >= count)
+
     async def refused(self, count: int) -> None:
         """Return when so many deliveries were refused."""
         await self.when(lambda: len(self.observer.refused) >= count)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from smarketing.eventlog.reading import LogRegressed
 from smarketing.eventlog.tables import WHOLE_LOG
 from smarketing.sql import Database
 from tests.builders.nats_servers import NatsServer
-from tests.contract.bus.carriers import ABus, Carried
+from tests.contract.bus.carriers import QUICK, ABus, Carried
 from tests.contract.bus.followers import Make, Noted, deliveries, running, told_the_head
 from tests.contract.bus.served_log import OTHER_LOG_ID, ServedLog, seen
 
@@ -195,6 +196,25 @@ async def test_a_subscription_that_the_bus_forgot_is_made_anew(
         await log.record("a", "b")
         await carried.acknowledged(2)
 
+    assert seen(follower) == [(1, "a"), (2, "b")]
+
+
+async def test_for_a_reader_that_is_gone_for_long_the_bus_keeps_nothing_and_it_misses_nothing(
+    log: ServedLog, follower: Database, channel: grpc.aio.Channel, make: Make, carried: Carried
+) -> None:
+    pace = replace(QUICK, forgotten_after_seconds=0.5)
+    carried.start_relay()
+    async with running(make(feed=carried.source(Feed(channel, name="long gone"), pace=pace))):
+        await carried.subscribed()
+    await carried.consumers(0)
+    await log.record("a", "b")
+    await carried.relayed(2)
+    info = await carried.stream_info()
+    assert info is not None
+    assert info.state.messages == 0
+
+    async with running(make(feed=carried.source(Feed(channel, name="back"), pace=pace))) as consumer:
+        await consumer.wait_until(2)
     assert seen(follower) == [(1, "a"), (2, "b")]
 
 
