@@ -56,7 +56,7 @@ class Pace:
     ack_wait_seconds: float = 30.0
     """After this long what was delivered and not acknowledged comes again."""
     forgotten_after_seconds: float = 3600.0
-    """After this long without a word from a reader the bus keeps nothing more for it; its owner has it all."""
+    """After this long without a word from a reader the bus keeps nothing for it; the owner has it all."""
 
 
 class BusObserver(Protocol):

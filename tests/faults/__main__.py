@@ -21,10 +21,10 @@ import orjson
 from tests.builders.processes import ROOT
 from tests.faults.harness.mutants import MISSING, MUTANTS
 from tests.faults.harness.report import FOLDER, Row, commit, rows, table, versions
-from tests.faults.harness.rows import IMPORT, ROLLING, ROWS, SECOND_SHAPE
+from tests.faults.harness.rows import DIVIDED, IMPORT, ROLLING, ROWS, SECOND_SHAPE
 from tests.faults.harness.seeding import Verdict, copied, tried
 
-_APART: Final = ("test_kills.py", SECOND_SHAPE, IMPORT, ROLLING)
+_APART: Final = ("test_kills.py", SECOND_SHAPE, IMPORT, ROLLING, DIVIDED)
 _PART_SECONDS: Final = 9 * 60
 _STATE: Final = FOLDER / "state.json"
 
@@ -56,14 +56,12 @@ def second_shape_parts() -> list[Part]:
     environ = {"FAULTS": "full"}
     found = []
     for row in ROWS:
+        beside = [test for test in (IMPORT, ROLLING, DIVIDED) if test in row.tests]
         if row.is_on_the_second_shape:
-            name = f"{row.id} 1 of 2" if IMPORT in row.tests else row.id
+            name = f"{row.id} 1 of 2" if beside else row.id
             test = f"{SECOND_SHAPE}::test_the_second_shape_loses_nothing_and_doubles_nothing[{row.id}]"
             found.append(Part(name, [test], environ, writes_row=True))
-        if IMPORT in row.tests:
-            found.append(Part(f"{row.id} 2 of 2", [IMPORT], environ, writes_row=True))
-        if ROLLING in row.tests:
-            found.append(Part(f"{row.id} 2 of 2", [ROLLING], environ, writes_row=True))
+        found += [Part(f"{row.id} 2 of 2", [test], environ, writes_row=True) for test in beside]
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.faults.harness.planned import SECOND_SHAPE, Planned
 
-__all__ = ["IMPORT", "ROLLING", "ROWS", "SECOND_SHAPE", "Planned"]
+__all__ = ["DIVIDED", "IMPORT", "ROLLING", "ROWS", "SECOND_SHAPE", "Planned"]
 
 _STORE: Final = "tests/contract/store"
 _BUS: Final = "tests/contract/bus"
@@ -16,6 +16,7 @@ _ENGINE: Final = "tests/unit/sla_engine"
 
 
 ROLLING: Final = "tests/faults/test_rolling_restart.py"
+DIVIDED: Final = "tests/faults/test_divided_logs.py"
 IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
 _SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
 _CLUSTER: Final = f"{_BUS}/test_cluster.py"
@@ -68,7 +69,7 @@ ROWS: Final = (
             SECOND_SHAPE,
             f"{_ON_POSTGRES}::test_a_killed_replica_is_missed_by_nobody",
             f"{_BUS}/test_replicas_of_a_consumer.py",
-            "faults/test_divided_logs.py",
+            DIVIDED,
             f"{_BUS}/test_partitions.py",
         ],
         mutants=["N21", "N54", "N55", "N56", "N57", "N58", "N59"],
