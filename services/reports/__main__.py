@@ -16,6 +16,7 @@ import grpc.aio
 from services.reports.config import ReportsConfig
 from services.reports.consumers import lead_events, sla_events
 from services.reports.consumers.replay import LogReplay
+from services.reports.domain.periods import micros_of
 from services.reports.rpc.input_servicer import InputServicer
 from services.reports.rpc.month_ending import MonthEndKeeper
 from services.reports.rpc.policy import POLICY, own_side_of
@@ -23,7 +24,7 @@ from services.reports.rpc.refusals import refusal_of
 from services.reports.rpc.servicer import ReportServicer
 from services.reports.store.database import SCHEMA
 from services.reports.store.figures import Figures
-from services.reports.store.fold import ReadModel
+from services.reports.store.fold import Folded, ReadModel
 from services.reports.store.listings import Listings
 from services.reports.store.marketing_quotas import MarketingQuotas
 from services.reports.store.month_ends import MonthEnds
@@ -43,6 +44,7 @@ from smarketing.api.reports.v1.reports_pb2_grpc import add_ReportServiceServicer
 from smarketing.businesstime import tzdata_version
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.bus import EventBus, open_bus
+from smarketing.eventlog.checkpoints import Checkpoint
 from smarketing.eventlog.consumer import Apply, Consumer
 from smarketing.eventlog.directory import DirectoryKeeper, DirectoryReadiness
 from smarketing.eventlog.feed import CHANNEL_OPTIONS, Feed
@@ -70,7 +72,7 @@ from smarketing.server.starting import Opened, Store, started, status_of
 from smarketing.server.storage_telemetry import StorageTelemetry, engine_version
 from smarketing.server.telemetry import Telemetry
 from smarketing.server.validation import Validator
-from smarketing.sql import Database, Writer
+from smarketing.sql import Connection, Database, Writer
 
 __all__ = ["Process", "a_process", "main"]
 
@@ -324,7 +326,16 @@ async def _consumers(
         return consumer(_CONSUMER_OF_SLA, partition, events.apply, sla_events.PAYLOAD_TYPES)
 
     def group(name: str, make: Make) -> ConsumerGroup:
-        divided = partial(model.forget_members, service=_FOLLOWED[name])
+        log = _FOLLOWED[name]
+
+        def divided(connection: Connection, at: Checkpoint) -> None:
+            whole = None
+            if at.record_time is not None:
+                whole = Folded(log, at.log_id, at.position, micros_of(at.record_time))
+            model.divided_at(connection, whole, log)
+
+        for part in partitions(config.partitions):
+            freshness.expect(part.member_of(log))
         return ConsumerGroup(name, make, writer=stored.writer, count=config.partitions, divided=divided)
 
     return group(_CONSUMER_OF_LEADS, of_leads), group(_CONSUMER_OF_SLA, of_sla)

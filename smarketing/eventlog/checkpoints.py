@@ -104,7 +104,12 @@ def reset_checkpoint(
     """Let the consumer go on behind `position` of the log `log_id`: an operator's answer to `LogRegressed`.
 
     What the consumer made of the old log is the operator's to set right first.
+
+    Raises:
+        ValueError: the consumer is a group that divides its log: no one place is its own.
     """
+    if any(place.consumer != consumer for place in list_group(connection, consumer)):
+        raise ValueError(f"{consumer} divides its log")
     put_checkpoint(
         connection,
         Checkpoint(consumer=consumer, log_id=log_id, position=position, progress_time=now, attempts=0),

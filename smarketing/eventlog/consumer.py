@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import grpc
 import structlog
@@ -23,12 +23,13 @@ from sqlalchemy import Connection
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import Checkpoint
 from smarketing.eventlog.feed import EventSource, FeedBatch, backoff_seconds
+from smarketing.eventlog.observing import ConsumerObserver, UnobservedConsumer
 from smarketing.eventlog.partitions import WHOLE, Partition
 from smarketing.eventlog.place import Place
 from smarketing.eventlog.reading import LogRegressed
 from smarketing.eventlog.stopping import ConsumerStopped, PoisonEvent, UnfillableGap, UnknownPayload
 from smarketing.failpoints import failpoint
-from smarketing.sql import ReadersBusy, StorageError, Writer, from_micros
+from smarketing.sql import ReadersBusy, StorageError, Writer, from_micros, take_lanes
 
 __all__ = [
     "Apply",
@@ -52,38 +53,6 @@ _WHOLE_BATCHES: Final = 2
 
 _LOOKS_AGAIN_SECONDS: Final = 1.0
 _STORES_PASSED_SECONDS: Final = 0.25
-
-
-class ConsumerObserver(Protocol):
-    """Is told what a consumer does, on the event loop."""
-
-    def events_handled(self, consumer: str, outcome: str, count: int) -> None:
-        """So many events were `applied`, met again as `duplicate`, or another partition's: `passed_over`."""
-
-    def batch_applied(self, consumer: str, delay_seconds: float) -> None:
-        """A batch was committed, so long after its oldest event had been recorded."""
-
-    def gap_met(self, consumer: str) -> None:
-        """Events were missing and are asked for."""
-
-    def log_regressed(self, consumer: str) -> None:
-        """The log went back, and the consumer stops."""
-
-
-class UnobservedConsumer:
-    """Notes nothing."""
-
-    def events_handled(self, consumer: str, outcome: str, count: int) -> None:
-        """Do nothing."""
-
-    def batch_applied(self, consumer: str, delay_seconds: float) -> None:
-        """Do nothing."""
-
-    def gap_met(self, consumer: str) -> None:
-        """Do nothing."""
-
-    def log_regressed(self, consumer: str) -> None:
-        """Do nothing."""
 
 
 class Consumer:
@@ -235,7 +204,7 @@ class Consumer:
         """
         await self._place.learn()
         await self._check_place()
-        await self._fill_to(position)
+        await self._read_to(position)
         await self._place.store_passed()
 
     @asynccontextmanager
@@ -244,12 +213,14 @@ class Consumer:
         if self._partition == WHOLE:
             yield
             return
-        storing = asyncio.create_task(self._store_what_is_passed())
         try:
-            yield
-        finally:
-            storing.cancel()
-            await asyncio.gather(storing, return_exceptions=True)
+            async with asyncio.TaskGroup() as tasks:
+                storing = tasks.create_task(self._store_what_is_passed())
+                yield
+                storing.cancel()
+        except BaseExceptionGroup as failed:
+            # Whichever of the two it was: without the one the other is not to go on.
+            raise failed.exceptions[0] from None
 
     async def _store_what_is_passed(self) -> None:
         while True:
@@ -345,6 +316,9 @@ class Consumer:
         """Ask the log itself for what a delivery left out."""
         self._observer.gap_met(self._name)
         _log.warning("gap_met", consumer=self._name, position=self.position, delivered=position)
+        await self._read_to(position)
+
+    async def _read_to(self, position: int) -> None:
         while self.position < position:
             page = await self._read(after=self.position, limit=position - self.position)
             if not page.events or page.events[0].position != self.position + 1:
@@ -413,6 +387,9 @@ class Consumer:
 
     async def _commit(self, events: Sequence[eventlogpb.Event], position: int) -> None:
         def apply(connection: Connection, now: datetime) -> None:
+            if events and self._partition != WHOLE:
+                # Another log may be told of the same tenants, and be divided otherwise at the moment.
+                take_lanes(connection, {event.tenant for event in events})
             if events:
                 self._apply(connection, events, now)
             failpoint("consumer.after_apply")
@@ -431,7 +408,13 @@ class Consumer:
         if not await self._place.move(there, apply):
             return
         self._tries = 0
-        self._observer.events_handled(self._name, "applied", position - before)
+        others = sum(
+            before < event.position <= position and not self._partition.has(event.tenant)
+            for event in self._fetched
+        )
+        self._observer.events_handled(self._name, "applied", position - before - others)
+        if others:
+            self._observer.events_handled(self._name, "passed_over", others)
         if events:
             self._observer.batch_applied(self._name, _seconds_since(events[0], self._now()))
 

@@ -130,7 +130,7 @@ class DirectoryKeeper:
         try:
             while True:
                 self._wake.clear()
-                if not self._shared or await self._is_changed():
+                if not self._shared or await self._is_changed() or not self.fresh:
                     await self.load()
                 await self._wake.wait()
         finally:

@@ -24,6 +24,7 @@ from smarketing.eventlog.checkpoints import (
 from smarketing.eventlog.consumer import Consumer
 from smarketing.eventlog.outbox import begin_log
 from smarketing.eventlog.partitions import Partition, partitions
+from smarketing.eventlog.stopping import PoisonEvent, UnknownPayload
 from smarketing.server.listening import StartRefused
 from smarketing.sql import StorageObserver, Writer
 
@@ -74,7 +75,8 @@ async def folding_writer(
     if not writer.database.is_remote:
         raise StartRefused("SMARKETING_PARTITIONS divides a log among replicas, which need PostgreSQL.")
     folding = await stack.enter_async_context(
-        Writer(writer.database, now=now, observer=observer, not_before=not_before, sharing=True)
+        # One member at a time: none waits for another one's fold, holding what those of other replicas want.
+        Writer(writer.database, now=now, observer=observer, not_before=not_before, sharing=True, max_batch=1)
     )
     folding.when_committed(writer.announce)
     return folding
@@ -90,15 +92,17 @@ class ConsumerGroup:
         *,
         writer: Writer,
         count: int = 1,
-        divided: Callable[[Connection], None] = lambda _connection: None,
+        divided: Callable[[Connection, Checkpoint], None] = lambda _connection, _at: None,
+        rest_seconds: float = 30.0,
     ) -> None:
-        """Make the members; `divided` is called in the transaction in which they are given their places."""
+        """Make the members; `divided` is told the place that they are given, in the same transaction."""
         self._name = name
         self._make = make
         self._writer = writer
         self.members = [make(partition) for partition in partitions(count)]
         self._parts = partitions(count)
         self._divided = divided
+        self._rest_seconds = rest_seconds
 
     @property
     def name(self) -> str:
@@ -160,7 +164,14 @@ class ConsumerGroup:
                 return
             for place, furthest in behind:
                 _log.info("partition_is_levelled", consumer=place.consumer, position=furthest)
-                await self._make(_partition_of(place.consumer)).level(furthest)
+                await self._level(place.consumer, furthest)
+
+    async def _level(self, member: str, position: int) -> None:
+        try:
+            await self._make(_partition_of(member)).level(position)
+        except (UnknownPayload, PoisonEvent) as stopped:
+            _log.error("consumer_rests", consumer=member, why=str(stopped))
+            await asyncio.sleep(self._rest_seconds)
 
     def _settle(
         self, connection: Connection, requests: Sequence[None], now: datetime
@@ -175,7 +186,7 @@ class ConsumerGroup:
                 return [behind for _ in requests]
             begin_log(connection, now=now)
             at = known[0] if known else _beginning(self._name, now)
-            self._divided(connection)
+            self._divided(connection, at)
             forget_checkpoints(connection, [place.consumer for place in known])
             for name in wanted:
                 put_checkpoint(connection, replace(at, consumer=name, attempts=0))

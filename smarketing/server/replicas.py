@@ -51,7 +51,9 @@ class Replicas:
     def __init__(
         self, writer: Writer, *, holder: str, monotonic: Callable[[], float], partitions: int = 1
     ) -> None:
-        self._shares = Shares(writer, _PARTITION, partitions, holder=holder, monotonic=monotonic)
+        # Of their number, too: who divides otherwise has no part in these.
+        name = f"{_PARTITION}-of-{partitions}"
+        self._shares = Shares(writer, name, partitions, holder=holder, monotonic=monotonic)
         self._is_shared = writer.database.is_remote
         self._lease = Lease(writer, _LEASE, holder=holder, monotonic=monotonic)
         self._others = Others(writer)

@@ -19,7 +19,7 @@ from smarketing.sql.errors import (
     WriterClosed,
 )
 from smarketing.sql.migrate import SchemaTooNew, migrate, schema_revision
-from smarketing.sql.postgres import has_turn_alone
+from smarketing.sql.postgres import has_turn_alone, take_lanes
 from smarketing.sql.rows import FindRows, InsertRows, KeyedStatement, UpdateRows, UpsertRows
 from smarketing.sql.types import BigInt, MinorUnits, UtcMicros, from_micros, to_micros
 from smarketing.sql.writer import StorageObserver, Unit, Unobserved, Writer
@@ -58,5 +58,6 @@ __all__ = [
     "migrate",
     "open_database",
     "schema_revision",
+    "take_lanes",
     "to_micros",
 ]

@@ -9,7 +9,7 @@ the turn with one another, and with nobody else.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -30,6 +30,7 @@ _BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _MIGRATION_PATIENCE: Final = timedelta(minutes=10)
 _TABLE_PATIENCE: Final = "5s"
 _BEGINS: Final = "smarketing_begins"
+_LANES: Final = 1024
 _SHARING: Final = "smarketing_sharing"
 """In a connection's `info`, that its transactions share their turn."""
 _MOST_PREPARED: Final = 400
@@ -137,6 +138,20 @@ class Server:
     def _turn(self, purpose: str, *, shared: bool = False) -> str:
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         return f"SELECT {function}({lock_key(purpose, self._schema)})"
+
+
+def take_lanes(connection: Connection, names: Iterable[str]) -> None:
+    """Wait until no other transaction that shares its turn works for any of these names, and keep it so.
+
+    Names are few to a lane: two may wait for one another without need, never the other way round. Called once
+    in a transaction, so that none waits in a circle.
+    """
+    lanes = sorted({lock_key("lane", name) % _LANES for name in names})
+    connection.exec_driver_sql(
+        "SELECT pg_advisory_xact_lock(hashtext('smarketing lanes ' || current_schema()), lane)"
+        " FROM unnest(%s::int[]) AS lane",
+        (lanes,),
+    )
 
 
 def has_turn_alone(connection: Connection) -> bool:

@@ -200,10 +200,13 @@ class ReadModel:
         self._side.fold(connection, _side_words(words), recent.deals)
         self._take_clocks(connection, [word for word in words if type(word) is ClockEvent], recent.clocks)
 
-    def forget_members(self, connection: Connection, service: str) -> None:
-        """Forget how far the parts of a log were folded in by themselves, when it is divided otherwise."""
+    def divided_at(self, connection: Connection, whole: Folded | None, service: str) -> None:
+        """Note that a log is divided otherwise from where `whole` says; by None, from its beginning."""
         log = self.tables.folded_log
-        connection.execute(delete(log).where(log.c.service.startswith(f"{service}.", autoescape=True)))
+        of_a_member = log.c.service.startswith(f"{service}.", autoescape=True)
+        connection.execute(delete(log).where(of_a_member | (log.c.service == service)))
+        if whole is not None:
+            self._put_logs.upsert(connection, [whole])
 
     def note_progress(
         self, connection: Connection, folded: Folded, tenants: Sequence[FoldedTenant] = ()

@@ -27,10 +27,18 @@ class Freshness:
         self._current[log] = self._now()
         self._awaited.add(log)
 
-    def current(self, log: str) -> None:
-        """Note that everything known of a log is folded in."""
-        self._current[log] = self._now()
-        self._awaited.discard(log)
+    def now(self) -> datetime:
+        """Return the instant by which logs are current."""
+        return self._now()
+
+    def current(self, log: str, at: datetime | None = None) -> None:
+        """Note that everything known of a log now, or at an instant before, is folded in.
+
+        Of a log that is not counted nothing is noted.
+        """
+        if log in self._current:
+            self._current[log] = max(self._current[log], at or self._now())
+            self._awaited.discard(log)
 
     def age(self) -> timedelta:
         """Return for how long the log that is furthest behind has not been current."""
@@ -42,13 +50,16 @@ class Freshness:
 
 
 class HeardSource:
-    """Another source, whose words about the log's head are noted once their events are folded in."""
+    """Another source, whose words about the log's head are noted once their events are folded in.
+
+    Whoever makes one says to `freshness` that the log counts.
+    """
 
     def __init__(self, source: EventSource, log: str, freshness: Freshness) -> None:
         self._source = source
         self._log = log
         self._freshness = freshness
-        freshness.expect(log)
+        self._asked: tuple[int, datetime] | None = None
 
     async def follow(self, *, log_id: str, after: int) -> AsyncGenerator[FeedBatch, None]:
         """Yield what the source yields; who asks for more has folded in what was given."""
@@ -62,8 +73,13 @@ class HeardSource:
 
     async def read(self, *, log_id: str, after: int, limit: int) -> FeedBatch:
         """Return one page of the log."""
+        asked = self._freshness.now()
         page = await self._source.read(log_id=log_id, after=after, limit=limit)
+        # Who asks for what is behind `after` has folded in the rest, by itself or in another replica.
         if after >= page.head_position:
-            # Who asks for what is behind `after` has folded in the rest, by itself or in another replica.
             self._freshness.current(self._log)
+        elif self._asked is not None and after >= self._asked[0]:
+            # A busy log is never folded in to its head, but soon to where that was.
+            self._freshness.current(self._log, self._asked[1])
+        self._asked = (page.head_position, asked)
         return page

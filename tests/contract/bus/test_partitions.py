@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, MetaData, text
 from smarketing import wallclock
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import find_place, list_group
-from smarketing.eventlog.consumer import Consumer, ConsumerStopped
+from smarketing.eventlog.consumer import Apply, Consumer, ConsumerStopped
 from smarketing.eventlog.feed import Feed
 from smarketing.eventlog.group import ConsumerGroup, folding_writer
 from smarketing.eventlog.outbox import NewEvent, append, begin_log
@@ -149,6 +150,10 @@ async def _record(log: ServedLog, first: int, count: int) -> None:
         await log.record(str(number), tenant=TENANTS[number % len(TENANTS)])
 
 
+def _tenants_of(partition: Partition) -> list[str]:
+    return [tenant for tenant in TENANTS if partition.has(f"tenants/{tenant}")]
+
+
 def _all(count: int) -> list[tuple[int, str]]:
     return [(number, str(number)) for number in range(1, count + 1)]
 
@@ -267,7 +272,7 @@ async def test_events_of_other_parts_are_passed_over_and_that_is_stored_soon(
 ) -> None:
     replica = await a_replica(2)
     await replica.group.divide()
-    mine = next(tenant for tenant in TENANTS if Partition(0, 2).has(f"tenants/{tenant}"))
+    mine = _tenants_of(Partition(0, 2))[0]
     await log.record("1", "2", "3", tenant=mine)
     other = asyncio.create_task(replica.group.members[1].run())
     await replica.group.members[1].wait_until(3)
@@ -281,6 +286,129 @@ async def test_events_of_other_parts_are_passed_over_and_that_is_stored_soon(
     assert place is not None
     assert place.position == 0, "the other part has not begun"
     assert replica.group.position == 0
+
+
+async def test_who_only_passes_over_notices_that_its_part_is_no_more(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    two, three = await a_replica(2), await a_replica(3)
+    await two.group.divide()
+    following = asyncio.create_task(two.group.members[0].run())
+    await three.group.divide()
+    for tenant in _tenants_of(Partition(1, 2)):
+        await log.record("1", tenant=tenant)
+
+    with pytest.raises(ConsumerStopped, match="its place is gone"):
+        async with asyncio.timeout(20):
+            await following
+
+
+async def test_who_divides_otherwise_takes_no_part_from_those_who_follow(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    old, new = await a_replica(2), await a_replica(3)
+    old.start()
+    await until(lambda: old._replicas.shared_count == 2)
+    new.start()
+    await until(lambda: new._replicas.shared_count == 3)
+    await _record(log, 1, 24)
+    await old.group.wait_until(24)
+    assert old._replicas.shared_count == 2
+
+    # The last of the old number goes, and with it the lease by which the log is divided.
+    await old.stop()
+    await _record(log, 25, 6)
+    await new.group.wait_until(30)
+    assert seen(new.database) == _all(30)
+
+
+async def test_two_logs_of_one_tenant_are_never_folded_beside_one_another(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    """As while one log is divided anew already and the other is not yet, and by whom each was divided."""
+    tenant = TENANTS[0]
+    met, beside = threading.Barrier(2, timeout=2), list[str]()
+
+    def apply(_connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
+        try:
+            met.wait()
+        except threading.BrokenBarrierError:
+            return
+        beside.extend(event.tenant for event in events)
+
+    followers = []
+    for name, count in (("reports.leads", 3), ("reports.sla", 2)):
+        replica = await a_replica(count)
+        replica._apply = apply
+        group = ConsumerGroup(
+            name, partial(_made, replica, name, apply), writer=replica.group._writer, count=count
+        )
+        await group.divide()
+        [part] = [each for each in partitions(count) if each.has(f"tenants/{tenant}")]
+        followers.append(group.members[part.number])
+    await log.record("1", tenant=tenant)
+    following = [asyncio.create_task(each.run()) for each in followers]
+    await asyncio.gather(*(each.wait_until(1) for each in followers))
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+
+    assert beside == []
+
+
+def _made(replica: Replica, name: str, apply: Apply, partition: Partition) -> Consumer:
+    return Consumer(
+        name,
+        feed=Feed(replica._channel, name=partition.member_of(name)),
+        writer=replica._folding,
+        apply=apply,
+        payload_types=[KNOWN],
+        now=wallclock.utc_now,
+        partition=partition,
+    )
+
+
+async def test_what_cannot_be_taken_in_ends_no_process_while_a_log_is_divided(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    two, three = await a_replica(2), await a_replica(3)
+    await two.group.divide()
+    for number in range(2):
+        await log.record(str(number + 1), tenant=_tenants_of(Partition(number, 2))[0])
+    ahead = asyncio.create_task(two.group.members[1].run())
+    await until(lambda: places(two.database)["reports.leads.1of2"] == 2)
+    ahead.cancel()
+    await asyncio.gather(ahead, return_exceptions=True)
+    failing = [True]
+
+    def apply(connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
+        if failing[0]:
+            raise ValueError("cannot")
+        _keep(connection, events)
+
+    group = ConsumerGroup(
+        "reports.leads",
+        lambda part: Consumer(
+            "reports.leads",
+            feed=Feed(three._channel, name="levels"),
+            writer=three._folding,
+            apply=apply,
+            payload_types=[KNOWN],
+            now=wallclock.utc_now,
+            partition=part,
+            max_attempts=2,
+        ),
+        writer=three.group._writer,
+        count=3,
+        rest_seconds=0.05,
+    )
+    dividing = asyncio.create_task(group.divide())
+    # Long enough for several rests.
+    done, _ = await asyncio.wait([dividing], timeout=3)
+    assert not done
+    failing[0] = False
+    await dividing
+    assert seen(three.database) == _all(2)
 
 
 async def test_two_that_follow_one_part_at_once_apply_its_events_once(

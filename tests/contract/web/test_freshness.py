@@ -48,6 +48,7 @@ async def _age_after(batches: Sequence[FeedBatch], *, after: int = 0) -> timedel
     """Return the age once all was folded in, ten seconds for each batch."""
     clock = _Clock()
     freshness = Freshness(clock)
+    freshness.expect("leads")
     source = HeardSource(_Told(batches), "leads", freshness)
     async with aclosing(source.follow(log_id="log", after=after)) as heard:
         async for _ in heard:
@@ -72,12 +73,39 @@ async def test_events_of_an_earlier_run_count_as_folded_in() -> None:
 async def test_what_is_handed_out_and_not_folded_in_yet_does_not_count() -> None:
     clock = _Clock()
     freshness = Freshness(clock)
+    freshness.expect("leads")
     source = HeardSource(_Told([_batch(1, head=1)]), "leads", freshness)
     async with aclosing(source.follow(log_id="log", after=0)) as heard:
         await anext(heard)
         clock.pass_by(70)
 
         assert freshness.age() == timedelta(seconds=70)
+
+
+async def test_who_looks_on_at_a_busy_log_is_as_current_as_it_was_at_the_head_it_has_reached_since() -> None:
+    clock = _Clock()
+    freshness = Freshness(clock)
+    freshness.expect("leads")
+    source = HeardSource(_Told([_batch(head=10)]), "leads", freshness)
+    await source.read(log_id="log", after=4, limit=1)
+    clock.pass_by(5)
+    await source.read(log_id="log", after=9, limit=1)
+    assert freshness.complete_until() is None, "nobody has folded in what was there at first"
+    clock.pass_by(5)
+    source._source = _Told([_batch(head=20)])
+    await source.read(log_id="log", after=12, limit=1)
+    clock.pass_by(1)
+
+    assert freshness.age() == timedelta(seconds=6)
+
+
+def test_of_a_log_that_does_not_count_nothing_is_noted() -> None:
+    freshness = Freshness(_Clock())
+    freshness.expect("leads")
+    freshness.current("leads.0of2")
+    freshness.current("leads")
+
+    assert freshness.complete_until() == _Clock()()
 
 
 def test_the_log_that_is_furthest_behind_decides() -> None:

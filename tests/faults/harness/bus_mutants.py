@@ -227,4 +227,46 @@ ON_THE_BUS: Final = (
             )
         ],
     ),
+    Mutant(
+        id="N60",
+        what="folds of one tenant in two logs are kept apart by nothing but leases",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="            if events and self._partition != WHOLE:\n",
+                new="            if not events and self._partition != WHOLE:\n",
+            )
+        ],
+    ),
+    Mutant(
+        id="N61",
+        what="replicas that divide a log otherwise take parts from one another",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/server/replicas.py",
+                old='f"{_PARTITION}-of-{partitions}"',
+                new='f"{_PARTITION}"',
+            )
+        ],
+    ),
+    Mutant(
+        id="N62",
+        what="who only passes over is not told that what it stores was refused",
+        test="tests/contract/bus/test_partitions.py",
+        edits=[
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="            await self._place.store_passed()\n\n    async def look_on",
+                new="            with suppress(ConsumerStopped):\n"
+                "                await self._place.store_passed()\n\n    async def look_on",
+            ),
+            Edit(
+                path="smarketing/eventlog/consumer.py",
+                old="from contextlib import aclosing, asynccontextmanager\n",
+                new="from contextlib import aclosing, asynccontextmanager, suppress\n",
+            ),
+        ],
+    ),
 )

@@ -72,7 +72,7 @@ ROWS: Final = (
             DIVIDED,
             f"{_BUS}/test_partitions.py",
         ],
-        mutants=["N21", "N54", "N55", "N56", "N57", "N58", "N59"],
+        mutants=["N21", "N54", "N55", "N56", "N57", "N58", "N59", "N60", "N61", "N62"],
     ),
     Planned(
         id="F6",
