@@ -294,6 +294,7 @@ async def test_who_only_passes_over_notices_that_its_part_is_no_more(
     two, three = await a_replica(2), await a_replica(3)
     await two.group.divide()
     following = asyncio.create_task(two.group.members[0].run())
+    await until(lambda: two.group.members[0].caught_up)
     await three.group.divide()
     for tenant in _tenants_of(Partition(1, 2)):
         await log.record("1", tenant=tenant)
