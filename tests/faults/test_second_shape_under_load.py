@@ -177,7 +177,7 @@ async def played(
         for replica, services in zip(replicas, further, strict=True):
             running.enter_context(replica.running(*services))
             await replica.ready(*services)
-        stage.company = known_by_all(stage, replicas, stage.company)
+        stage.company = known_by_all(stage, replicas)
         nemesis = GroundNemesis(ground, (stage.fleet, *replicas), stage.ledger, random.Random(SEED), blows=[])
         async with AsyncExitStack() as loads:
             for company in beside:
@@ -201,13 +201,14 @@ async def played(
     await judged(field, row, held, capsys)
 
 
-def known_by_all(stage: Stage, replicas: Sequence[Replica], company: Company) -> Company:
-    """Return a company as clients see it who know every replica of each service."""
+def known_by_all(stage: Stage, replicas: Sequence[Replica], company: Company | None = None) -> Company:
+    """Return a company, the stage's own unless another is given, as clients see it who know every replica of each service."""
     addresses = {}
     for name, own in stage.fleet.addresses.items():
         known = dict.fromkeys([own["grpc"], *(replica._addresses[name].grpc for replica in replicas)])
         addresses[name] = {**own, "grpc": f"ipv4:{','.join(known)}"}
     every = Installation(stage.fleet.data_dir, addresses, process=stage.fleet.process, log=stage.fleet.log)
+    company = company or stage.company
     return Company(every, company.tenant, company.tokens)
 
 
