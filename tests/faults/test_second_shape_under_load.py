@@ -202,7 +202,7 @@ async def played(
 
 
 def known_by_all(stage: Stage, replicas: Sequence[Replica], company: Company | None = None) -> Company:
-    """Return a company, the stage's own unless another is given, as clients see it who know every replica of each service."""
+    """Return a company, or the stage's own, as clients see it who know every replica of each service."""
     addresses = {}
     for name, own in stage.fleet.addresses.items():
         known = dict.fromkeys([own["grpc"], *(replica._addresses[name].grpc for replica in replicas)])
