@@ -114,7 +114,7 @@ class _House:
                 )
                 for _ in range(count)
             ]
-            waited_for(lambda: self._sharing(url, service) == count, seconds=60)
+            waited_for(lambda: self._sharing(url, service, count) == count, seconds=60)
             begun, cpu = self._place(url, service, count), cpu_seconds(started)
             database_cpu = cpu_seconds(self._postgres.process_ids)
             stack.enter_context(self._running("leads", self._url, self._addresses["leads"]))
@@ -137,22 +137,16 @@ class _House:
                 "database_cpu_us": 1e6 * (cpu_seconds(self._postgres.process_ids) - database_cpu) / events,
             }
 
-    def _sharing(self, url: str, service: str) -> int:
-        """Return how many processes hold leases, by which they follow."""
-        task = (
-            "'partition/%'"
-            if self._asked(
-                url,
-                f"SELECT 1 FROM {service}.lease WHERE task LIKE 'partition-by/%'",
-            )
-            else "'background'"
-        )
-        [[count]] = self._asked(
+    def _sharing(self, url: str, service: str, count: int) -> int:
+        """Return how many processes hold leases by which they follow."""
+        leases = "background" if count == 1 else f"partition-of-{count}/%"
+        [[holders]] = self._asked(
             url,
             f"SELECT count(DISTINCT holder) FROM {service}.lease"
-            f" WHERE task LIKE {task} AND until_time > now()",
+            " WHERE task LIKE %s AND until_time > now()",
+            leases,
         )
-        return int(count)
+        return int(holders)
 
     def _place(self, url: str, service: str, count: int) -> int:
         names = [part.member_of(f"{service}.leads") for part in parts_of(count)]
