@@ -2,6 +2,7 @@
 """A service with all four arities, made at run time, and the rig that serves it on a real port."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -234,6 +235,8 @@ class Rig:
     draining: Draining
     telemetry: Telemetry
     denials: list[AuditEntry] = field(default_factory=list)
+    attempts: Counter[str] = field(default_factory=Counter)
+    """How often `all_four` made each call: once, unless the client made the outcome up itself."""
 
     def say(self, request: Any = None, *, metadata: Any = MINA, timeout: float | None = 5) -> Any:
         call = self.channel.unary_unary(
@@ -262,14 +265,15 @@ class Rig:
     async def all_four(self, request: Any, **options: Any) -> list[Any]:
         """Make the same call in each arity; return each one's words, or its error."""
         outcomes = []
-        for call, argument in (
-            (self.say, lambda: request),
-            (self.tell, lambda: request),
-            (self.gather, lambda: iter([request])),
-            (self.talk, lambda: iter([request])),
+        for method, call, argument in (
+            ("Say", self.say, lambda: request),
+            ("Tell", self.tell, lambda: request),
+            ("Gather", self.gather, lambda: iter([request])),
+            ("Talk", self.talk, lambda: iter([request])),
         ):
-            outcome = await outcome_of(call(argument(), **options))
-            while _is_the_clients_own_race(outcome):
+            outcome = None
+            while outcome is None or _is_the_clients_own_race(outcome):
+                self.attempts[method] += 1
                 outcome = await outcome_of(call(argument(), **options))
             outcomes.append(outcome)
         return outcomes

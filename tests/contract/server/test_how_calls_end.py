@@ -269,4 +269,7 @@ async def test_every_call_is_counted_with_its_code():
             )
 
         assert handled("Say", "OK") == 1
-        assert [handled(method, "UNAUTHENTICATED") for method in ("Say", "Tell", "Gather", "Talk")] == [1] * 4
+        counted = {method: handled(method, "UNAUTHENTICATED") for method in rig.attempts}
+        assert set(counted) == {"Say", "Tell", "Gather", "Talk"}
+        # Of an attempt whose outcome the client made up the server may not have heard.
+        assert all(1 <= counted[method] <= tried for method, tried in rig.attempts.items())
