@@ -46,7 +46,9 @@ async def test_nobody_else_is_in_any_arity_and_each_denial_is_noted(metadata, co
         assert [(refusal.code, refusal.reason, refusal.domain) for refusal in refusals] == [
             (code, reason, "smarketing")
         ] * 4
-        assert [entry.outcome for entry in rig.denials] == [AuditOutcome.DENIED] * 4
+        # A call that the client made again, having made its outcome up, may be noted twice.
+        assert {entry.outcome for entry in rig.denials} == {AuditOutcome.DENIED}
+        assert 4 <= len(rig.denials) <= rig.attempts.total()
         assert (
             rig.telemetry.registry.get_sample_value("smarketing_server_auth_denied_total", {"reason": reason})
             == 4
