@@ -83,6 +83,7 @@ class Consumer:
     ) -> None:
         self._name = name
         self._partition = partition
+        self._is_whole = partition == WHOLE
         self._feed = feed
         self._writer = writer
         self._apply = apply
@@ -98,7 +99,7 @@ class Consumer:
             partition.member_of(name),
             now=now(),
             reached=self._advance_waiting,
-            has_row=partition != WHOLE,
+            has_row=not self._is_whole,
         )
         self._head = 0
         self._first_head: int | None = None
@@ -197,10 +198,16 @@ class Consumer:
             self._fail(ConsumerStopped(self._name, self.position, "it was told to"))
 
     async def level(self, position: int) -> None:
-        """Apply what the log holds up to `position`, and no more.
+        """Apply what the log holds up to `position`, and no more; not while it runs.
+
+        Faults that pass are waited out, as by `run`.
 
         Raises:
-            as `run`.
+            LogRegressed: the log was restored or replaced.
+            UnknownPayload, PoisonEvent: the next event cannot be handled.
+            UnfillableGap: the log does not return the next event.
+            ConsumerStopped: the stored place was set back, or is gone.
+            WriterClosed, StorageCorrupt: there is nothing left to write to.
         """
         await self._place.learn()
         await self._check_place()
@@ -210,7 +217,7 @@ class Consumer:
     @asynccontextmanager
     async def _storing_what_is_passed(self) -> AsyncIterator[None]:
         """Meanwhile store, four times a second, how far events of other partitions were passed over."""
-        if self._partition == WHOLE:
+        if self._is_whole:
             yield
             return
         try:
@@ -345,7 +352,7 @@ class Consumer:
         unknown = ""
         for event in events:
             name = event.payload.type_url.rpartition("/")[2]
-            if not self._partition.has(event.tenant):
+            if not (self._is_whole or self._partition.has(event.tenant)):
                 pass
             elif name in self._payload_types:
                 known.append(event)
@@ -353,7 +360,7 @@ class Consumer:
                 unknown = name
                 break
             last += 1
-        if known or self._partition == WHOLE:
+        if known or self._is_whole:
             await self._apply_until_done(known, last)
         elif last > self.position:
             self._pass_over(events[last - self.position - 1])
@@ -387,7 +394,7 @@ class Consumer:
 
     async def _commit(self, events: Sequence[eventlogpb.Event], position: int) -> None:
         def apply(connection: Connection, now: datetime) -> None:
-            if events and self._partition != WHOLE:
+            if events and not self._is_whole:
                 # Another log may be told of the same tenants, and be divided otherwise at the moment.
                 take_lanes(connection, {event.tenant for event in events})
             if events:
@@ -408,15 +415,17 @@ class Consumer:
         if not await self._place.move(there, apply):
             return
         self._tries = 0
-        others = sum(
-            before < event.position <= position and not self._partition.has(event.tenant)
-            for event in self._fetched
-        )
+        others = 0 if self._is_whole else self._others_between(before, position)
         self._observer.events_handled(self._name, "applied", position - before - others)
         if others:
             self._observer.events_handled(self._name, "passed_over", others)
         if events:
             self._observer.batch_applied(self._name, _seconds_since(events[0], self._now()))
+
+    def _others_between(self, before: int, position: int) -> int:
+        """Return how many of the events behind `before` and up to `position` are other partitions'."""
+        between = (event for event in self._fetched if before < event.position <= position)
+        return sum(not self._partition.has(event.tenant) for event in between)
 
     async def _count_first_attempt(self) -> None:
         """Note, before the first event of this process is handled, that its handling was begun.

@@ -58,11 +58,6 @@ class Replicas:
         self._lease = Lease(writer, _LEASE, holder=holder, monotonic=monotonic)
         self._others = Others(writer)
 
-    @property
-    def shared_count(self) -> int:
-        """How many partitions this replica follows now, where logs are divided."""
-        return self._shares.held_count
-
     def alone(self, *tasks: BackgroundTask) -> Iterator[BackgroundTask]:
         """Give the tasks as this replica runs them: only while it holds the lease.
 

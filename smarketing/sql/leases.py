@@ -148,7 +148,8 @@ class Lease:
                     await asyncio.wait([working], timeout=rest)
                 if working.done() and not (working.cancelled() and not self.held()):
                     return working.result()
-                _log.warning("lease_lost", lease=self._name)
+                if not working.cancelled():
+                    _log.warning("lease_lost", lease=self._name)
             finally:
                 self._working.discard(working)
                 working.cancel()
@@ -162,6 +163,7 @@ class Lease:
             each.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         if was_held:
+            _log.info("lease_given_up", lease=self._name)
             await self._end_it()
 
     async def _until_held(self, meanwhile: Work | None) -> None:

@@ -54,11 +54,6 @@ class Shares:
             for number in range(count)
         ]
 
-    @property
-    def held_count(self) -> int:
-        """How many of the leases this replica holds, by what it knows."""
-        return sum(lease.held() for lease in self.leases)
-
     async def run(self) -> None:
         """Ask for this replica's part, and give up what is another one's, until cancelled."""
         try:

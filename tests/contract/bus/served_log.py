@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from sqlalchemy import Connection, MetaData
 
@@ -143,6 +144,23 @@ class ServedLog:
     async def record(self, *contents: str | int, skippable: bool = False, tenant: str = "acme") -> None:
         """Append one event for each content; a number makes one of a type that nobody knows."""
         await self.writer.run(self._append, [(content, skippable, tenant) for content in contents])
+
+    async def tell(self, payload: Message, *, tenant: str) -> None:
+        """Append an event of a payload of one's own."""
+
+        def append_it(connection: Connection, requests: Sequence[None], now: datetime) -> Sequence[None]:
+            tenant_name = f"tenants/{tenant}"
+            event = NewEvent(
+                tenant=tenant_name,
+                subject=f"{tenant_name}/x",
+                occur_time=now,
+                actor="people/kim",
+                payload=payload,
+            )
+            append(connection, [event], now=now)
+            return requests
+
+        await self.writer.run(append_it, [None])
 
     @staticmethod
     def _append(

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 from smarketing.config import ConfigInvalid, read_config
 from smarketing.eventlog.bus import BusSettings, open_bus
 from smarketing.eventlog.feed import FeedBatch
-from smarketing.eventlog.link import BusAway, Link, LinkSettings
+from smarketing.eventlog.link import BusAway, Link, LinkSettings, durable_of, stream_of
+from smarketing.eventlog.partitions import Partition
 from smarketing.server.listening import StartRefused
 from tests.builders.nats_servers import BINARY, NatsServer, free_ports, listening
 from tests.builders.processes import finished
@@ -260,6 +261,16 @@ async def first_refusal(link: Link, *subjects: str) -> str:
             "sla",
             "$JS.API.CONSUMER.DURABLE.CREATE.smarketing-leads.sla-leads",
             "$JS.API.CONSUMER.DURABLE.CREATE.smarketing-leads.reports-leads",
+        ),
+        *(
+            (
+                consumer.partition(".")[0],
+                f"$JS.API.CONSUMER.{verb}.{stream_of(log)}.{durable_of(part.named_on_the_bus(consumer))}",
+                f"$JS.API.CONSUMER.{verb}.{stream_of(log)}.somebody-elses",
+            )
+            for consumer, log in (("sla.leads", "leads"), ("reports.leads", "leads"), ("reports.sla", "sla"))
+            for part in (Partition(0, 4), Partition(3, 4))
+            for verb in ("DURABLE.CREATE", "MSG.NEXT")
         ),
     ],
 )

@@ -3,89 +3,37 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData
 
 from smarketing import wallclock
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.eventlog.checkpoints import find_place, list_group
+from smarketing.api.leads.v1.events_pb2 import TeamChanged
+from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.eventlog.checkpoints import find_place, reset_checkpoint
 from smarketing.eventlog.consumer import Apply, Consumer, ConsumerStopped
+from smarketing.eventlog.directory import DirectoryKeeper
 from smarketing.eventlog.feed import Feed
-from smarketing.eventlog.group import ConsumerGroup, folding_writer
-from smarketing.eventlog.outbox import NewEvent, append, begin_log
+from smarketing.eventlog.group import ConsumerGroup
 from smarketing.eventlog.partitions import Partition, partitions
-from smarketing.eventlog.reading import ensure_identity, last_record_time, read
-from smarketing.eventlog.tables import define_tables
+from smarketing.server.auth import Authenticator
+from smarketing.server.directory import define_directory
 from smarketing.server.listening import StartRefused
-from smarketing.server.replicas import Replicas
-from smarketing.sql import Database, Unobserved, Writer, open_database
-from smarketing.sql.leases import define_leases
+from smarketing.sql import open_database
 from tests.builders import postgres
-from tests.contract.bus.served_log import KNOWN, NOON, OTHER_LOG_ID, ServedLog
+from tests.contract.bus.followers import Noted, running
+from tests.contract.bus.replicas import Replica, keep, places, prepare, until, writers_of
+from tests.contract.bus.served_log import KNOWN, LOG_ID, NOON, ServedLog, seen
 
 pytestmark = pytest.mark.timeout(60)
 
 TENANTS = [f"t{number}" for number in range(12)]
-
-
-class Replica:
-    """A process of a service that follows a log in so many parts, as far as that goes."""
-
-    def __init__(self, writer: Writer, folding: Writer, channel: grpc.aio.Channel, count: int) -> None:
-        self.database, self.applied = writer.database, list[int]()
-        self._channel, self._folding = channel, folding
-        self.group = ConsumerGroup("reports.leads", self._made, writer=writer, count=count)
-        self._replicas = Replicas(
-            writer, holder=wallclock.new_uuid(), monotonic=wallclock.monotonic, partitions=count
-        )
-        self._tasks: list[asyncio.Future[None]] = []
-
-    def start(self) -> None:
-        """Take part."""
-        tasks = [*self._replicas.tasks(), self._replicas.following("leads", self.group)]
-        self._tasks = [asyncio.ensure_future(task.run()) for task in tasks]
-
-    async def stop(self) -> None:
-        """End in order: leases are given back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _made(self, partition: Partition) -> Consumer:
-        return Consumer(
-            "reports.leads",
-            feed=Feed(self._channel, name=partition.member_of("reports.leads")),
-            writer=self._folding,
-            apply=self._apply,
-            payload_types=[KNOWN],
-            now=wallclock.utc_now,
-            partition=partition,
-        )
-
-    def _apply(self, connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
-        self.applied += [event.position for event in events]
-        _keep(connection, events)
-
-
-def _keep(connection: Connection, events: Sequence[eventlogpb.Event]) -> None:
-    rows = [
-        {
-            "position": event.position,
-            "tenant": event.tenant,
-            "content": StringValue.FromString(event.payload.value).value,
-        }
-        for event in events
-    ]
-    connection.execute(
-        text("INSERT INTO seen (position, tenant, content) VALUES (:position, :tenant, :content)"), rows
-    )
 
 
 @pytest.fixture
@@ -94,54 +42,16 @@ async def a_replica(channel: grpc.aio.Channel) -> AsyncIterator[Callable[[int], 
     async with AsyncExitStack() as stack:
         url = stack.enter_context(postgres.database())
         with open_database(url) as first:
-            _prepare(first)
+            prepare(first)
 
         async def make(count: int) -> Replica:
             database = stack.enter_context(open_database(url))
-            writer, folding = await _writers(stack, database, count)
+            writer, folding = await writers_of(stack, database, count)
             replica = Replica(writer, folding, channel, count)
             stack.push_async_callback(replica.stop)
             return replica
 
         yield make
-
-
-def _prepare(database: Database) -> None:
-    metadata = MetaData()
-    define_tables(metadata)
-    define_leases(metadata)
-    with database.migrating() as connection:
-        metadata.create_all(connection)
-        connection.exec_driver_sql(
-            "CREATE TABLE seen (number bigserial PRIMARY KEY, position bigint, content text, tenant text)"
-        )
-        ensure_identity(connection, new_log_id=lambda: OTHER_LOG_ID)
-
-
-async def _writers(stack: AsyncExitStack, database: Database, count: int) -> tuple[Writer, Writer]:
-    now = wallclock.utc_now
-    writer = await stack.enter_async_context(Writer(database, now=now))
-    folding = await folding_writer(
-        stack, writer, count, now=now, observer=Unobserved(), not_before=last_record_time
-    )
-    return writer, folding
-
-
-def seen(database: Database) -> list[tuple[int, str]]:
-    with database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT position, content FROM seen ORDER BY position").all()
-    return [(row[0], row[1]) for row in rows]
-
-
-def places(database: Database) -> dict[str, int]:
-    with database.reading() as connection:
-        return {each.consumer: each.position for each in list_group(connection, "reports.leads")}
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110 -- nothing tells of it
-            await asyncio.sleep(0.02)
 
 
 async def _record(log: ServedLog, first: int, count: int) -> None:
@@ -165,11 +75,11 @@ async def test_replicas_share_the_tenants_of_a_log_and_each_event_is_applied_onc
     for replica in (one, two):
         replica.start()
     # Until both know of one another, one of them follows it all.
-    await until(lambda: one._replicas.shared_count == two._replicas.shared_count == 2)
+    await until(lambda: one.held == two.held == 2)
     await _record(log, 1, 60)
     await asyncio.gather(one.group.wait_until(60), two.group.wait_until(60))
 
-    assert seen(one.database) == _all(60)
+    assert sorted(seen(one.database)) == _all(60)
     assert one.applied
     assert two.applied
     assert not set(one.applied) & set(two.applied)
@@ -189,7 +99,7 @@ async def test_what_a_replica_leaves_behind_is_followed_on_by_the_others(
     await _record(log, 25, 24)
     await two.group.wait_until(48)
 
-    assert seen(two.database) == _all(48)
+    assert sorted(seen(two.database)) == _all(48)
     assert two.group.caught_up
     assert two.group.position == two.group.head_position == 48
 
@@ -218,7 +128,7 @@ async def test_a_log_that_is_divided_anew_is_followed_on_from_one_place_however_
     three.start()
     await _record(log, 41, 5)
     await three.group.wait_until(45)
-    assert seen(three.database) == _all(45)
+    assert sorted(seen(three.database)) == _all(45)
     assert set(places(three.database)) == {part.member_of("reports.leads") for part in partitions(3)}
     await three.stop()
 
@@ -226,7 +136,7 @@ async def test_a_log_that_is_divided_anew_is_followed_on_from_one_place_however_
     whole.start()
     await _record(log, 46, 5)
     await whole.group.wait_until(50)
-    assert seen(whole.database) == _all(50)
+    assert sorted(seen(whole.database)) == _all(50)
     assert places(whole.database) == {"reports.leads": 50}
 
 
@@ -247,7 +157,7 @@ async def test_who_follows_a_part_that_there_is_no_more_stops(
         with pytest.raises(ConsumerStopped, match="its place is gone"):
             async with asyncio.timeout(20):
                 await task
-    assert seen(two.database) == _all(8)
+    assert sorted(seen(two.database)) == _all(8)
 
 
 async def test_who_follows_the_whole_of_a_log_that_was_divided_meanwhile_stops(
@@ -264,7 +174,7 @@ async def test_who_follows_the_whole_of_a_log_that_was_divided_meanwhile_stops(
     with pytest.raises(ConsumerStopped, match="its place is gone"):
         async with asyncio.timeout(20):
             await following
-    assert seen(two.database) == _all(3)
+    assert sorted(seen(two.database)) == _all(3)
 
 
 async def test_events_of_other_parts_are_passed_over_and_that_is_stored_soon(
@@ -309,18 +219,18 @@ async def test_who_divides_otherwise_takes_no_part_from_those_who_follow(
 ) -> None:
     old, new = await a_replica(2), await a_replica(3)
     old.start()
-    await until(lambda: old._replicas.shared_count == 2)
+    await until(lambda: old.held == 2)
     new.start()
-    await until(lambda: new._replicas.shared_count == 3)
+    await until(lambda: new.held == 3)
     await _record(log, 1, 24)
     await old.group.wait_until(24)
-    assert old._replicas.shared_count == 2
+    assert old.held == 2
 
     # The last of the old number goes, and with it the lease by which the log is divided.
     await old.stop()
     await _record(log, 25, 6)
     await new.group.wait_until(30)
-    assert seen(new.database) == _all(30)
+    assert sorted(seen(new.database)) == _all(30)
 
 
 async def test_two_logs_of_one_tenant_are_never_folded_beside_one_another(
@@ -382,10 +292,10 @@ async def test_what_cannot_be_taken_in_ends_no_process_while_a_log_is_divided(
     await asyncio.gather(ahead, return_exceptions=True)
     failing = [True]
 
-    def apply(connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
+    def apply(connection: Connection, events: Sequence[eventlogpb.Event], now: datetime) -> None:
         if failing[0]:
             raise ValueError("cannot")
-        _keep(connection, events)
+        keep(connection, events, now)
 
     group = ConsumerGroup(
         "reports.leads",
@@ -409,7 +319,7 @@ async def test_what_cannot_be_taken_in_ends_no_process_while_a_log_is_divided(
     assert not done
     failing[0] = False
     await dividing
-    assert seen(three.database) == _all(2)
+    assert sorted(seen(three.database)) == _all(2)
 
 
 async def test_two_that_follow_one_part_at_once_apply_its_events_once(
@@ -424,108 +334,84 @@ async def test_two_that_follow_one_part_at_once_apply_its_events_once(
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert seen(one.database) == _all(80)
+    assert sorted(seen(one.database)) == _all(80)
 
 
 async def test_a_log_is_divided_on_postgresql_only(log: ServedLog) -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(StartRefused, match="SMARKETING_PARTITIONS"):
-            await _writers(stack, log.database, 2)
+            await writers_of(stack, log.database, 2)
 
 
-@asynccontextmanager
-async def sharing(count: int) -> AsyncIterator[tuple[Writer, list[Writer]]]:
-    """Give a writer that has its turns alone, and some that share theirs, each as of another process."""
-    async with AsyncExitStack() as stack:
-        url = stack.enter_context(postgres.database())
-        databases = [stack.enter_context(open_database(url)) for _ in range(count + 1)]
-        _prepare(databases[0])
-        alone = await stack.enter_async_context(Writer(databases[0], now=wallclock.utc_now))
-        beside = [
-            await stack.enter_async_context(Writer(database, now=wallclock.utc_now, sharing=True))
-            for database in databases[1:]
-        ]
-        yield alone, beside
-
-
-async def test_transactions_that_share_their_turn_overlap() -> None:
-    met = threading.Barrier(2, timeout=20)
-
-    def meeting(_connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
-        met.wait()
-        return requests
-
-    async with sharing(2) as (_, (one, two)):
-        await asyncio.gather(one.run(meeting, [None]), two.run(meeting, [None]))
-
-
-@pytest.mark.parametrize("first", ["alone", "shared"])
-async def test_nothing_is_written_beside_a_transaction_that_has_its_turn_alone(first: str) -> None:
-    order, began, may_end = list[str](), threading.Event(), threading.Event()
-
-    def slowly(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
-        began.set()
-        assert may_end.wait(20)
-        order.extend(requests)
-        return requests
-
-    def at_once(_connection: Connection, requests: Sequence[str], _now: datetime) -> Sequence[str]:
-        order.extend(requests)
-        return requests
-
-    async with sharing(1) as (alone, (beside,)):
-        writers = {"alone": alone, "shared": beside}
-        slow = asyncio.create_task(writers.pop(first).run(slowly, ["first"]))
-        await asyncio.to_thread(began.wait, 20)
-        [other] = writers.values()
-        quick = asyncio.create_task(other.run(at_once, ["second"]))
-        await asyncio.wait([quick], timeout=0.3)
-        may_end.set()
-        await asyncio.gather(slow, quick)
-
-    assert order == ["first", "second"]
-
-
-async def test_positions_are_counted_in_the_order_of_commits_also_where_turns_are_shared() -> None:
-    written, may_end = threading.Event(), threading.Event()
-
-    def slowly(connection: Connection, requests: Sequence[str], now: datetime) -> Sequence[str]:
-        append(connection, [_event(each) for each in requests], now=now)
-        written.set()
-        assert may_end.wait(20)
-        return requests
-
-    def at_once(connection: Connection, requests: Sequence[str], now: datetime) -> Sequence[str]:
-        append(connection, [_event(each) for each in requests], now=now)
-        return requests
-
-    async with sharing(2) as (alone, (one, two)):
-        await alone.run(_begun, [None])
-        slow = asyncio.create_task(one.run(slowly, ["a", "b"]))
-        await asyncio.to_thread(written.wait, 20)
-        quick = asyncio.create_task(two.run(at_once, ["c"]))
-        done, _ = await asyncio.wait([quick], timeout=0.3)
-        assert not done, "it would count from a head that is not committed yet"
-        may_end.set()
-        await asyncio.gather(slow, quick)
-        page = await alone.read(lambda connection: read(connection, "tenants/-", after=0, limit=10))
-
-    assert [event.position for event in page.events] == [1, 2, 3]
-    assert [event.tenant for event in page.events] == ["tenants/a", "tenants/b", "tenants/c"]
-    times = [event.record_time.ToMicroseconds() for event in page.events]
-    assert times == sorted(times)
-
-
-def _begun(connection: Connection, requests: Sequence[None], now: datetime) -> Sequence[None]:
-    begin_log(connection, now=now)
-    return requests
-
-
-def _event(tenant: str) -> NewEvent:
-    return NewEvent(
-        tenant=f"tenants/{tenant}",
-        subject=f"tenants/{tenant}/leads/1",
-        occur_time=NOON - timedelta(minutes=1),
-        actor="people/kim",
-        payload=StringValue(value=tenant),
+async def test_events_of_other_parts_are_told_apart_from_those_applied_also_within_a_batch(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    replica, noted = await a_replica(2), Noted()
+    await replica.group.divide()
+    mine, others = (_tenants_of(Partition(number, 2))[0] for number in (0, 1))
+    for tenant in (others, mine, others, others, mine):
+        await log.record("x", tenant=tenant)
+    member = Consumer(
+        "reports.leads",
+        feed=Feed(replica._channel, name="noted"),
+        writer=replica._folding,
+        apply=keep,
+        payload_types=[KNOWN],
+        now=wallclock.utc_now,
+        observer=noted,
+        partition=Partition(0, 2),
     )
+    async with running(member):
+        await member.wait_until(5)
+
+    assert noted.handled == {"applied": 2, "passed_over": 3}
+
+
+async def test_a_directory_is_fresh_once_every_part_has_passed_what_was_folded(
+    log: ServedLog, a_replica: Callable[[int], Any]
+) -> None:
+    replica = await a_replica(2)
+    tables = define_directory(metadata := MetaData())
+    with replica.database.migrating() as connection:
+        metadata.create_all(connection)
+    await replica.group.divide()
+    mine = _tenants_of(Partition(0, 2))[0]
+    keeper = DirectoryKeeper(
+        tables, replica.group._writer, Authenticator(now=wallclock.utc_now), consumer="reports.leads"
+    )
+    told = TeamChanged(team=f"tenants/{mine}/teams/sales", party=termspb.PARTY_SALES)
+    await log.tell(told, tenant=mine)
+
+    def member(number: int, apply: Apply) -> Consumer:
+        return Consumer(
+            "reports.leads",
+            feed=Feed(replica._channel, name=f"member {number}"),
+            writer=replica._folding,
+            apply=apply,
+            payload_types=[TeamChanged.DESCRIPTOR.full_name, KNOWN],
+            now=wallclock.utc_now,
+            partition=Partition(number, 2),
+        )
+
+    loading = asyncio.create_task(keeper.run())
+    first = member(0, lambda connection, events, _now: keeper.fold(connection, events))
+    async with running(first):
+        await first.wait_until(1)
+        assert not keeper.fresh
+        async with running(member(1, keep)):
+            await until(lambda: keeper.fresh)
+    loading.cancel()
+    await asyncio.gather(loading, return_exceptions=True)
+
+
+async def test_the_place_of_a_group_that_divides_its_log_is_set_by_nobody(
+    a_replica: Callable[[int], Any],
+) -> None:
+    replica = await a_replica(2)
+    await replica.group.divide()
+    with (
+        replica.database.writer_engine.begin() as connection,
+        pytest.raises(ValueError, match="divides its log"),
+    ):
+        reset_checkpoint(connection, "reports.leads", log_id=LOG_ID, position=7, now=NOON)
+    assert set(places(replica.database).values()) == {0}

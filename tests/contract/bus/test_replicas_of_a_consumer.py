@@ -1,28 +1,25 @@
 """Rules of several replicas of one service that follow the same log into one database."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import grpc
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection
 
 from smarketing import wallclock
-from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
 from smarketing.eventlog.checkpoints import reset_checkpoint
 from smarketing.eventlog.consumer import Consumer, ConsumerStopped
 from smarketing.eventlog.feed import Feed, FeedBatch
-from smarketing.eventlog.reading import ensure_identity
-from smarketing.eventlog.tables import define_tables
 from smarketing.sql import Database, Writer, open_database
-from smarketing.sql.leases import Lease, define_leases
+from smarketing.sql.leases import Lease
 from tests.builders import postgres
 from tests.contract.bus.carriers import BOTH
 from tests.contract.bus.followers import Make, Noted, Scripted, deliveries, running, told_the_head
-from tests.contract.bus.served_log import KNOWN, LOG_ID, NOON, OTHER_LOG_ID, ServedLog, seen
+from tests.contract.bus.replicas import keep, prepare, until
+from tests.contract.bus.served_log import KNOWN, LOG_ID, NOON, ServedLog, seen
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -134,7 +131,7 @@ class Replica:
             "reports.leads",
             feed=Feed(channel, name=name),
             writer=writer,
-            apply=_keep,
+            apply=keep,
             payload_types=[KNOWN],
             now=lambda: NOON,
             observer=self.noted,
@@ -170,34 +167,12 @@ async def two_replicas(channel: grpc.aio.Channel) -> AsyncIterator[tuple[Replica
         for name in ("one", "two"):
             database = stack.enter_context(open_database(url))
             if not replicas:
-                metadata = MetaData()
-                define_tables(metadata)
-                define_leases(metadata)
-                with database.migrating() as connection:
-                    metadata.create_all(connection)
-                    connection.exec_driver_sql(
-                        "CREATE TABLE seen (number bigserial PRIMARY KEY, position bigint, content text)"
-                    )
-                    ensure_identity(connection, new_log_id=lambda: OTHER_LOG_ID)
+                prepare(database)
             writer = await stack.enter_async_context(Writer(database, now=wallclock.utc_now))
             replicas.append(Replica(name, writer, channel))
             stack.push_async_callback(replicas[-1].vanish)
             await until(replicas[0].lease.held)
         yield replicas[0], replicas[1]
-
-
-def _keep(connection: Connection, events: Sequence[eventlogpb.Event], _now: datetime) -> None:
-    rows = [
-        {"position": event.position, "content": StringValue.FromString(event.payload.value).value}
-        for event in events
-    ]
-    connection.execute(text("INSERT INTO seen (position, content) VALUES (:position, :content)"), rows)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110 -- nothing tells of it
-            await asyncio.sleep(0.02)
 
 
 async def test_one_replica_follows_the_other_looks_on_and_takes_over_when_that_one_is_gone(

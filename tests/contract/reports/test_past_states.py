@@ -15,7 +15,7 @@ from google.protobuf import symbol_database
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, update
 
 from services.reports.consumers.lead_events import LeadEvents
 from services.reports.consumers.replay import LogReplay
@@ -363,6 +363,34 @@ async def test_only_what_lies_behind_the_nearest_copy_is_read_again(house: House
         # What is read is the event at the copy's own place, which tells that the log is still the same.
         assert house.leads.read_from == places["leads"].position - 1
         assert house.sla.read_from == places["sla"].position - 1
+
+
+async def test_a_copy_of_a_divided_log_is_of_no_place_of_the_whole_and_serves_tenants_alone(
+    house: House,
+) -> None:
+    for _ in _live_through(house, Random(3)):
+        pass
+    house.fold()
+    _name_log(house.live, "leads", "leads.0of2")
+    copy = house.snapshots.make(house.live)
+    _name_log(house.live, "leads.0of2", "leads")
+    assert copy is not None
+    for older in house.snapshots.all()[:-1]:
+        house.snapshots.discard(older)
+    asked = [house.asked(TENANT), house.asked(TENANT, above=True)]
+    found = []
+    for each, above in zip(asked, (False, True), strict=True):
+        house.leads.read_from = None
+        await house.then(each, _nothing, above=above)
+        found.append(house.leads.read_from)
+
+    assert found == [copy.tenants[TENANT]["leads"].position - 1, 0]
+
+
+def _name_log(database: Database, name: str, new: str) -> None:
+    with database.writer_engine.begin() as connection:
+        log = _TABLES.folded_log
+        connection.execute(update(log).where(log.c.service == name).values(service=new))
 
 
 async def test_a_copy_of_a_log_that_was_restored_since_is_not_used(house: House) -> None:

@@ -182,7 +182,7 @@ ON_THE_BUS: Final = (
     Mutant(
         id="N56",
         what="transactions that share their turn count positions from a head that is not committed",
-        test="tests/contract/bus/test_partitions.py",
+        test="tests/contract/store/test_shared_turns.py",
         edits=[
             Edit(
                 path="smarketing/eventlog/outbox.py",
@@ -198,7 +198,7 @@ ON_THE_BUS: Final = (
         edits=[
             Edit(
                 path="smarketing/eventlog/consumer.py",
-                old="            if not self._partition.has(event.tenant):\n",
+                old="            if not (self._is_whole or self._partition.has(event.tenant)):\n",
                 new="            if not event.tenant:\n",
             )
         ],
@@ -206,7 +206,7 @@ ON_THE_BUS: Final = (
     Mutant(
         id="N58",
         what="whoever should have the turn to write alone shares it with folds",
-        test="tests/contract/bus/test_partitions.py",
+        test="tests/contract/store/test_shared_turns.py",
         edits=[
             Edit(
                 path="smarketing/sql/postgres.py",
@@ -234,8 +234,8 @@ ON_THE_BUS: Final = (
         edits=[
             Edit(
                 path="smarketing/eventlog/consumer.py",
-                old="            if events and self._partition != WHOLE:\n",
-                new="            if not events and self._partition != WHOLE:\n",
+                old="            if events and not self._is_whole:\n",
+                new="            if not events and not self._is_whole:\n",
             )
         ],
     ),

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 SECOND_SHAPE: Final = "tests/faults/test_second_shape_under_load.py"
+IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
+ROLLING: Final = "tests/faults/test_rolling_restart.py"
+DIVIDED: Final = "tests/faults/test_divided_logs.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

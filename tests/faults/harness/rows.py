@@ -5,7 +5,7 @@
 
 from typing import Final
 
-from tests.faults.harness.planned import SECOND_SHAPE, Planned
+from tests.faults.harness.planned import DIVIDED, IMPORT, ROLLING, SECOND_SHAPE, Planned
 
 __all__ = ["DIVIDED", "IMPORT", "ROLLING", "ROWS", "SECOND_SHAPE", "Planned"]
 
@@ -15,9 +15,6 @@ _SERVER: Final = "tests/contract/server"
 _ENGINE: Final = "tests/unit/sla_engine"
 
 
-ROLLING: Final = "tests/faults/test_rolling_restart.py"
-DIVIDED: Final = "tests/faults/test_divided_logs.py"
-IMPORT: Final = "tests/faults/test_import_on_the_second_shape.py"
 _SERVER_TESTS: Final = f"{_STORE}/test_postgres.py"
 _CLUSTER: Final = f"{_BUS}/test_cluster.py"
 _RELAY: Final = f"{_BUS}/test_relay.py"
@@ -71,6 +68,7 @@ ROWS: Final = (
             f"{_BUS}/test_replicas_of_a_consumer.py",
             DIVIDED,
             f"{_BUS}/test_partitions.py",
+            f"{_STORE}/test_shared_turns.py",
         ],
         mutants=["N21", "N54", "N55", "N56", "N57", "N58", "N59", "N60", "N61", "N62"],
     ),

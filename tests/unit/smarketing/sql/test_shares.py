@@ -1,5 +1,7 @@
 """Rules of who takes which share."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,9 +21,9 @@ def test_every_share_is_of_one_holder_and_none_has_two_more_than_another(
 
 
 @given(_HOLDERS, st.randoms())
-def test_it_does_not_matter_in_which_order_holders_are_seen(holders: list[str], chance: object) -> None:
+def test_it_does_not_matter_in_which_order_holders_are_seen(holders: list[str], chance: Random) -> None:
     mixed = list(holders)
-    chance.shuffle(mixed)  # type: ignore[attr-defined]
+    chance.shuffle(mixed)
     for holder in holders:
         assert shares_of(holder, holders, 8) == shares_of(holder, mixed, 8)
 
