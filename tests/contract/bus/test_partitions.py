@@ -14,8 +14,7 @@ from sqlalchemy import Connection, MetaData
 
 from smarketing import wallclock
 from smarketing.api.eventlog.v1 import eventlog_pb2 as eventlogpb
-from smarketing.api.leads.v1.events_pb2 import TeamChanged
-from smarketing.api.terms.v1 import terms_pb2 as termspb
+from smarketing.api.leads.v1.events_pb2 import PersonChanged
 from smarketing.eventlog.checkpoints import find_place, reset_checkpoint
 from smarketing.eventlog.consumer import Apply, Consumer, ConsumerStopped
 from smarketing.eventlog.directory import DirectoryKeeper
@@ -376,11 +375,9 @@ async def test_a_directory_is_fresh_once_every_part_has_passed_what_was_folded(
         metadata.create_all(connection)
     await replica.group.divide()
     mine = _tenants_of(Partition(0, 2))[0]
-    keeper = DirectoryKeeper(
-        tables, replica.group._writer, Authenticator(now=wallclock.utc_now), consumer="reports.leads"
-    )
-    told = TeamChanged(team=f"tenants/{mine}/teams/sales", party=termspb.PARTY_SALES)
-    await log.tell(told, tenant=mine)
+    authenticator = Authenticator(now=wallclock.utc_now)
+    keeper = DirectoryKeeper(tables, replica.group._writer, authenticator, consumer="reports.leads")
+    await log.tell(PersonChanged(person=f"tenants/{mine}/people/kim"), tenant=mine)
 
     def member(number: int, apply: Apply) -> Consumer:
         return Consumer(
@@ -388,7 +385,7 @@ async def test_a_directory_is_fresh_once_every_part_has_passed_what_was_folded(
             feed=Feed(replica._channel, name=f"member {number}"),
             writer=replica._folding,
             apply=apply,
-            payload_types=[TeamChanged.DESCRIPTOR.full_name, KNOWN],
+            payload_types=[PersonChanged.DESCRIPTOR.full_name],
             now=wallclock.utc_now,
             partition=Partition(number, 2),
         )
@@ -396,7 +393,8 @@ async def test_a_directory_is_fresh_once_every_part_has_passed_what_was_folded(
     loading = asyncio.create_task(keeper.run())
     first = member(0, lambda connection, events, _now: keeper.fold(connection, events))
     async with running(first):
-        await first.wait_until(1)
+        # What was folded is loaded, and nothing that comes afterwards changes it.
+        await until(lambda: authenticator.ready)
         assert not keeper.fresh
         async with running(member(1, keep)):
             await until(lambda: keeper.fresh)
