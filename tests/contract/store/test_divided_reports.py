@@ -114,3 +114,17 @@ async def test_a_log_that_is_divided_anew_is_folded_in_no_less_far(writer: Write
     assert await folded(writer) == [("leads", 500)]
     logs, _ = await writer.read(lambda connection: places_in(connection, TABLES))
     assert logs["leads"].position == 500
+
+
+async def test_of_a_log_that_is_divided_from_its_beginning_nothing_is_said_to_be_folded_in(
+    writer: Writer,
+) -> None:
+    for member in ("leads", "leads.0of2", "sla"):
+        await stands_at(writer, member, 100)
+
+    def divided(connection: Connection, requests: Sequence[None], _now: datetime) -> Sequence[None]:
+        ReadModel(TABLES).divided_at(connection, None, "leads")
+        return requests
+
+    await writer.run(divided, [None])
+    assert await folded(writer) == [("sla", 100)]

@@ -9,11 +9,14 @@ from services.reports.domain.agreements import AgreementKnown, CalendarKnown, Co
 from services.reports.domain.clocks import ClockChange, ClockTally
 from services.reports.domain.figures import Figure, Undefined
 from services.reports.domain.labels import Dimension
-from services.reports.domain.periods import Period
+from services.reports.domain.periods import LocalDays, Period
+from services.reports.store.calendars import OpenTimes
+from services.reports.store.clock_sums import ClockSums
 from services.reports.store.figures import Figures, Scores
 from services.reports.store.queries import Queries, Question
 from services.reports.store.reconcile import Mismatches, reconcile
-from smarketing.businesstime import Calendar
+from services.reports.store.sheet import Sheet
+from smarketing.businesstime import Calendar, load_zone
 from tests.builders.reports import TENANT, Ledger, a_ledger, at, clock_event, submitted
 
 _HOUR = 3_600_000_000
@@ -257,3 +260,19 @@ def test_sums_that_differ_from_the_facts_are_told(ledger: Ledger) -> None:
         found = reconcile(connection, ledger.tables)
 
     assert (found.conservation, found.clock_pairs, found.totals) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(("tenant", "is_counted"), [(TENANT, True), ("tenants/another", False)])
+def test_open_times_that_became_known_beside_are_counted_for_those_who_were_told_of_alone(
+    ledger: Ledger, tenant: str, is_counted: bool
+) -> None:
+    ledger.leads(submitted())
+    ledger.sla(clock_event(ClockChange.STARTED, at()), clock_event(ClockChange.BREACHED, at(hours=9)))
+    sheet, days = Sheet(), LocalDays(load_zone("Etc/UTC").info)
+    with ledger.database.writer_engine.begin() as connection:
+        once = OpenTimes(connection, ledger.tables).read()
+        # As by another replica, which counts what it has told itself.
+        ledger.model._keep_agreements(connection, [_OFFICE, _AGREEMENT])
+        ClockSums(ledger.tables).retime(connection, once, {tenant}, lambda _tenant: days, sheet)
+
+    assert bool(len(sheet)) is is_counted
