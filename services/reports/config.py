@@ -23,7 +23,7 @@ class ReportsConfig(ServerConfig):
     metric_tenants: tuple[str, ...] = ("default",)
     """Ids of the tenants whose business figures are in /metrics; at most three."""
     partitions: int = field(default=1, metadata={"at_least": 1, "at_most": 64})
-    """Parts into which followed logs are divided among replicas, by tenant; 2 and more want PostgreSQL."""
+    """So many partitions, by tenant, divide followed logs among replicas; 2 and more want PostgreSQL."""
     fold_batch_events: int = field(default=4000, metadata={"at_least": 1, "at_most": 20_000})
     """Events folded in by one transaction at most."""
     snapshot_hours: int = field(default=24, metadata={"at_least": 1, "at_most": 744})

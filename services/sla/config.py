@@ -34,7 +34,7 @@ class SlaConfig(ServerConfig):
     )
     """How long what somebody may be told waits for more, so that a bad morning is one message."""
     partitions: int = field(default=1, metadata={"at_least": 1, "at_most": 64})
-    """Parts into which the followed log is divided among replicas, by tenant; 2 and more want PostgreSQL."""
+    """So many partitions, by tenant, divide the followed log among replicas; 2 and more want PostgreSQL."""
     sweep_batch_clocks: int = field(default=256, metadata={"at_least": 1, "at_most": 5_000})
     """Clocks settled by one transaction at most."""
 

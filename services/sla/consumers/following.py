@@ -1,4 +1,4 @@
-"""How the leads log is followed: over which channel, with whose credentials, in how many parts."""
+"""How the leads log is followed: over which channel, with whose credentials, in how many partitions."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
