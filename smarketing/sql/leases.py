@@ -18,14 +18,16 @@ from smarketing.sql.rows import UpsertRows
 from smarketing.sql.types import BigInt, UtcMicros
 from smarketing.sql.writer import Writer
 
-__all__ = ["Lease", "LeaseLost", "appear", "define_leases"]
+__all__ = ["ASKS_AGAIN", "LENGTH", "Lease", "LeaseLost", "appear", "define_leases"]
 
 _log = structlog.get_logger(__name__)
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-_LENGTH: Final = timedelta(seconds=6)
-_ASKS_AGAIN: Final = timedelta(seconds=1.5)
+LENGTH: Final = timedelta(seconds=6)
+"""For which a lease is given."""
+ASKS_AGAIN: Final = timedelta(seconds=1.5)
+"""After which its holder, and who wants it, asks again."""
 _table: Final = Table(
     "lease",
     MetaData(),
@@ -69,8 +71,8 @@ class Lease:
         *,
         holder: str,
         monotonic: Callable[[], float],
-        length: timedelta = _LENGTH,
-        asks_again: timedelta = _ASKS_AGAIN,
+        length: timedelta = LENGTH,
+        asks_again: timedelta = ASKS_AGAIN,
     ) -> None:
         self._writer = writer
         self._name = name

@@ -3,21 +3,17 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
 from smarketing.sql.errors import StorageError
-from smarketing.sql.leases import Lease, appear
+from smarketing.sql.leases import ASKS_AGAIN, LENGTH, Lease, appear
 from smarketing.sql.writer import Writer
 
 __all__ = ["Shares", "shares_of"]
 
 _log = structlog.get_logger(__name__)
-
-_LENGTH: Final = timedelta(seconds=6)
-_ASKS_AGAIN: Final = timedelta(seconds=1.5)
 
 
 def shares_of(holder: str, holders: Sequence[str], count: int) -> frozenset[int]:
@@ -41,8 +37,8 @@ class Shares:
         *,
         holder: str,
         monotonic: Callable[[], float],
-        length: timedelta = _LENGTH,
-        asks_again: timedelta = _ASKS_AGAIN,
+        length: timedelta = LENGTH,
+        asks_again: timedelta = ASKS_AGAIN,
     ) -> None:
         self._writer = writer
         self._name = name
